@@ -1,0 +1,108 @@
+-- What the migrations make, written by deno task schemas: do not edit.
+
+CREATE TABLE counted_messages (
+  sequence bigint NOT NULL,
+  received_at timestamp(3) with time zone NOT NULL,
+  counted_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT counted_messages_pkey PRIMARY KEY (sequence, received_at)
+);
+CREATE INDEX counted_messages_by_age ON counted_messages USING btree (counted_at);
+
+CREATE TABLE definitions (
+  kind text NOT NULL,
+  name text NOT NULL,
+  version integer NOT NULL,
+  project text NOT NULL,
+  body json NOT NULL,
+  body_hash text NOT NULL,
+  actor text NOT NULL,
+  changed_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  removed_at timestamp(3) with time zone,
+  removed_by text,
+  CONSTRAINT definitions_pkey PRIMARY KEY (kind, name, version),
+  CONSTRAINT definitions_check CHECK ((removed_at IS NULL) = (removed_by IS NULL)),
+  CONSTRAINT definitions_version_check CHECK (version > 0)
+);
+
+CREATE TABLE idempotency_keys (
+  endpoint text NOT NULL,
+  key text NOT NULL,
+  request_hash text NOT NULL,
+  reply json,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT idempotency_keys_pkey PRIMARY KEY (endpoint, key)
+);
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys USING btree (created_at);
+
+CREATE TABLE outbox (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  subject text NOT NULL,
+  headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+  payload bytea NOT NULL,
+  message_id text NOT NULL,
+  CONSTRAINT outbox_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE records (
+  source text NOT NULL,
+  id text NOT NULL,
+  definition integer NOT NULL,
+  entity text NOT NULL,
+  entity_key text NOT NULL,
+  event_time timestamp(3) with time zone NOT NULL,
+  known_at timestamp(3) with time zone NOT NULL,
+  data jsonb NOT NULL,
+  CONSTRAINT records_pkey PRIMARY KEY (source, id, definition, entity)
+);
+CREATE INDEX records_by_entity ON records USING btree (entity, source, entity_key, event_time, id);
+
+CREATE TABLE source_counts (
+  source text NOT NULL,
+  received bigint NOT NULL,
+  records bigint NOT NULL,
+  unused bigint NOT NULL,
+  duplicates bigint NOT NULL,
+  refused bigint NOT NULL,
+  CONSTRAINT source_counts_pkey PRIMARY KEY (source),
+  CONSTRAINT source_counts_check CHECK (received = (records + unused + duplicates + refused))
+);
+
+CREATE TABLE training_sets (
+  id uuid NOT NULL,
+  request json NOT NULL,
+  actor text NOT NULL,
+  status text NOT NULL,
+  progress double precision DEFAULT 0 NOT NULL,
+  attempts integer DEFAULT 0 NOT NULL,
+  lease uuid,
+  leased_until timestamp(3) with time zone,
+  error text,
+  result json,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  finished_at timestamp(3) with time zone,
+  CONSTRAINT training_sets_pkey PRIMARY KEY (id),
+  CONSTRAINT training_sets_check CHECK ((status = 'running'::text) = (lease IS NOT NULL)),
+  CONSTRAINT training_sets_check1 CHECK ((status = 'running'::text) = (leased_until IS NOT NULL)),
+  CONSTRAINT training_sets_check2 CHECK ((status = 'done'::text) = (result IS NOT NULL)),
+  CONSTRAINT training_sets_check3 CHECK ((status = 'failed'::text) = (error IS NOT NULL)),
+  CONSTRAINT training_sets_progress_check CHECK (progress >= 0::double precision AND progress <= 1::double precision),
+  CONSTRAINT training_sets_status_check CHECK (status = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
+);
+CREATE INDEX training_sets_to_build ON training_sets USING btree (created_at) WHERE status = ANY (ARRAY['queued'::text, 'running'::text]);
+
+CREATE VIEW current_definitions AS
+ SELECT definitions.kind,
+    definitions.name,
+    definitions.version,
+    definitions.project,
+    definitions.body,
+    definitions.body_hash,
+    definitions.actor,
+    definitions.changed_at
+   FROM definitions
+     JOIN ( SELECT definitions_1.kind,
+            definitions_1.name,
+            max(definitions_1.version) AS version
+           FROM definitions definitions_1
+          GROUP BY definitions_1.kind, definitions_1.name) newest USING (kind, name, version)
+  WHERE definitions.removed_at IS NULL;

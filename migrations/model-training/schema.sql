@@ -1,0 +1,183 @@
+-- What the migrations make, written by deno task schemas: do not edit.
+
+CREATE OR REPLACE FUNCTION public.refuse_to_rewrite_history()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'Cannot % a row of %: history is only added to', lower(tg_op), tg_table_name;
+end $function$;
+
+CREATE TABLE alias_moves (
+  model text NOT NULL,
+  alias text NOT NULL,
+  revision integer NOT NULL,
+  version integer NOT NULL,
+  actor text NOT NULL,
+  reason text NOT NULL,
+  evidence text NOT NULL,
+  at timestamp(3) with time zone DEFAULT clock_timestamp() NOT NULL,
+  CONSTRAINT alias_moves_pkey PRIMARY KEY (model, alias, revision),
+  CONSTRAINT alias_moves_model_version_fkey FOREIGN KEY (model, version) REFERENCES versions(model, version),
+  CONSTRAINT alias_moves_reason_check CHECK (reason <> ''::text),
+  CONSTRAINT alias_moves_revision_check CHECK (revision > 0)
+);
+CREATE INDEX alias_moves_by_time ON alias_moves USING btree (model, at DESC, alias, revision DESC);
+
+CREATE TABLE aliases (
+  model text NOT NULL,
+  alias text NOT NULL,
+  version integer NOT NULL,
+  revision integer NOT NULL,
+  CONSTRAINT aliases_pkey PRIMARY KEY (model, alias),
+  CONSTRAINT aliases_model_version_fkey FOREIGN KEY (model, version) REFERENCES versions(model, version),
+  CONSTRAINT aliases_revision_check CHECK (revision > 0)
+);
+
+CREATE TABLE comparisons (
+  id uuid NOT NULL,
+  model text NOT NULL,
+  candidate integer NOT NULL,
+  against text NOT NULL,
+  champion integer,
+  training_set text NOT NULL,
+  gate json NOT NULL,
+  metric text NOT NULL,
+  rows integer NOT NULL,
+  judged_from timestamp(3) with time zone,
+  judged_until timestamp(3) with time zone,
+  candidate_value double precision,
+  champion_value double precision,
+  baseline_value double precision,
+  gain double precision,
+  passed boolean NOT NULL,
+  reasons json NOT NULL,
+  actor text NOT NULL,
+  at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT comparisons_pkey PRIMARY KEY (id),
+  CONSTRAINT comparisons_model_candidate_fkey FOREIGN KEY (model, candidate) REFERENCES versions(model, version),
+  CONSTRAINT comparisons_model_champion_fkey FOREIGN KEY (model, champion) REFERENCES versions(model, version)
+);
+CREATE INDEX comparisons_of_model ON comparisons USING btree (model, at DESC);
+
+CREATE TABLE definitions (
+  kind text NOT NULL,
+  name text NOT NULL,
+  version integer NOT NULL,
+  project text NOT NULL,
+  body json NOT NULL,
+  body_hash text NOT NULL,
+  actor text NOT NULL,
+  changed_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  removed_at timestamp(3) with time zone,
+  removed_by text,
+  CONSTRAINT definitions_pkey PRIMARY KEY (kind, name, version),
+  CONSTRAINT definitions_check CHECK ((removed_at IS NULL) = (removed_by IS NULL)),
+  CONSTRAINT definitions_version_check CHECK (version > 0)
+);
+
+CREATE TABLE idempotency_keys (
+  endpoint text NOT NULL,
+  key text NOT NULL,
+  request_hash text NOT NULL,
+  reply json,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT idempotency_keys_pkey PRIMARY KEY (endpoint, key)
+);
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys USING btree (created_at);
+
+CREATE TABLE model_files (
+  sha256 text NOT NULL,
+  onnx bytea NOT NULL,
+  CONSTRAINT model_files_pkey PRIMARY KEY (sha256)
+);
+
+CREATE TABLE models (
+  name text NOT NULL,
+  versions integer DEFAULT 0 NOT NULL,
+  CONSTRAINT models_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE outbox (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  subject text NOT NULL,
+  headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+  payload bytea NOT NULL,
+  message_id text NOT NULL,
+  CONSTRAINT outbox_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE runs (
+  id uuid NOT NULL,
+  project text NOT NULL,
+  model text NOT NULL,
+  definition integer NOT NULL,
+  spec json NOT NULL,
+  status text DEFAULT 'queued'::text NOT NULL,
+  stage text DEFAULT 'queued'::text NOT NULL,
+  progress double precision DEFAULT 0 NOT NULL,
+  attempts integer DEFAULT 0 NOT NULL,
+  lease uuid,
+  leased_until timestamp(3) with time zone,
+  error text,
+  training_set text,
+  evaluation json,
+  version integer,
+  actor text NOT NULL,
+  reason text NOT NULL,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  finished_at timestamp(3) with time zone,
+  CONSTRAINT runs_pkey PRIMARY KEY (id),
+  CONSTRAINT runs_check CHECK ((status = 'running'::text) = (lease IS NOT NULL)),
+  CONSTRAINT runs_check1 CHECK ((status = 'running'::text) = (leased_until IS NOT NULL)),
+  CONSTRAINT runs_check2 CHECK ((status = 'failed'::text) = (error IS NOT NULL)),
+  CONSTRAINT runs_check3 CHECK ((status = 'done'::text) = (version IS NOT NULL)),
+  CONSTRAINT runs_check4 CHECK ((status = ANY (ARRAY['done'::text, 'failed'::text])) = (finished_at IS NOT NULL)),
+  CONSTRAINT runs_progress_check CHECK (progress >= 0::double precision AND progress <= 1::double precision),
+  CONSTRAINT runs_status_check CHECK (status = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text]))
+);
+CREATE INDEX runs_by_time ON runs USING btree (created_at DESC, id DESC);
+CREATE INDEX runs_of_model ON runs USING btree (model, created_at DESC, id DESC);
+CREATE INDEX runs_to_work_on ON runs USING btree (created_at) WHERE status = ANY (ARRAY['queued'::text, 'running'::text]);
+
+CREATE TABLE versions (
+  model text NOT NULL,
+  version integer NOT NULL,
+  project text NOT NULL,
+  run uuid NOT NULL,
+  definition integer NOT NULL,
+  sha256 text NOT NULL,
+  bytes integer NOT NULL,
+  signature json NOT NULL,
+  training_set text NOT NULL,
+  lineage json NOT NULL,
+  evaluation json NOT NULL,
+  reference_bins json NOT NULL,
+  actor text NOT NULL,
+  created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT versions_pkey PRIMARY KEY (model, version),
+  CONSTRAINT versions_run_key UNIQUE (run),
+  CONSTRAINT versions_model_fkey FOREIGN KEY (model) REFERENCES models(name),
+  CONSTRAINT versions_run_fkey FOREIGN KEY (run) REFERENCES runs(id),
+  CONSTRAINT versions_sha256_fkey FOREIGN KEY (sha256) REFERENCES model_files(sha256),
+  CONSTRAINT versions_version_check CHECK (version > 0)
+);
+
+CREATE VIEW current_definitions AS
+ SELECT definitions.kind,
+    definitions.name,
+    definitions.version,
+    definitions.project,
+    definitions.body,
+    definitions.body_hash,
+    definitions.actor,
+    definitions.changed_at
+   FROM definitions
+     JOIN ( SELECT definitions_1.kind,
+            definitions_1.name,
+            max(definitions_1.version) AS version
+           FROM definitions definitions_1
+          GROUP BY definitions_1.kind, definitions_1.name) newest USING (kind, name, version)
+  WHERE definitions.removed_at IS NULL;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON alias_moves FOR EACH ROW EXECUTE FUNCTION refuse_to_rewrite_history();

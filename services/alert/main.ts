@@ -1,0 +1,5 @@
+import { runService } from "shared/service.ts";
+import { createApp } from "./app.ts";
+import { configSchema } from "./config.ts";
+
+await runService({ name: "alert", config: configSchema, createApp });

@@ -1,0 +1,78 @@
+import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { compilePattern } from "shared/expressions/pattern.ts";
+import { invalid, messageOf, type Reason } from "shared/errors.ts";
+import { pointerToken } from "./json_text.ts";
+
+/** Finds every way in which a record breaks its source's schema. */
+export type RecordCheck = (data: Record<string, unknown>) => Reason[];
+
+/** More would not help anybody, and a record may break a schema in as many ways as it has items. */
+const MAX_REASONS = 100;
+
+/**
+ * Compiles a source's JSON Schema (draft 2020-12). `format` says nothing, as the draft has it by default;
+ * patterns run on the linear-time engine of shared/expressions/pattern.ts.
+ *
+ * @throws {AppError} `invalid` when the schema is not one, or has a keyword that nobody knows
+ */
+export function compileRecordSchema(schema: Record<string, unknown>): RecordCheck {
+  if (schema["$async"] !== undefined) {
+    throw invalid("Cannot use the JSON Schema: $async is not a keyword of the draft");
+  }
+  try {
+    const validate = new Ajv2020({
+      allErrors: true,
+      // So that an error can show the value.
+      verbose: true,
+      strictTypes: false,
+      strictTuples: false,
+      validateFormats: false,
+      code: { regExp: linearTimePattern },
+      logger: false,
+    }).compile(schema);
+    return (data) => {
+      if (validate(data)) return [];
+      const errors = validate.errors ?? [];
+      const reasons = errors.slice(0, MAX_REASONS).map(toReason);
+      const more = errors.length - MAX_REASONS;
+      if (more > 0) reasons.push({ path: "", message: `breaks its schema in ${more} more ways` });
+      return reasons;
+    };
+  } catch (error) {
+    throw invalid(`Cannot use the JSON Schema: ${messageOf(error)}`);
+  }
+}
+
+/** Ajv keeps compiled patterns by their text: without a `toString` of its own one pattern would serve for all. */
+const linearTimePattern = Object.assign(
+  (source: string) => {
+    const pattern = compilePattern(source);
+    return { test: pattern.test, toString: () => `linear-time ${source}` };
+  },
+  { code: "linearTimePattern" },
+);
+
+function toReason(error: ErrorObject): Reason {
+  const { instancePath: path, params, message = "is not valid" } = error;
+  switch (error.keyword) {
+    case "required":
+      return { path: `${path}/${pointerToken(params["missingProperty"])}`, message: "must be there" };
+    case "additionalProperties":
+      return {
+        path: `${path}/${pointerToken(params["additionalProperty"])}`,
+        message: "is not a field of this source",
+      };
+    case "enum":
+      return {
+        path,
+        message: `must be one of ${JSON.stringify(params["allowedValues"])}, not ${shown(error.data)}`,
+      };
+    default:
+      return { path, message: `${message}, not ${shown(error.data)}` };
+  }
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length <= 100 ? text : `${text.slice(0, 97)}...`;
+}

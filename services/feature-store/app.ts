@@ -1,0 +1,71 @@
+/** Wires the rooms of the feature store; also the door that its tests use. @module */
+import type { z } from "zod";
+import { createConsumer } from "shared/bus/consumer.ts";
+import { STREAM } from "shared/contracts/streams.ts";
+import { transaction } from "shared/db/connection.ts";
+import { createOutbox } from "shared/db/outbox.ts";
+import type { ServiceApp, ServiceDeps } from "shared/service.ts";
+import { createFeatureCache, type Definitions } from "./catalog.ts";
+import { createClocks } from "./clocks.ts";
+import type { configSchema } from "./config.ts";
+import { createFeatureDefinitions } from "./definitions.ts";
+import { createEndpoints } from "./endpoints.ts";
+import { createCleanHandler } from "./messages.ts";
+import { readOnline } from "./online.ts";
+import { createPosition } from "./position.ts";
+import { readCounts } from "./repository/source_counts.ts";
+import { readTrainingSet } from "./repository/training_sets.ts";
+import { requestTrainingSet } from "./request_training_set.ts";
+import { storeEvents } from "./store_events.ts";
+import { createTrainingSetWorker } from "./training_set_worker.ts";
+
+const DURABLE = "feature-store";
+/** A message holds up to 1,000 events: more of them in one transaction gain nothing and delay their neighbours. */
+const MESSAGES_AT_ONCE = 32;
+
+export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
+  const { bus, config, db, log, metrics } = deps;
+  const outbox = createOutbox(db, bus, log);
+  const stored = createFeatureDefinitions({ db, bus, log, outbox });
+  const definitions: Definitions = {
+    entity: (name) => stored.get("entity", name),
+    view: (name) => stored.get("view", name),
+    views: () => stored.list("view"),
+    featureService: (name, version) =>
+      version === undefined
+        ? stored.get("feature-service", name)
+        : stored.version("feature-service", name, version),
+  };
+  const features = createFeatureCache(definitions);
+  stored.onChange(() => features.clear());
+
+  const clocks = createClocks(bus, log);
+  const consumer = createConsumer(bus, {
+    service: "feature-store",
+    stream: STREAM.clean,
+    durable: DURABLE,
+    log,
+    metrics,
+    maxMessages: MESSAGES_AT_ONCE,
+    handle: createCleanHandler({ store: (batches) => transaction(db, (tx) => storeEvents(tx, batches)) }),
+  });
+  const builder = createTrainingSetWorker(
+    { db, definitions, files: bus.files, log, maxValues: config.TRAINING_SET_MAX_VALUES },
+    { leaseSeconds: config.TRAINING_SET_LEASE_SECONDS },
+  );
+  const position = createPosition(bus, { stream: STREAM.clean.name, durable: DURABLE, log });
+  return {
+    endpoints: [
+      ...stored.endpoints,
+      ...createEndpoints({
+        readOnline: (request) => readOnline({ db, features, clocks, position }, request),
+        requestTrainingSet: (request, context) =>
+          requestTrainingSet({ db, definitions, clocks, pokeBuilder: builder.poke }, request, context),
+        findTrainingSet: (id) => readTrainingSet(db, id),
+        readCounts: () => readCounts(db),
+      }),
+    ],
+    parts: [stored.part, clocks.part, outbox, consumer, builder],
+    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters() }),
+  };
+}

@@ -1,0 +1,48 @@
+/** The definitions that this service owns: entities, views, feature services. @module */
+import type { Bus } from "shared/bus/connection.ts";
+import * as contract from "shared/contracts/feature_store.ts";
+import type { Database, Transaction } from "shared/db/connection.ts";
+import type { Outbox } from "shared/db/outbox.ts";
+import { createDefinitions } from "shared/definitions/definitions.ts";
+import type { Logger } from "shared/log.ts";
+import { checkFeatureService, checkView } from "./domain/check_definitions.ts";
+import { readBodies } from "./repository/current_definitions.ts";
+
+export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Logger; outbox: Outbox }) {
+  return createDefinitions(deps, {
+    service: "feature-store",
+    kinds: [
+      {
+        kind: "entity",
+        body: contract.entityBodySchema,
+        put: contract.putEntity,
+        remove: contract.removeEntity,
+      },
+      {
+        kind: "view",
+        body: contract.viewBodySchema,
+        put: contract.putView,
+        remove: contract.removeView,
+        async check(name: string, body: contract.ViewBody, tx: Transaction) {
+          const entities = await readBodies(tx, "entity", [body.entity]);
+          checkView(name, body, { hasEntity: entities.has(body.entity) });
+        },
+      },
+      {
+        kind: "feature-service",
+        body: contract.featureServiceBodySchema,
+        put: contract.putFeatureService,
+        remove: contract.removeFeatureService,
+        async check(name: string, body: contract.FeatureServiceBody, tx: Transaction) {
+          const names = new Set(body.features.map((reference) => reference.split(".")[0]!));
+          const views = new Map(
+            [...await readBodies(tx, "view", [...names])]
+              .map(([view, stored]) => [view, contract.viewBodySchema.parse(stored)]),
+          );
+          checkFeatureService(name, body, views);
+        },
+      },
+    ],
+    list: contract.definitions,
+  });
+}

@@ -1,0 +1,64 @@
+/**
+ * What must hold for a definition beyond its shape, before it is stored.
+ *
+ * @module
+ */
+import type { FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
+import { durationToMs } from "shared/contracts/time.ts";
+import { AppError, invalid, type Reason } from "shared/errors.ts";
+import { createLayout } from "./history.ts";
+import { planView } from "./view_plan.ts";
+
+/** @throws {AppError} `invalid`, with every mistake: no such entity, a window without length, what does not compile */
+export function checkView(name: string, body: ViewBody, known: { hasEntity: boolean }): void {
+  const reasons: Reason[] = [];
+  if (!known.hasEntity) {
+    reasons.push({ path: "/entity", message: `is "${body.entity}": there is no such entity` });
+  }
+  if (body.hop !== undefined && durationToMs(body.hop) === 0) {
+    reasons.push({ path: "/hop", message: "must be longer than nothing" });
+  }
+  for (const [feature, definition] of Object.entries(body.features)) {
+    const path = `/features/${feature}`;
+    if (
+      !("expression" in definition) && definition.window !== null && durationToMs(definition.window) === 0
+    ) {
+      reasons.push({ path: `${path}/window`, message: "must be longer than nothing" });
+    }
+    try {
+      planView({ name, version: 1, body }, [feature], createLayout());
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      reasons.push(...(error.reasons.length > 0 ? error.reasons : [{ path, message: error.message }]));
+    }
+  }
+  refuse(`Cannot define the view "${name}"`, reasons);
+}
+
+/** @throws {AppError} `invalid` when a feature that it names is not there, or is named twice */
+export function checkFeatureService(
+  name: string,
+  body: FeatureServiceBody,
+  views: ReadonlyMap<string, ViewBody>,
+): void {
+  const reasons = body.features.flatMap((reference, index): Reason[] => {
+    const path = `/features/${index}`;
+    const [viewName = "", feature = ""] = reference.split(".");
+    const view = views.get(viewName);
+    if (body.features.indexOf(reference) !== index) return [{ path, message: `names "${reference}" again` }];
+    if (view === undefined) return [{ path, message: `is "${reference}": there is no view "${viewName}"` }];
+    if (Object.hasOwn(view.features, feature)) return [];
+    const offered = Object.keys(view.features).join(", ");
+    return [{ path, message: `is "${reference}": the view has ${offered}` }];
+  });
+  refuse(`Cannot define the feature service "${name}"`, reasons);
+}
+
+function refuse(action: string, reasons: readonly Reason[]): void {
+  const unique = reasons.filter((reason, index) =>
+    reasons.findIndex((other) => other.path === reason.path && other.message === reason.message) === index
+  );
+  if (unique.length === 0) return;
+  const [first] = unique;
+  throw invalid(`${action}: ${first!.path} ${first!.message}`, unique);
+}

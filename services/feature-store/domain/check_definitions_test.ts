@@ -1,0 +1,59 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { viewBodySchema } from "shared/contracts/feature_store.ts";
+import { AppError } from "shared/errors.ts";
+import { checkFeatureService, checkView } from "./check_definitions.ts";
+
+const view = viewBodySchema.parse({
+  entity: "customer",
+  source: "invoice_lines",
+  features: {
+    orders: { aggregate: "count", window: "P30D", where: "!e.cancelled" },
+    spend: { aggregate: "sum", field: "amount", window: "P30D" },
+    mean: { expression: "f.spend / f.orders" },
+  },
+});
+
+Deno.test("checkView() accepts a view whose entity exists and whose expressions compile", () => {
+  checkView("orders", view, { hasEntity: true });
+});
+
+Deno.test("checkView() tells every mistake", () => {
+  const wrong = viewBodySchema.parse({
+    ...view,
+    hop: "PT0S",
+    features: {
+      ...view.features,
+      none: { aggregate: "count", window: "P0D" },
+      open: { aggregate: "count", window: null, where: "e.(" },
+      text: { aggregate: "count", window: null, where: '"yes"' },
+      ghost: { expression: "f.ghosts + 1" },
+      self: { expression: "f.self + 1" },
+    },
+  });
+  const error = assertThrows(() => checkView("orders", wrong, { hasEntity: false }), AppError);
+  assertEquals(error.code, "invalid");
+  assert(error.message.startsWith('Cannot define the view "orders": /entity is "customer"'), error.message);
+  assertEquals(error.reasons.map(({ path }) => path), [
+    "/entity",
+    "/hop",
+    "/features/none/window",
+    "/features/open",
+    "/features/text",
+    "/features/ghost",
+    "/features/self",
+  ]);
+});
+
+Deno.test("checkFeatureService() refuses features that are not there, or twice there", () => {
+  const body = {
+    features: ["orders.spend", "orders.profit", "visits.count", "orders.spend"],
+    description: "",
+  };
+  const error = assertThrows(() => checkFeatureService("churn", body, new Map([["orders", view]])), AppError);
+  assertEquals(error.reasons, [
+    { path: "/features/1", message: 'is "orders.profit": the view has orders, spend, mean' },
+    { path: "/features/2", message: 'is "visits.count": there is no view "visits"' },
+    { path: "/features/3", message: 'names "orders.spend" again' },
+  ]);
+  checkFeatureService("churn", { features: ["orders.mean"], description: "" }, new Map([["orders", view]]));
+});

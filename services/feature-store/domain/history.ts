@@ -1,0 +1,213 @@
+/**
+ * The records of one entity from one source, laid out as columns, so that a value at T touches only the fields and
+ * filters it needs. Everything that is costly for each record (filters, numbers, distinct codes) is done once a
+ * record, however many features and times are asked.
+ *
+ * @module
+ */
+import type { DataRecord } from "shared/contracts/envelope.ts";
+import { AppError } from "shared/errors.ts";
+import { compileExpression, type Expression } from "shared/expressions/cel.ts";
+import { type Terms, toScaled } from "./exact_sum.ts";
+
+/** A clean record of an entity. Times are milliseconds since 1970. */
+export interface EntityRecord {
+  time: number;
+  knownAt: number;
+  id: string;
+  /** The version of the cleaning that made it. */
+  definition: number;
+  data: DataRecord;
+}
+
+/** Which fields and filters of a source's records are needed; features refer to them by position. */
+export interface Layout {
+  readonly fields: readonly string[];
+  readonly filters: readonly Expression[];
+}
+
+/** Collects what is needed from a source. The same field or filter, asked for twice, has one position. */
+export interface LayoutBuilder extends Layout {
+  field(name: string): number;
+  filter(source: string): number;
+}
+
+export function createLayout(): LayoutBuilder {
+  const fields: string[] = [];
+  const filters: Expression[] = [];
+  return {
+    fields,
+    filters,
+    field: (name) => fields.includes(name) ? fields.indexOf(name) : fields.push(name) - 1,
+    filter(source) {
+      const known = filters.findIndex((filter) => filter.source === source);
+      return known >= 0 ? known : filters.push(compileFilter(source)) - 1;
+    },
+  };
+}
+
+/** A filter over a record `e`. @throws {AppError} `invalid` when it can't be compiled */
+export function compileFilter(source: string): Expression {
+  return compileExpression(source, { variables: { e: "map" }, gives: "boolean" });
+}
+
+export interface History {
+  readonly length: number;
+  /** Event times, ascending. */
+  readonly times: Float64Array;
+  readonly knownAt: Float64Array;
+  /** 1 where a record is another version of the event just before it. Absent where there is none. */
+  readonly revises: Uint8Array | undefined;
+  /** Newest event time before the first record here, when older records exist that were not loaded. */
+  readonly newestBefore: number | undefined;
+  /** @param filter -1: every record */
+  lane(filter: number): Lane;
+  values(field: number): readonly unknown[];
+  numbers(field: number): Numbers;
+  codes(field: number): Codes;
+}
+
+/** The records that pass a filter. */
+export interface Lane {
+  /** Positions in the history. */
+  readonly positions: Int32Array;
+  readonly times: Float64Array;
+  /** When the last of the records up to each became known. */
+  readonly allKnownAt: Float64Array;
+}
+
+/** A field as numbers: finite ones as they are, booleans as 0 and 1, anything else NaN. */
+export interface Numbers extends Terms {
+  readonly values: Float64Array;
+  readonly scaled: Float64Array;
+  /** No NaN is among them. */
+  readonly complete: boolean;
+}
+
+/** A field by its distinct values. */
+export interface Codes {
+  /** Distinct values among the records at some positions; what is neither text, number nor boolean is none. */
+  countDistinct(positions: Int32Array): number;
+}
+
+/**
+ * @param records ordered by event time, id and definition
+ * @param options.newestBefore newest event time of older records that were left out; default: there are none
+ */
+export function createHistory(
+  layout: Layout,
+  records: readonly EntityRecord[],
+  options: { newestBefore?: number | undefined } = {},
+): History {
+  const times = Float64Array.from(records, (record) => record.time);
+  const knownAt = Float64Array.from(records, (record) => record.knownAt);
+  const values = memoized((field) => {
+    const name = layout.fields[field]!;
+    return records.map(({ data }) => data[name] ?? null);
+  });
+  return {
+    length: records.length,
+    times,
+    knownAt,
+    revises: findRevisions(records),
+    newestBefore: options.newestBefore,
+    lane: memoized((filter) => createLane({ times, knownAt }, passing(records, layout.filters[filter]))),
+    values,
+    numbers: memoized((field) => toNumbers(values(field))),
+    codes: memoized((field) => toCodes(values(field))),
+  };
+}
+
+/** Made at the first call for a position, and kept. */
+function memoized<T>(make: (position: number) => T): (position: number) => T {
+  const made = new Map<number, T>();
+  return (position) => {
+    const known = made.get(position);
+    if (known !== undefined) return known;
+    const fresh = make(position);
+    made.set(position, fresh);
+    return fresh;
+  };
+}
+
+function passing(records: readonly EntityRecord[], filter: Expression | undefined): Int32Array {
+  const positions = Int32Array.from(records.keys());
+  return filter === undefined ? positions : positions.filter((index) => holds(filter, records[index]!.data));
+}
+
+function createLane(all: Pick<History, "times" | "knownAt">, positions: Int32Array): Lane {
+  const times = new Float64Array(positions.length);
+  const allKnownAt = new Float64Array(positions.length);
+  let latest = -Infinity;
+  positions.forEach((position, index) => {
+    latest = Math.max(latest, all.knownAt[position]!);
+    times[index] = all.times[position]!;
+    allKnownAt[index] = latest;
+  });
+  return { positions, times, allKnownAt };
+}
+
+/** A filter that gives null, or cannot be computed from a record (text times a number), does not hold for it. */
+function holds(filter: Expression, data: DataRecord): boolean {
+  try {
+    return filter.evaluate({ e: data }) === true;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "unprocessable") return false;
+    throw error;
+  }
+}
+
+function findRevisions(records: readonly EntityRecord[]): Uint8Array | undefined {
+  let revises: Uint8Array | undefined;
+  for (let index = 1; index < records.length; index++) {
+    const [before, record] = [records[index - 1]!, records[index]!];
+    if (record.time !== before.time || record.id !== before.id) continue;
+    revises ??= new Uint8Array(records.length);
+    revises[index] = 1;
+  }
+  return revises;
+}
+
+function toNumbers(values: readonly unknown[]): Numbers {
+  const numbers = new Float64Array(values.length);
+  const scaled = new Float64Array(values.length);
+  let complete = true;
+  values.forEach((value, index) => {
+    const number = toNumber(value);
+    numbers[index] = number;
+    scaled[index] = toScaled(number);
+    if (Number.isNaN(number)) complete = false;
+  });
+  return { values: numbers, scaled, complete };
+}
+
+function toNumber(value: unknown): number {
+  if (typeof value === "number") return Number.isFinite(value) ? value : NaN;
+  return typeof value === "boolean" ? Number(value) : NaN;
+}
+
+function toCodes(values: readonly unknown[]): Codes {
+  const codeOf = new Map<unknown, number>();
+  const codes = Int32Array.from(values, (value) => {
+    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return -1;
+    const code = codeOf.get(value) ?? codeOf.size;
+    codeOf.set(value, code);
+    return code;
+  });
+  /** The count in which each code was last met: nothing to clear between counts. */
+  const metIn = new Uint32Array(codeOf.size);
+  let counts = 0;
+  return {
+    countDistinct(positions) {
+      counts++;
+      let distinct = 0;
+      for (let index = 0; index < positions.length; index++) {
+        const code = codes[positions[index]!]!;
+        if (code < 0 || metIn[code] === counts) continue;
+        metIn[code] = counts;
+        distinct++;
+      }
+      return distinct;
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import type { Label } from "shared/contracts/feature_store.ts";
+import { durationToMs } from "shared/contracts/time.ts";
+import { withNumbers } from "./aggregate.ts";
+import { exactSum } from "./exact_sum.ts";
+import type { History, LayoutBuilder } from "./history.ts";
+import { selectRecords } from "./selection.ts";
+
+/** A label, compiled: a function of (entity, T) that looks at (T, T + within]. */
+export interface LabelPlan {
+  readonly source: string;
+  readonly withinMs: number;
+  /** Sees every record there is, whenever it became known: an outcome is not a feature. */
+  evaluate(history: History, atMs: number): number;
+}
+
+/** @throws {AppError} `invalid` when the filter does not compile */
+export function planLabel(label: Label, layout: LayoutBuilder): LabelPlan {
+  const withinMs = durationToMs(label.within);
+  const filter = label.where === undefined ? -1 : layout.filter(label.where);
+  const field = label.field === undefined ? -1 : layout.field(label.field);
+  return {
+    source: label.source,
+    withinMs,
+    evaluate(history, at) {
+      const positions = selectRecords(history, {
+        after: at,
+        until: at + withinMs,
+        knownBy: Infinity,
+        filter,
+      });
+      switch (label.aggregate) {
+        case "exists":
+          return positions.length > 0 ? 1 : 0;
+        case "count":
+          return positions.length;
+        case "sum": {
+          const numbers = history.numbers(field);
+          return exactSum(numbers, withNumbers(numbers, positions));
+        }
+      }
+    },
+  };
+}

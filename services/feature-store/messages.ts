@@ -1,0 +1,32 @@
+/** Clean events from the bus -> records; what can't be taken -> dead letters. @module */
+import { decodeBatch, encodeBatches } from "shared/bus/batch.ts";
+import type { Aside, Incoming, Outcome } from "shared/bus/consumer.ts";
+import { STREAM, subject } from "shared/contracts/streams.ts";
+import type { EventBatch, RefusedEvent } from "./store_events.ts";
+
+export interface CleanHandlerDeps {
+  /** Stores in one transaction. @returns the events to be set aside */
+  store: (batches: readonly EventBatch[]) => Promise<RefusedEvent[]>;
+}
+
+export function createCleanHandler({ store }: CleanHandlerDeps) {
+  return async (messages: readonly Incoming[]): Promise<Outcome> => {
+    const batches = messages.map((message) => ({
+      sequence: message.sequence,
+      receivedAt: message.receivedAt,
+      events: decodeBatch(message),
+    }));
+    return { aside: (await store(batches)).flatMap(toAside) };
+  };
+}
+
+/** As a batch of one event, so that it can be sent again as it is. */
+function toAside({ event, reasons, sequence, position }: RefusedEvent): Aside[] {
+  return encodeBatches([event], { subject: subject.clean(event.source) }).map(({ data, headers = {} }) => ({
+    name: event.source,
+    data,
+    headers,
+    reasons,
+    origin: `${STREAM.clean.name}/${sequence}/${position}`,
+  }));
+}

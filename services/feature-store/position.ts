@@ -1,0 +1,57 @@
+/** How far the CLEAN stream is applied. @module */
+import type { Bus } from "shared/bus/connection.ts";
+import type { Logger } from "shared/log.ts";
+
+/** The floor is asked for at most this often, however many reads there are. */
+const FRESH_MS = 200;
+/** A read does not wait longer for it: an older floor is as true, only lower. */
+const PATIENCE_MS = 100;
+
+export interface Position {
+  /**
+   * A stream sequence up to which everything was applied when the call was made.
+   *
+   * It is the acknowledgement floor of the durable consumer, which all copies of the service share: a message is
+   * acknowledged after its records are committed, and the floor is the end of the unbroken run from the start.
+   */
+  read(): Promise<number>;
+}
+
+export function createPosition(
+  bus: Bus,
+  options: { stream: string; durable: string; log: Logger },
+): Position {
+  const { stream, durable, log } = options;
+  let floor = 0;
+  let readAt = -Infinity;
+  let refreshing: Promise<void> | undefined;
+
+  async function refresh(): Promise<void> {
+    try {
+      const info = await bus.jsm.consumers.info(stream, durable);
+      floor = info.ack_floor.stream_seq;
+    } catch (error) {
+      log.debug({ err: error }, "Cannot read how far CLEAN is applied: the last known position stands");
+    } finally {
+      readAt = performance.now();
+      refreshing = undefined;
+    }
+  }
+
+  return {
+    async read() {
+      if (performance.now() - readAt > FRESH_MS) await atMost(refreshing ??= refresh(), PATIENCE_MS);
+      return floor;
+    },
+  };
+}
+
+async function atMost(work: Promise<void>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

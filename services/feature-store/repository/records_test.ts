@@ -1,0 +1,139 @@
+import { assertEquals } from "@std/assert";
+import { type Instant, toInstant } from "shared/contracts/time.ts";
+import { type Database, transaction } from "shared/db/connection.ts";
+import { createTestDatabase } from "shared/testing/database.ts";
+import {
+  countKeys,
+  readHistories,
+  readKeysAfter,
+  readNewestTimes,
+  type RecordRow,
+  storeRecords,
+} from "./records.ts";
+
+const START = Date.parse("2011-05-02T08:26:00.123Z");
+const at = (seconds: number): Instant => toInstant(START + seconds * 1_000);
+
+const row = (id: string, more: Partial<RecordRow> = {}): RecordRow => ({
+  source: "orders",
+  id,
+  definition: 1,
+  entity: "customer",
+  entity_key: '["1"]',
+  event_time: at(0),
+  known_at: at(0),
+  data: { amount: 1.5, note: "a" },
+  ...more,
+});
+
+const store = (db: Database, rows: readonly RecordRow[]) =>
+  transaction(db, (tx) => storeRecords(tx, rows.map((row) => JSON.stringify(row))));
+
+const customer = {
+  entity: "customer",
+  source: "orders",
+  keys: ['["1"]', '["2"]'],
+  fields: undefined,
+} as const;
+
+Deno.test("storeRecords() stores each event once for each entity, and counts events that are new", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  const rows = [
+    row("1"),
+    row("1", { entity: "product" }),
+    row("2"),
+    row("2"),
+    row("1", { source: "visits" }),
+  ];
+  assertEquals(await store(db, rows), new Map([["orders", 2], ["visits", 1]]));
+  assertEquals(await store(db, rows), new Map());
+  assertEquals(await store(db, [row("1", { definition: 2 }), row("1")]), new Map([["orders", 1]]));
+  assertEquals(await store(db, []), new Map());
+});
+
+Deno.test("storeRecords() stores more rows than go into one statement", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const rows = Array.from({ length: 4_500 }, (_, index) => row(String(index)));
+  assertEquals(await store(database.db, rows), new Map([["orders", 4_500]]));
+});
+
+Deno.test("readHistories() gives records by entity, in order, within the times asked", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  await store(db, [
+    row("b", { event_time: at(10) }),
+    row("a", { event_time: at(10) }),
+    row("a", { event_time: at(10), definition: 2, known_at: at(99) }),
+    row("c", { event_time: at(5), data: { amount: null } }),
+    row("d", { event_time: at(20) }),
+    row("e", { entity_key: '["2"]' }),
+    row("f", { entity_key: '["3"]' }),
+    row("g", { source: "visits" }),
+  ]);
+  const ids = async (query: { after?: number; until?: number; knownBy?: number }) =>
+    [...await readHistories(db, { ...customer, ...query })].map(([key, records]) => [
+      key,
+      records.map(({ id, definition }) => `${id}${definition}`).join(" "),
+    ]);
+  assertEquals(await ids({}), [['["1"]', "c1 a1 a2 b1 d1"], ['["2"]', "e1"]]);
+  assertEquals(await ids({ after: START + 5_000, until: START + 10_000 }), [['["1"]', "a1 a2 b1"]]);
+  assertEquals(await ids({ after: START + 5_000, until: START + 20_000, knownBy: START }), [[
+    '["1"]',
+    "a1 b1 d1",
+  ]]);
+
+  const [first] = (await readHistories(db, customer)).get('["1"]')!;
+  assertEquals(first, {
+    time: START + 5_000,
+    knownAt: START,
+    id: "c",
+    definition: 1,
+    data: { amount: null },
+  });
+});
+
+Deno.test("readHistories() reads only the fields asked", async () => {
+  await using database = await createTestDatabase("feature-store");
+  await store(database.db, [row("a", { data: { amount: 2, note: "x", "odd \"name'": [1, { a: null }] } })]);
+  const dataOf = async (fields: string[]) =>
+    (await readHistories(database.db, { ...customer, fields })).get('["1"]')![0]!.data;
+  assertEquals(await dataOf(["amount", "odd \"name'", "none"]), {
+    amount: 2,
+    "odd \"name'": [1, { a: null }],
+    none: null,
+  });
+  assertEquals(await dataOf([]), {});
+});
+
+Deno.test("readNewestTimes() finds the newest record known by a time", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  await store(db, [
+    row("a", { event_time: at(1) }),
+    row("b", { event_time: at(2) }),
+    row("c", { event_time: at(3), known_at: at(50) }),
+    row("d", { event_time: at(60), entity_key: '["2"]' }),
+  ]);
+  const newest = (seconds: number) => readNewestTimes(db, { ...customer, until: START + seconds * 1_000 });
+  assertEquals(await newest(10), new Map([['["1"]', START + 2_000]]));
+  assertEquals(await newest(70), new Map([['["1"]', START + 3_000], ['["2"]', START + 60_000]]));
+  assertEquals(await newest(0), new Map());
+});
+
+Deno.test("readKeysAfter() pages through the entities of a source", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  const keys = ['["10"]', '["1"]', '["2"]', '["\u00e4"]'];
+  await store(
+    db,
+    keys.flatMap((key) => [row(`a${key}`, { entity_key: key }), row(`b${key}`, { entity_key: key })]),
+  );
+  await store(db, [row("v", { source: "visits", entity_key: '["0"]' })]);
+  const page = (after: string) =>
+    readKeysAfter(db, { entity: "customer", source: "orders", after, limit: 3 });
+  assertEquals(await page(""), ['["1"]', '["10"]', '["2"]']);
+  assertEquals(await page('["2"]'), ['["\u00e4"]']);
+  assertEquals(await page('["\u00e4"]'), []);
+  assertEquals(await countKeys(db, { entity: "customer", source: "orders" }), 4);
+});

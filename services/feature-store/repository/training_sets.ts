@@ -1,0 +1,97 @@
+/** The SQL of training sets as jobs. @module */
+import type { Label, Spine, TrainingSetStatus } from "shared/contracts/feature_store.ts";
+import type { Instant } from "shared/contracts/time.ts";
+import type { Database, Transaction } from "shared/db/connection.ts";
+
+/** What is built, with everything that could change afterwards decided when it was asked. */
+export interface TrainingSetRequest {
+  project: string;
+  entity: string;
+  featureService: { name: string; version: number };
+  spine: Spine;
+  label: Label;
+  from: Instant | null;
+  to: Instant | null;
+  /** The project's clock when it was asked: what lies after it is not known. */
+  clock: Instant;
+}
+
+/** A job that is ours until the lease runs out. */
+export interface LeasedTrainingSet {
+  id: string;
+  lease: string;
+  attempts: number;
+  request: TrainingSetRequest;
+}
+
+export type TrainingSetResult = NonNullable<TrainingSetStatus["result"]>;
+
+export async function queueTrainingSet(
+  tx: Transaction,
+  job: { id: string; request: TrainingSetRequest; actor: string },
+): Promise<void> {
+  await tx`
+    insert into training_sets (id, request, actor, status)
+    values (${job.id}, ${JSON.stringify(job.request)}::text::json, ${job.actor}, 'queued')`;
+}
+
+export async function readTrainingSet(db: Database, id: string): Promise<TrainingSetStatus | undefined> {
+  const [row] = await db<TrainingSetStatus[]>`
+    select id, status, progress, error, result from training_sets where id = ${id}`;
+  return row && { ...row };
+}
+
+/** The oldest job that waits, or whose builder has not been heard of since its lease ran out. */
+export async function leaseTrainingSet(
+  db: Database,
+  options: { leaseSeconds: number },
+): Promise<LeasedTrainingSet | undefined> {
+  const [row] = await db<LeasedTrainingSet[]>`
+    update training_sets
+    set status = 'running', attempts = attempts + 1, lease = gen_random_uuid(),
+      leased_until = now() + make_interval(secs => ${options.leaseSeconds})
+    where id = (
+      select id from training_sets
+      where status = 'queued' or (status = 'running' and leased_until < now())
+      order by created_at limit 1 for update skip locked
+    )
+    returning id, lease, attempts, request`;
+  return row;
+}
+
+/** Tells how far a job is and keeps it. @returns false when it is no longer ours */
+export async function renewLease(
+  db: Database,
+  job: LeasedTrainingSet,
+  options: { leaseSeconds: number; progress: number },
+): Promise<boolean> {
+  const { count } = await db`
+    update training_sets
+    set progress = ${options.progress}, leased_until = now() + make_interval(secs => ${options.leaseSeconds})
+    where id = ${job.id} and lease = ${job.lease}`;
+  return count === 1;
+}
+
+/** Gives a job back, to be built from its start by whoever comes next. */
+export async function releaseTrainingSet(db: Database, job: LeasedTrainingSet): Promise<void> {
+  await db`
+    update training_sets
+    set status = 'queued', progress = 0, attempts = attempts - 1, lease = null, leased_until = null
+    where id = ${job.id} and lease = ${job.lease}`;
+}
+
+/** Ends a job, if it is still ours. */
+export async function finishTrainingSet(
+  db: Database,
+  job: LeasedTrainingSet,
+  outcome: { result: TrainingSetResult } | { error: string },
+): Promise<void> {
+  const [status, progress, error, result] = "result" in outcome
+    ? ["done", 1, null, JSON.stringify(outcome.result)]
+    : ["failed", null, outcome.error, null];
+  await db`
+    update training_sets
+    set status = ${status}, progress = coalesce(${progress}, progress), error = ${error},
+      result = ${result}::text::json, finished_at = now(), lease = null, leased_until = null
+    where id = ${job.id} and lease = ${job.lease}`;
+}

@@ -1,0 +1,126 @@
+/** Storing clean events as records of the entities that views describe. @module */
+import type { PlatformEvent } from "shared/contracts/envelope.ts";
+import type { Transaction } from "shared/db/connection.ts";
+import type { Reason } from "shared/errors.ts";
+import { type DescribedEntity, entitiesOf } from "./domain/event_records.ts";
+import { readDescribedEntities } from "./repository/current_definitions.ts";
+import { type RecordRow, storeRecords } from "./repository/records.ts";
+import {
+  addCounts,
+  forgetCounted,
+  markCounted,
+  type MessageReceipt,
+  type SourceCounts,
+} from "./repository/source_counts.ts";
+
+/** The events of a message. */
+export interface EventBatch extends MessageReceipt {
+  events: readonly PlatformEvent[];
+}
+
+/** An event that holds something which can't be taken. */
+export interface RefusedEvent {
+  event: PlatformEvent;
+  reasons: readonly Reason[];
+  /** Position of its message in the stream, and its own in the message. */
+  sequence: number;
+  position: number;
+}
+
+/**
+ * Stores each event as a record of every entity that a view over its source describes, and counts what came of it.
+ * A message that comes again changes nothing; an event that comes again in another message is a duplicate.
+ *
+ * @returns the events to be set aside, those of messages that came again included: the first time may have ended
+ * before they were
+ */
+export async function storeEvents(tx: Transaction, batches: readonly EventBatch[]): Promise<RefusedEvent[]> {
+  // From the table and not from memory: a view that was acknowledged must not miss an event after it.
+  const described = await readDescribedEntities(tx);
+  const fresh = await markCounted(tx, batches);
+  const sorted = new SortedEvents(described);
+  for (const { sequence, events } of batches) {
+    events.forEach((event, position) =>
+      sorted.add(event, { sequence, position, counts: fresh.has(sequence) })
+    );
+  }
+  const stored = await storeRecords(tx, sorted.rows);
+  await addCounts(tx, sorted.countsWith(stored));
+  await forgetCounted(tx, 2 * batches.length);
+  return sorted.refused;
+}
+
+/** Events by what is to become of them. */
+class SortedEvents {
+  /** Each a `RecordRow` in JSON. */
+  readonly rows: string[] = [];
+  readonly refused: RefusedEvent[] = [];
+  readonly #described: ReadonlyMap<string, readonly DescribedEntity[]>;
+  /** `expected`: events that are records, unless they were stored before. */
+  readonly #counts = new Map<
+    string,
+    { received: number; unused: number; refused: number; expected: number }
+  >();
+
+  constructor(described: ReadonlyMap<string, readonly DescribedEntity[]>) {
+    this.#described = described;
+  }
+
+  /** @param options.counts false for a message that was counted before */
+  add(event: PlatformEvent, options: { sequence: number; position: number; counts: boolean }): void {
+    const { counts, ...place } = options;
+    const entities = this.#described.get(event.source);
+    const { records, reasons } = entitiesOf(event.data, entities ?? []);
+    const rows = records.map(({ entity, key }) => JSON.stringify(toRow(event, entity, key)));
+    const unstorable = rows.some(isUnstorable);
+    if (unstorable) reasons.push(UNSTORABLE);
+    if (reasons.length > 0) this.refused.push({ event, reasons, ...place });
+    if (!counts) return;
+
+    const counted = this.#countsOf(event.source);
+    counted.received++;
+    if (entities === undefined) counted.unused++;
+    else if (rows.length === 0 || unstorable) counted.refused++;
+    else {
+      counted.expected++;
+      this.rows.push(...rows);
+    }
+  }
+
+  /** @param stored how many events of each source had a record that was not there */
+  countsWith(stored: ReadonlyMap<string, number>): SourceCounts[] {
+    return [...this.#counts].map(([source, { expected, ...counted }]) => {
+      const records = stored.get(source) ?? 0;
+      return { source, ...counted, records, duplicates: expected - records };
+    });
+  }
+
+  #countsOf(source: string) {
+    const counts = this.#counts.get(source) ?? { received: 0, unused: 0, refused: 0, expected: 0 };
+    this.#counts.set(source, counts);
+    return counts;
+  }
+}
+
+function toRow(event: PlatformEvent, entity: string, key: string): RecordRow {
+  return {
+    source: event.source,
+    id: event.id,
+    definition: event.definition,
+    entity,
+    entity_key: key,
+    event_time: event.time,
+    known_at: event.knownat,
+    data: event.data,
+  };
+}
+
+const UNSTORABLE: Reason = {
+  path: "",
+  message: "holds a NUL character or half of a surrogate pair, which the database cannot keep",
+};
+
+/** Whether JSON text holds an escape that `jsonb` refuses. */
+function isUnstorable(json: string): boolean {
+  return json.includes("\\u") && /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(json);
+}

@@ -1,0 +1,193 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { encodeBatches } from "shared/bus/batch.ts";
+import type { Bus } from "shared/bus/connection.ts";
+import { publishAll } from "shared/bus/publisher.ts";
+import { EVENT_TYPE, type PlatformEvent } from "shared/contracts/envelope.ts";
+import {
+  drift,
+  type MonitorBody,
+  predictionCounts,
+  putMonitor,
+  type Signal,
+} from "shared/contracts/model_monitoring.ts";
+import type { PredictionRecord } from "shared/contracts/model_serving.ts";
+import type { ModelRegistered } from "shared/contracts/model_training.ts";
+import { STREAM, subject } from "shared/contracts/streams.ts";
+import { crashPointSuite } from "shared/testing/crash_points.ts";
+import { createTestDatabase } from "shared/testing/database.ts";
+import { eventually } from "shared/testing/poll.ts";
+import { startTestService } from "shared/testing/service.ts";
+import { storedEvents } from "shared/testing/streams.ts";
+import { createApp } from "./app.ts";
+import { configSchema } from "./config.ts";
+
+const start = (options: { bus?: Bus; databaseUrl?: string } = {}) =>
+  startTestService("model-monitoring", configSchema, createApp, options);
+
+const monitor = (body: Partial<MonitorBody> = {}) => ({
+  project: "shop",
+  name: "reorder-drift",
+  body: { kind: "drift" as const, model: "reorder", statistic: "psi" as const, minRows: 20, ...body },
+});
+
+const registered: ModelRegistered = {
+  model: "reorder",
+  project: "shop",
+  version: 1,
+  sha256: "0".repeat(64),
+  signature: {
+    task: "binary",
+    entity: "customer",
+    featureService: { name: "reorder", version: 1 },
+    inputs: [{ name: "orders.spend", type: "number", nulls: "as_trained" }],
+    output: "probability",
+    classes: ["0", "1"],
+  },
+  referenceBins: [
+    { name: "orders.spend", edges: [10, 20], counts: [40, 40, 20], missing: 0 },
+    { name: "output", edges: [0.5], counts: [50, 50], missing: 0 },
+  ],
+};
+
+function envelope<Data>(id: string, type: string, time: string, data: Data): PlatformEvent<Data> {
+  return { specversion: "1.0", id, source: "reorder", type, time, knownat: time, definition: 1, data };
+}
+
+function publishModel(bus: Bus): Promise<void> {
+  const event = envelope("reorder/1", EVENT_TYPE.model, "2026-01-01T00:00:00.000Z", registered);
+  return publishAll(bus, encodeBatches([event], { subject: subject.model("registered", "reorder") }));
+}
+
+let sequence = 0;
+
+/** A prediction for the week of 2011-05-02, half of them above 0.5. */
+function prediction(
+  spend: number | null,
+  changes: Partial<PredictionRecord> = {},
+): PlatformEvent<PredictionRecord> {
+  const number = sequence++;
+  return envelope(`prediction-${number}`, EVENT_TYPE.prediction, "2011-05-03T00:00:00.000Z", {
+    project: "shop",
+    model: "reorder",
+    version: 1,
+    arm: "champion",
+    outcome: "ok",
+    error: null,
+    output: number % 2 === 0 ? 0.2 : 0.8,
+    entity: { customer_id: "17850" },
+    features: { "orders.spend": spend },
+    position: 1,
+    latencyMs: 1.5,
+    servedAt: "2026-01-02T23:59:59.999Z",
+    instance: "a",
+    boot: "boot",
+    sequence: number,
+    ...changes,
+  });
+}
+
+function publishPredictions(bus: Bus, events: PlatformEvent<PredictionRecord>[]): Promise<void> {
+  return publishAll(bus, encodeBatches(events, { subject: subject.predictions("reorder") }));
+}
+
+const asTrained = [5, 5, 15, 15, 25, 5, 5, 15, 15, 25, 5, 5, 15, 15, 25, 5, 5, 15, 15, 25];
+
+Deno.test("model-monitoring signals drift when served features leave the training reference", async () => {
+  await using service = await start();
+  await service.call(putMonitor, monitor());
+  await publishModel(service.bus);
+  const signals = async () =>
+    (await storedEvents<Signal>(service.bus, STREAM.signals)).map(({ data }) => data);
+  const statuses = async () => (await signals()).map(({ status }) => status);
+
+  await publishPredictions(service.bus, asTrained.map((spend) => prediction(spend)));
+  await eventually(async () => assertEquals(await statuses(), ["ok"]));
+
+  await publishPredictions(service.bus, Array.from({ length: 60 }, () => prediction(500)));
+  await eventually(async () => assertEquals(await statuses(), ["ok", "breach"]));
+  assertStringIncludes((await signals())[1]!.summary, "most of all orders.spend");
+
+  const { windows } = await service.call(drift, { model: "reorder" });
+  assertEquals(windows.length, 1);
+  assertEquals([windows[0]!.rows, windows[0]!.status, windows[0]!.from], [
+    80,
+    "breach",
+    "2011-05-02T00:00:00.000Z",
+  ]);
+});
+
+Deno.test("model-monitoring judges nothing before a window has enough rows", async () => {
+  await using service = await start();
+  await service.call(putMonitor, monitor());
+  await publishModel(service.bus);
+  await publishPredictions(service.bus, Array.from({ length: 19 }, () => prediction(500)));
+  await eventually(async () => {
+    const { windows } = await service.call(drift, {});
+    assertEquals(windows.map(({ rows, status }) => ({ rows, status })), [{
+      rows: 19,
+      status: "too_few_rows",
+    }]);
+  });
+});
+
+Deno.test("model-monitoring counts what was served before it knew the reference", async () => {
+  await using service = await start();
+  await service.call(putMonitor, monitor());
+  await publishPredictions(service.bus, asTrained.map((spend) => prediction(spend)));
+  await eventually(async () =>
+    assertEquals((await service.call(predictionCounts, {})).models[0]?.predictions, 20)
+  );
+  await publishModel(service.bus);
+  await eventually(async () => {
+    const { windows } = await service.call(drift, {});
+    assertEquals(windows.map(({ rows, status }) => ({ rows, status })), [{ rows: 20, status: "ok" }]);
+  });
+});
+
+Deno.test("model-monitoring counts errors, and predictions that were sent and never came", async () => {
+  await using service = await start();
+  const records = [0, 1, 4].map((sequence) => prediction(5, { boot: "gap", sequence }));
+  const failed = prediction(null, {
+    boot: "gap",
+    sequence: 5,
+    outcome: "error",
+    error: "no features",
+    output: null,
+  });
+  await publishPredictions(service.bus, [...records, failed]);
+  await eventually(async () => {
+    const { models } = await service.call(predictionCounts, {});
+    assertEquals(models, [{ model: "reorder", predictions: 4, errors: 1, missing: 2 }]);
+  });
+});
+
+const suitePredictions = asTrained.map((spend) => prediction(spend, { boot: "suite" }));
+
+crashPointSuite({
+  name: "model-monitoring",
+  input: { stream: STREAM.predictions, durable: "model-monitoring" },
+  async setUp() {
+    const database = await createTestDatabase("model-monitoring");
+    return { database, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
+  },
+  async publish(bus, world) {
+    await using service = await start({ bus, databaseUrl: world.database.url });
+    await service.call(putMonitor, monitor());
+    await publishModel(bus);
+    await eventually(async () => {
+      const [row] = await world.database.db`select count(*) as known from model_references`;
+      assertEquals(row?.known, 1);
+    });
+    await service.stop();
+    await publishPredictions(bus, suitePredictions);
+  },
+  start: (bus, world) => start({ bus, databaseUrl: world.database.url }),
+  async expectOnce(_bus, { database: { db } }) {
+    const [kept] = await db`select count(*) as predictions from predictions`;
+    assertEquals(kept?.predictions, suitePredictions.length);
+    const windows = await db`select rows, status from drift_windows`;
+    assertEquals(windows.map(({ rows, status }) => ({ rows, status })), [{ rows: 20, status: "ok" }]);
+    const counts = await db`select counts from window_counts where name = 'orders.spend'`;
+    assertEquals(counts[0]?.counts, [8, 8, 4, 0]);
+  },
+});

@@ -1,0 +1,47 @@
+/** Predictions and registered models from the bus -> the log and its windows. @module */
+import { decodeBatch } from "shared/bus/batch.ts";
+import type { Incoming, Outcome } from "shared/bus/consumer.ts";
+import { predictionRecordSchema } from "shared/contracts/model_serving.ts";
+import { modelRegisteredSchema } from "shared/contracts/model_training.ts";
+import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
+import type { PredictionEvent } from "./domain.ts";
+
+export interface PredictionHandlerDeps {
+  db: Database;
+  /** Makes room for the days on which the predictions were served. */
+  ensurePartitions: (days: ReadonlySet<string>) => Promise<void>;
+  record: (tx: Transaction, events: readonly PredictionEvent[]) => Promise<void>;
+  /** Called after the commit, with how many predictions it kept or had before. */
+  recorded: (events: number) => void;
+}
+
+export function createPredictionHandler({ db, ensurePartitions, record, recorded }: PredictionHandlerDeps) {
+  return async (messages: readonly Incoming[]): Promise<Outcome> => {
+    const events = messages.flatMap(decodeBatch)
+      .map((event) => ({ ...event, data: predictionRecordSchema.parse(event.data) }));
+    await ensurePartitions(new Set(events.map(({ data }) => data.servedAt.slice(0, 10))));
+    await transaction(db, (tx) => record(tx, events));
+    recorded(events.length);
+    return {};
+  };
+}
+
+export interface ModelHandlerDeps {
+  db: Database;
+  record: (tx: Transaction, registered: ReturnType<typeof modelRegisteredSchema.parse>) => Promise<void>;
+  /** Called after the commit. */
+  recorded: () => void;
+}
+
+/** `models.registered.<model>` brings a reference; aliases and retirements don't concern monitoring. */
+export function createModelHandler({ db, record, recorded }: ModelHandlerDeps) {
+  return async (messages: readonly Incoming[]): Promise<Outcome> => {
+    const registered = messages.filter(({ subject }) => subject.startsWith("models.registered."))
+      .flatMap(decodeBatch).map(({ data }) => modelRegisteredSchema.parse(data));
+    await transaction(db, async (tx) => {
+      for (const model of registered) await record(tx, model);
+    });
+    recorded();
+    return {};
+  };
+}

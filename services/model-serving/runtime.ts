@@ -1,0 +1,46 @@
+/** A version in memory, admitted before it answers anybody: load, predict, unload. @module */
+import type { AliasEntry } from "shared/contracts/model_training.ts";
+import { MODEL_METADATA, type Signature, signatureSchema } from "shared/contracts/signature.ts";
+import { invalid } from "shared/errors.ts";
+import { type LoadedModel, loadModel } from "shared/onnx/runtime.ts";
+import { readModel } from "shared/onnx/reader.ts";
+import { parseWith } from "shared/validation.ts";
+
+export interface ServedVersion {
+  readonly entry: AliasEntry;
+  readonly signature: Signature;
+  readonly model: LoadedModel;
+}
+
+/** Rows of the trial run; the WASM code gets faster over its first runs. */
+const WARM_UP_RUNS = 50;
+
+/**
+ * Loads a version and tries it.
+ *
+ * @throws {AppError} `invalid` when the file's signature is not the registry's, or it does not answer a trial run
+ */
+export async function admitVersion(entry: AliasEntry, file: Uint8Array): Promise<ServedVersion> {
+  const { metadata } = readModel(file);
+  const text = metadata[MODEL_METADATA.signature];
+  if (text === undefined) {
+    throw invalid(
+      `Cannot admit ${entry.model} v${entry.version}: the file says no "${MODEL_METADATA.signature}"`,
+    );
+  }
+  const signature = parseWith(signatureSchema, JSON.parse(text), `admit ${entry.model} v${entry.version}`);
+  if (JSON.stringify(signature) !== JSON.stringify(entry.signature)) {
+    throw invalid(
+      `Cannot admit ${entry.model} v${entry.version}: its signature is not the one in the registry`,
+    );
+  }
+  const model = await loadModel(file, signature.inputs.length);
+  try {
+    const row = new Float32Array(signature.inputs.length);
+    for (let run = 0; run < WARM_UP_RUNS; run++) await model.predict(row, 1);
+  } catch (error) {
+    await model.unload();
+    throw error;
+  }
+  return { entry, signature, model };
+}

@@ -1,0 +1,38 @@
+/** A small ONNX file whose answers can be told by heart: the weighted sum of its features. @module */
+import { MODEL_METADATA, type Signature } from "shared/contracts/signature.ts";
+import { encodeModel } from "shared/onnx/writer.ts";
+
+export const signature: Signature = {
+  task: "regression",
+  entity: "customer",
+  featureService: { name: "reorder", version: 3 },
+  inputs: [
+    { name: "orders.count", type: "number", nulls: "refuse" },
+    { name: "orders.spend", type: "number", nulls: "refuse" },
+  ],
+  output: "value",
+  classes: null,
+};
+
+/** The file of the model value = weights[0] * count + weights[1] * spend. */
+export function sumModelFile(weights: [number, number]): Uint8Array<ArrayBuffer> {
+  return encodeModel({
+    irVersion: 8,
+    producerName: "test",
+    opsets: { "ai.onnx": 17 },
+    metadata: { [MODEL_METADATA.signature]: JSON.stringify(signature) },
+    graph: {
+      name: "sum",
+      nodes: [
+        { op: "MatMul", inputs: ["features", "weights"], outputs: ["column"] },
+        { op: "Reshape", inputs: ["column", "flat"], outputs: ["value"] },
+      ],
+      initializers: [
+        { name: "weights", type: "float", dims: [2, 1], data: Float32Array.from(weights) },
+        { name: "flat", type: "int64", dims: [1], data: BigInt64Array.of(-1n) },
+      ],
+      inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
+      outputs: [{ name: "value", type: "float", dims: ["rows"] }],
+    },
+  });
+}

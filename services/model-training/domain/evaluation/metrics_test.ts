@@ -1,0 +1,81 @@
+import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { AppError } from "shared/errors.ts";
+import { evaluate, METRICS, metricValue, scoreRows } from "./metrics.ts";
+
+const scored = (labels: number[], outputs: number[]) =>
+  scoreRows(Float64Array.from(labels), Float64Array.from(outputs));
+
+Deno.test("evaluate() gives the binary metrics as computed by hand", () => {
+  // Pairs (positive, negative): 0.8>0.6, 0.8>0.2, 0.6=0.6, 0.6>0.2: 3.5 of 4 are ranked rightly.
+  const values = evaluate("binary", scored([1, 1, 0, 0], [0.8, 0.6, 0.6, 0.2]));
+  assertEquals(Object.keys(values).sort(), ["accuracy", "auc", "average_precision", "brier", "log_loss"]);
+  assertAlmostEquals(values.auc!, 3.5 / 4);
+  // Precision 1 for the first half of the recall, then 2 of 3 for the other.
+  assertAlmostEquals(values.average_precision!, 0.5 * 1 + 0.5 * (2 / 3));
+  assertAlmostEquals(values.log_loss!, -(Math.log(0.8) + Math.log(0.6) + Math.log(0.4) + Math.log(0.8)) / 4);
+  assertAlmostEquals(values.brier!, (0.04 + 0.16 + 0.36 + 0.04) / 4);
+  assertAlmostEquals(values.accuracy!, 0.75);
+});
+
+Deno.test("evaluate() gives the regression metrics as computed by hand", () => {
+  const values = evaluate("regression", scored([1, 2, 6], [2, 2, 4]));
+  assertAlmostEquals(values.rmse!, Math.sqrt(5 / 3));
+  assertAlmostEquals(values.mae!, 1);
+  // The labels' mean is 3, their squared distances from it 4 + 1 + 9.
+  assertAlmostEquals(values.r2!, 1 - 5 / 14);
+});
+
+Deno.test("evaluate() leaves out what is not defined for one class or one value", () => {
+  assertEquals(Object.keys(evaluate("binary", scored([1, 1], [0.8, 0.6]))).sort(), [
+    "accuracy",
+    "brier",
+    "log_loss",
+  ]);
+  assertEquals(Object.keys(evaluate("regression", scored([1, 1], [0.8, 0.6]))).sort(), ["mae", "rmse"]);
+});
+
+Deno.test("metricValue() refuses AUC on one class", () => {
+  const error = assertThrows(() => metricValue("auc", scored([0, 0], [0.1, 0.2])), AppError);
+  assertEquals(error.message, "Cannot compute auc over 2 rows: the labels must not all be the same");
+});
+
+Deno.test("metricValue() keeps log loss finite for a wrong certainty", () => {
+  assertAlmostEquals(metricValue("log_loss", scored([1, 0], [0, 0])), -Math.log(Number.EPSILON) / 2);
+});
+
+Deno.test("scoreRows() refuses no rows, unequal lengths and outputs that are not finite", () => {
+  assertThrows(() => scored([], []), AppError, "there are no rows");
+  assertThrows(() => scored([1], [1, 2]), AppError, "1 labels have 2 outputs");
+  assertThrows(() => scored([1], [Infinity]), AppError, "the output is Infinity in row 0");
+});
+
+Deno.test("metricValue() of AUC agrees with counting every pair", () => {
+  const rows = fc.array(fc.tuple(fc.constantFrom(0, 1), fc.integer({ min: 0, max: 5 })), { minLength: 2 })
+    .filter((list) => new Set(list.map(([label]) => label)).size === 2);
+  fc.assert(fc.property(rows, (list) => {
+    let right = 0;
+    let pairs = 0;
+    for (const [positive, high] of list) {
+      for (const [negative, low] of list) {
+        if (positive !== 1 || negative !== 0) continue;
+        pairs++;
+        right += high > low ? 1 : high === low ? 0.5 : 0;
+      }
+    }
+    assertAlmostEquals(
+      metricValue("auc", scored(list.map(([label]) => label), list.map(([, output]) => output))),
+      right / pairs,
+    );
+  }));
+});
+
+Deno.test("METRICS count a row of weight two as two rows", () => {
+  const [labels, outputs] = [[1, 0, 1, 0, 1], [0.7, 0.6, 0.6, 0.1, 0.3]];
+  const repeated = [0, 1, 1, 2, 4, 4, 4];
+  const once = scored(repeated.map((row) => labels[row]!), repeated.map((row) => outputs[row]!));
+  for (const [name, metric] of Object.entries(METRICS)) {
+    const weighted = metric.compute(scored(labels, outputs), Float64Array.of(1, 2, 1, 0, 3));
+    assertAlmostEquals(weighted, metric.compute(once, new Float64Array(7).fill(1)), 1e-12, name);
+  }
+});

@@ -1,0 +1,105 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Gate } from "shared/contracts/model_training.ts";
+import { AppError } from "shared/errors.ts";
+import { decideGate } from "./gate.ts";
+
+const gate: Gate = { minAbsoluteGain: 0, minRelativeGain: 0, minBaselineGain: 0, minRows: 4 };
+const labels = Float64Array.of(1, 2, 3, 4);
+const off = (by: number) => labels.map((label) => label + by);
+const rmse = (candidate: Float64Array, champion: Float64Array | null, baseline = off(4)) =>
+  ({ metric: "rmse", labels, candidate, champion, baseline }) as const;
+
+Deno.test("decideGate() passes a better candidate and says by how much", () => {
+  assertEquals(decideGate(gate, rmse(off(0.5), off(-2))), {
+    passed: true,
+    rows: 4,
+    candidateValue: 0.5,
+    championValue: 2,
+    baselineValue: 4,
+    gain: 1.5,
+    reasons: ["The candidate's rmse is 0.5, the baseline's 4, the champion's 2: better by 1.5 on 4 rows"],
+  });
+});
+
+Deno.test("decideGate() knows that a higher AUC is better", () => {
+  const binary = Float64Array.of(0, 0, 1, 1);
+  const right = Float64Array.of(0.1, 0.2, 0.3, 0.4);
+  const wrong = Float64Array.of(0.2, 0.3, 0.4, 0.1);
+  const baseline = new Float64Array(4).fill(0.4);
+  const decide = (candidate: Float64Array, champion: Float64Array) =>
+    decideGate(gate, { metric: "auc", labels: binary, candidate, champion, baseline });
+  assertEquals([decide(right, wrong).passed, decide(right, wrong).gain], [true, 0.5]);
+  assertEquals([decide(wrong, right).passed, decide(wrong, right).gain], [false, -0.5]);
+  assertEquals(decide(right, wrong).baselineValue, 0.5);
+});
+
+Deno.test("decideGate() keeps a worse and an equal candidate out", () => {
+  const worse = decideGate(gate, rmse(off(2), off(0.5)));
+  assertEquals([worse.passed, worse.gain], [false, -1.5]);
+  assertEquals(worse.reasons, ["The candidate's rmse is worse than the champion's 0.5 by 1.5"]);
+  const equal = decideGate(gate, rmse(off(1), off(-1)));
+  assertEquals([equal.passed, equal.reasons], [false, ["The candidate's rmse equals the champion's, 1"]]);
+});
+
+Deno.test("decideGate() demands both minimum gains and names each that is missed", () => {
+  const demanding = { ...gate, minAbsoluteGain: 0.6, minRelativeGain: 0.3 };
+  assertEquals(decideGate(demanding, rmse(off(1.5), off(2))).reasons, [
+    "The gain in rmse over the champion is 0.5, the gate demands at least 0.6",
+    "The gain in rmse over the champion is 0.5, the gate demands at least 0.6: 0.3 of 2",
+  ]);
+  assertEquals(decideGate({ ...demanding, minAbsoluteGain: 0.5 }, rmse(off(1.5), off(2))).reasons.length, 1);
+  assertEquals(decideGate(demanding, rmse(off(1), off(2))).passed, true);
+});
+
+Deno.test("decideGate() keeps out a candidate that beats the champion and not the baseline", () => {
+  const worse = decideGate(gate, rmse(off(2), off(3), off(1)));
+  assertEquals([worse.passed, worse.gain], [false, 1]);
+  assertEquals(worse.reasons, ["The candidate's rmse is worse than the baseline's 1 by 1"]);
+  const demanding = { ...gate, minBaselineGain: 0.5 };
+  assertEquals(decideGate(demanding, rmse(off(2.5), off(3))).reasons, [
+    "The gain in rmse over the baseline is 1.5, the gate demands at least 2: 0.5 of 4",
+  ]);
+  assertEquals(decideGate(demanding, rmse(off(2), off(3))).passed, true);
+});
+
+Deno.test("decideGate() does not decide on too few rows", () => {
+  assertEquals(decideGate({ ...gate, minRows: 5 }, rmse(off(0), off(2))), {
+    passed: false,
+    rows: 4,
+    candidateValue: null,
+    championValue: null,
+    baselineValue: null,
+    gain: null,
+    reasons: ["The comparison has 4 rows, the gate demands at least 5"],
+  });
+});
+
+Deno.test("decideGate() passes the first candidate when it beats the baseline", () => {
+  assertEquals(decideGate({ ...gate, minBaselineGain: 0.5 }, rmse(off(2), null)), {
+    passed: true,
+    rows: 4,
+    candidateValue: 2,
+    championValue: null,
+    baselineValue: 4,
+    gain: null,
+    reasons: ["The candidate's rmse is 2, the baseline's 4 on 4 rows: there is no champion to compare with"],
+  });
+});
+
+Deno.test("decideGate() keeps out a first candidate that has learnt nothing, or that too few rows speak for", () => {
+  const idle = decideGate({ ...gate, minBaselineGain: 0.02 }, rmse(off(3.95), null));
+  assertEquals([idle.passed, idle.candidateValue, idle.baselineValue], [false, 3.95, 4]);
+  assertEquals(idle.reasons, [
+    "The gain in rmse over the baseline is 0.05, the gate demands at least 0.08: 0.02 of 4",
+  ]);
+  const untried = decideGate({ ...gate, minRows: 5 }, rmse(off(0), null));
+  assertEquals(untried.reasons, ["The comparison has 4 rows, the gate demands at least 5"]);
+});
+
+Deno.test("decideGate() refuses outputs that are no numbers", () => {
+  assertThrows(
+    () => decideGate(gate, rmse(labels.with(1, NaN), off(1))),
+    AppError,
+    "the output is NaN in row 1",
+  );
+});

@@ -1,0 +1,44 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { type ModelBody, modelBodySchema } from "shared/contracts/model_training.ts";
+import { AppError } from "shared/errors.ts";
+import { planRun } from "./plan_run.ts";
+
+const body = (changes: Record<string, unknown> = {}): ModelBody =>
+  modelBodySchema.parse({
+    task: "binary",
+    entity: "customer",
+    featureService: "features",
+    spine: { source: "events", every: "P7D", activeWithin: "P60D" },
+    label: { source: "events", aggregate: "exists", within: "P30D" },
+    algorithm: "gbdt",
+    parameters: { rounds: 50 },
+    metric: "auc",
+    split: { test: "P21D" },
+    ...changes,
+  });
+
+Deno.test("planRun() writes out every parameter, those of the run in place of the definition's", () => {
+  const planned = planRun("reorder", body());
+  assertEquals([planned.parameters["rounds"], planned.parameters["maxLeaves"], planned.seed], [50, 31, 1]);
+  const replaced = planRun("reorder", body(), { parameters: { maxLeaves: 4 }, seed: 9 });
+  assertEquals([replaced.parameters["rounds"], replaced.parameters["maxLeaves"], replaced.seed], [300, 4, 9]);
+});
+
+Deno.test("planRun() starts another algorithm from its own defaults", () => {
+  const planned = planRun("reorder", body(), { algorithm: "logistic" });
+  assertEquals([planned.algorithm, planned.parameters["l2"], planned.parameters["rounds"]], [
+    "logistic",
+    1,
+    undefined,
+  ]);
+});
+
+Deno.test("planRun() refuses what can't be trained", () => {
+  const refuse = (changes: Record<string, unknown>, message: string) =>
+    assertThrows(() => planRun("reorder", body(changes)), AppError, message);
+  refuse({ parameters: { trees: 5 } }, "trees is unknown: it must be one of rounds, ");
+  refuse({ parameters: { rounds: true } }, "rounds is true: it must be a whole number");
+  refuse({ metric: "mae" }, "/metric is mae: the metric of a binary task must be one of auc, ");
+  refuse({ task: "regression", algorithm: "logistic", metric: "mae" }, 'Cannot train with "logistic"');
+  refuse({ label: { source: "events", aggregate: "exists", within: "PT0S" } }, "/label/within is PT0S");
+});

@@ -1,0 +1,53 @@
+import type { ReferenceBins } from "shared/contracts/signature.ts";
+import { binIndex } from "shared/reference_bins.ts";
+
+/** Bins of about equal content a feature gets by default: the customary ten of a population stability index. */
+const DEFAULT_BINS = 10;
+
+/**
+ * Counts the values of a training column into bins of about equal content. A column of at most `bins` distinct
+ * values gets a bin for each, so that a flag or a small count keeps its rare values apart.
+ *
+ * @param values NaN is missing, and counted apart
+ * @param options.bins most bins; default: 10
+ */
+export function referenceBins(
+  name: string,
+  values: Float64Array,
+  options: { bins?: number } = {},
+): ReferenceBins {
+  const { bins = DEFAULT_BINS } = options;
+  // The default order of a typed array puts NaN last.
+  const sorted = values.toSorted();
+  let present = sorted.length;
+  while (present > 0 && Number.isNaN(sorted[present - 1])) present--;
+  const edges = binEdges(sorted.subarray(0, present), bins);
+  const counts = new Array<number>(edges.length + 1).fill(0);
+  for (let i = 0; i < present; i++) {
+    const bin = binIndex(edges, sorted[i]!);
+    counts[bin] = counts[bin]! + 1;
+  }
+  return { name, edges, counts, missing: values.length - present };
+}
+
+function binEdges(sorted: Float64Array, bins: number): number[] {
+  if (sorted.length === 0) return [];
+  const candidates = firstDistinct(sorted, bins + 1);
+  const chosen = candidates.length <= bins
+    ? candidates
+    : Array.from({ length: bins - 1 }, (_, i) => sorted[Math.ceil(((i + 1) * sorted.length) / bins) - 1]!);
+  const largest = sorted[sorted.length - 1]!;
+  // An edge at the largest value would only add a bin that nothing of the training set is in.
+  return [...new Set(chosen)].filter((edge) => edge < largest);
+}
+
+function firstDistinct(sorted: Float64Array, most: number): number[] {
+  const distinct: number[] = [];
+  for (const value of sorted) {
+    if (distinct.length === 0 || value > distinct[distinct.length - 1]!) {
+      distinct.push(value);
+      if (distinct.length === most) break;
+    }
+  }
+  return distinct;
+}

@@ -1,0 +1,44 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { binIndex } from "shared/reference_bins.ts";
+import { referenceBins } from "./reference_bins.ts";
+
+Deno.test("referenceBins() puts a tenth of the values into each bin", () => {
+  const values = Float64Array.from({ length: 100 }, (_, i) => 99 - i);
+  const bins = referenceBins("v.a", values);
+  assertEquals(bins.edges, [9, 19, 29, 39, 49, 59, 69, 79, 89]);
+  assertEquals(bins.counts, new Array(10).fill(10));
+  assertEquals(bins.missing, 0);
+});
+
+Deno.test("referenceBins() gives each of a few values a bin, however rare it is", () => {
+  const values = Float64Array.from([...new Array(97).fill(0), 1, 2, NaN]);
+  assertEquals(referenceBins("v.a", values), { name: "v.a", edges: [0, 1], counts: [97, 1, 1], missing: 1 });
+});
+
+Deno.test("referenceBins() has one bin for a constant, and none that counts without values", () => {
+  assertEquals(referenceBins("a", Float64Array.of(5, 5)), { name: "a", edges: [], counts: [2], missing: 0 });
+  assertEquals(referenceBins("a", Float64Array.of(NaN)), { name: "a", edges: [], counts: [0], missing: 1 });
+});
+
+Deno.test("referenceBins() counts every value once, in the bin that binIndex() names", () => {
+  const value = fc.oneof(
+    fc.constant(NaN),
+    fc.double({ noDefaultInfinity: true, noNaN: true }),
+    fc.integer({ min: 0, max: 3 }),
+  );
+  fc.assert(fc.property(fc.array(value), fc.integer({ min: 1, max: 12 }), (list, bins) => {
+    const { edges, counts, missing } = referenceBins("a", Float64Array.from(list), { bins });
+    const expected = new Array<number>(edges.length + 1).fill(0);
+    for (const x of list) {
+      if (Number.isNaN(x)) continue;
+      const holds = (bin: number) =>
+        (bin === 0 || x > edges[bin - 1]!) && (bin === edges.length || x <= edges[bin]!);
+      expected[binIndex(edges, x)]!++;
+      assertEquals(holds(binIndex(edges, x)), true);
+    }
+    assertEquals(counts, expected);
+    assertEquals(counts.length <= bins, true);
+    assertEquals(missing, list.filter(Number.isNaN).length);
+  }));
+});

@@ -1,0 +1,188 @@
+import type { Task } from "shared/contracts/signature.ts";
+import { type Dataset, requireUsableLabels } from "../../dataset.ts";
+import { encodeModelFile } from "../../model_file.ts";
+import { Random } from "../../random.ts";
+import { type ParametersOf, resolveParameters } from "../parameters.ts";
+import type { FitOptions, FittedModel, Trainer } from "../trainer.ts";
+import { type BinnedRows, binRows, findBinning, MAX_VALUE_BINS } from "./binning.ts";
+import { layoutHistogram, toExactSteps } from "./histogram.ts";
+import { type Objective, OBJECTIVES } from "./objective.ts";
+import { addBinnedScores, addTreeScores, type BinnedTree } from "./tree.ts";
+import { type GrownTree, TreeGrower } from "./tree_grower.ts";
+import { ensembleNodes } from "./tree_onnx.ts";
+
+const PARAMETERS = {
+  rounds: { description: "Most trees", default: 300, min: 1, max: 10_000, integer: true },
+  learningRate: { description: "Share of each tree that is added", default: 0.1, min: 1e-4, max: 1 },
+  maxLeaves: { description: "Most leaves of a tree", default: 31, min: 2, max: 4_096, integer: true },
+  maxDepth: {
+    description: "Most splits on the way to a leaf; 0: any number",
+    default: 0,
+    min: 0,
+    max: 64,
+    integer: true,
+  },
+  minRowsPerLeaf: {
+    description: "Fewest rows of a leaf, estimated from their share of the hessian",
+    default: 20,
+    min: 1,
+    max: 1e9,
+    integer: true,
+  },
+  minHessianPerLeaf: {
+    description: "Smallest sum of second derivatives in a leaf",
+    default: 1e-3,
+    min: 0,
+    max: 1e9,
+  },
+  l2: { description: "Penalty on the squares of the leaves' values", default: 0, min: 0, max: 1e9 },
+  minGain: { description: "Smallest gain for which a leaf is split", default: 0, min: 0, max: 1e9 },
+  featureFraction: { description: "Share of the features each tree may use", default: 1, min: 0.01, max: 1 },
+  rowFraction: { description: "Share of the rows each tree learns from", default: 1, min: 0.01, max: 1 },
+  maxBins: {
+    description: "Most bins of a feature's values",
+    default: MAX_VALUE_BINS,
+    min: 2,
+    max: MAX_VALUE_BINS,
+    integer: true,
+  },
+  earlyStoppingRounds: {
+    description:
+      "Stop after so many rounds without a better validation loss; 0, or no validation rows: never",
+    default: 50,
+    min: 0,
+    max: 10_000,
+    integer: true,
+  },
+} as const;
+type Parameters = ParametersOf<typeof PARAMETERS>;
+
+/**
+ * Gradient-boosted trees on histograms: log loss for a binary task, squared error for a regression. Missing values
+ * go to the side on which they gain more.
+ */
+export const gbdt: Trainer = {
+  algorithm: "gbdt",
+  tasks: ["binary", "regression"],
+  parameters: PARAMETERS,
+  fit(train, options) {
+    const parameters = resolveParameters("gbdt", PARAMETERS, options.parameters);
+    requireUsableLabels(train.labels, options.task, "training");
+    return boost(train, options, parameters);
+  },
+};
+
+function boost(train: Dataset, options: FitOptions, parameters: Parameters): FittedModel {
+  const { task, seed, onProgress } = options;
+  const objective = OBJECTIVES[task];
+  const random = new Random(seed);
+  const columns = findBinning(train, { maxBins: parameters.maxBins, seed });
+  const binned = binRows(train, columns);
+  const base = Math.fround(objective.initialScore(train.labels));
+  const scores = new Float64Array(train.rows).fill(base);
+  const validation = options.validation && watchValidation(options.validation, { objective, base, columns });
+  const draw = drawer(binned, parameters, random);
+  const grower = new TreeGrower(binned, layoutHistogram(binned), parameters);
+  const derivatives = new Float64Array(2 * train.rows);
+  const trees: BinnedTree[] = [];
+
+  for (let round = 1; round <= parameters.rounds; round++) {
+    objective.differentiate(train.labels, scores, derivatives);
+    const { rows, columns: chosen } = draw();
+    const { tree, leaves } = grower.grow(toExactSteps(derivatives), rows, chosen);
+    // Without sampling, a tree that found nothing to split will be followed by others that find nothing.
+    if (leaves.length === 1 && parameters.rowFraction === 1 && parameters.featureFraction === 1) break;
+    if (rows.length < train.rows) addBinnedScores(tree, binned, scores);
+    else addLeafScores(leaves, scores);
+    trees.push(tree);
+    const validationLoss = validation?.add(tree);
+    if (onProgress && isReported(round, parameters.rounds)) {
+      onProgress({
+        round,
+        rounds: parameters.rounds,
+        trainingLoss: objective.loss(train.labels, scores),
+        ...(validationLoss === undefined ? {} : { validationLoss }),
+      });
+    }
+    const patience = parameters.earlyStoppingRounds;
+    if (validation && patience > 0 && round - validation.bestRound() >= patience) break;
+  }
+  const kept = validation && parameters.earlyStoppingRounds > 0
+    ? trees.slice(0, validation.bestRound())
+    : trees;
+  return ensembleModel(train.featureNames, { task, base, trees: kept });
+}
+
+/** The same as {@link addBinnedScores} where every row is in a leaf, without walking down to it. */
+function addLeafScores(leaves: GrownTree["leaves"], scores: Float64Array): void {
+  for (const { rows, value } of leaves) {
+    for (const row of rows) scores[row] = scores[row]! + value;
+  }
+}
+
+/** About a hundred reports a fit, each of which costs a pass over the training rows. */
+const isReported = (round: number, rounds: number) =>
+  round === rounds || round % Math.max(1, Math.round(rounds / 100)) === 0;
+
+/** Keeps the scores of the validation rows up to date and remembers the best round; 0 is no tree at all. */
+function watchValidation(
+  validation: Dataset,
+  context: { objective: Objective; base: number; columns: BinnedRows["columns"] },
+): { add(tree: BinnedTree): number; bestRound(): number } {
+  const { objective, base, columns } = context;
+  const binned = binRows(validation, columns);
+  const scores = new Float64Array(validation.rows).fill(base);
+  let rounds = 0;
+  let best = { round: 0, loss: objective.loss(validation.labels, scores) };
+  return {
+    add(tree) {
+      addBinnedScores(tree, binned, scores);
+      const loss = objective.loss(validation.labels, scores);
+      rounds++;
+      if (loss < best.loss) best = { round: rounds, loss };
+      return loss;
+    },
+    bestRound: () => best.round,
+  };
+}
+
+/** Rows and columns for each tree: all of them, or the shares that the parameters ask for. */
+function drawer(
+  binned: BinnedRows,
+  parameters: Parameters,
+  random: Random,
+): () => { rows: Int32Array; columns: Int32Array } {
+  const allRows = Int32Array.from({ length: binned.rows }, (_, row) => row);
+  const allColumns = Int32Array.from(binned.columns, (_, column) => column);
+  const share = (all: Int32Array, fraction: number) =>
+    fraction === 1 || all.length === 0
+      ? all
+      : random.sample(all.length, Math.max(1, Math.round(all.length * fraction)));
+  return () => ({
+    rows: share(allRows, parameters.rowFraction),
+    columns: share(allColumns, parameters.featureFraction),
+  });
+}
+
+function ensembleModel(
+  featureNames: readonly string[],
+  ensemble: { task: Task; base: number; trees: readonly BinnedTree[] },
+): FittedModel {
+  const { task, base, trees } = ensemble;
+  const objective = OBJECTIVES[task];
+  return {
+    task,
+    facts: { rounds: trees.length },
+    predict(dataset) {
+      const scores = new Float64Array(dataset.rows).fill(base);
+      for (const tree of trees) addTreeScores(tree, dataset.columns, scores);
+      return scores.map((score) => objective.output(score));
+    },
+    toOnnx: (metadata) =>
+      encodeModelFile({
+        task,
+        featureNames,
+        ...ensembleNodes({ base, trees, link: task === "binary" ? "sigmoid" : "identity" }),
+      }, metadata),
+  };
+}

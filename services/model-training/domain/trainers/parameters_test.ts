@@ -1,0 +1,34 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { AppError } from "shared/errors.ts";
+import { resolveParameters } from "./parameters.ts";
+
+const specs = {
+  rounds: { description: "", default: 100, min: 1, max: 1_000, integer: true },
+  rate: { description: "", default: 0.1, min: 0.01, max: 1 },
+};
+
+Deno.test("resolveParameters() fills in the defaults", () => {
+  assertEquals(resolveParameters("gbdt", specs, { rate: 0.5 }), { rounds: 100, rate: 0.5 });
+});
+
+Deno.test("resolveParameters() names every unknown parameter and every bad value", () => {
+  const error = assertThrows(
+    () => resolveParameters("gbdt", specs, { round: 3, rate: 2, rounds: 1.5 }),
+    AppError,
+  );
+  assertEquals(
+    error.message,
+    "Cannot use the parameters of gbdt: round is unknown: it must be one of rounds, rate",
+  );
+  assertEquals(error.reasons, [
+    { path: "/round", message: "is unknown: it must be one of rounds, rate" },
+    { path: "/rounds", message: "is 1.5: it must be a whole number from 1 to 1000" },
+    { path: "/rate", message: "is 2: it must be a number from 0.01 to 1" },
+  ]);
+});
+
+Deno.test("resolveParameters() refuses NaN, booleans and names of every object's properties", () => {
+  for (const given of [{ rate: NaN }, { rate: true }, { toString: 1 }]) {
+    assertEquals(assertThrows(() => resolveParameters("gbdt", specs, given), AppError).reasons.length, 1);
+  }
+});

@@ -1,0 +1,99 @@
+/** Two models' files on the same rows, later than what either was trained on. @module */
+import type { Gate, Metric } from "shared/contracts/model_training.ts";
+import { type Instant, toInstant } from "shared/contracts/time.ts";
+import { type Dataset, selectRows } from "./domain/dataset.ts";
+import { decideGate, type GateDecision } from "./domain/gate.ts";
+import { readSettledRows } from "./training_data.ts";
+import { scoreWithFile } from "./verify.ts";
+
+/** A version as far as judging needs it. */
+export interface Contender {
+  version: number;
+  onnx: Uint8Array;
+  /** The features it takes, in order. */
+  inputs: readonly string[];
+  /** T of the newest row it was trained on. */
+  trainUntil: Instant;
+  /** Its labels looked at (T, T + horizon]. */
+  horizonMs: number;
+}
+
+export interface JudgingTask {
+  /** The candidate's training set, Parquet. */
+  file: Uint8Array;
+  metric: Metric;
+  gate: Gate;
+  candidate: Contender;
+  /** Null when there is none yet. */
+  champion: Contender | null;
+}
+
+export interface Judgement extends GateDecision {
+  /** T of the first and the last row judged; null without any. */
+  from: Instant | null;
+  until: Instant | null;
+}
+
+/**
+ * Judges by the rows of the candidate's training set whose T is not before the end of any label window that either
+ * model learnt from: both meet these rows for the first time. The baseline is the prior of the candidate's training
+ * part, on the same rows.
+ *
+ * @throws {AppError} when a file can't be run, or the metric is not defined on the rows
+ */
+export async function judgeVersions(task: JudgingTask): Promise<Judgement> {
+  const { metric, gate, candidate, champion } = task;
+  const settled = await readSettledRows(task.file);
+  const dataset = settled.dataset(candidate.inputs);
+  const chosen = laterRows(dataset.times, champion === null ? [candidate] : [candidate, champion]);
+  const rows = selectRows(dataset, chosen);
+  const judged = extent(rows.times);
+  const unknown = (champion?.inputs ?? []).filter((name) => !settled.featureNames.includes(name));
+  if (champion !== null && unknown.length > 0) {
+    const reason = `The champion takes ${unknown.join(", ")}, which the candidate's training set lacks: ` +
+      `the two can't be compared on the same rows`;
+    return { ...UNDECIDED, ...judged, rows: rows.rows, reasons: [reason] };
+  }
+  const answers = ({ onnx, inputs }: Contender) =>
+    scoreWithFile(onnx, selectRows(settled.dataset(inputs), chosen));
+  const decision = decideGate(gate, {
+    metric,
+    labels: rows.labels,
+    candidate: await answers(candidate),
+    champion: champion && await answers(champion),
+    baseline: new Float64Array(rows.rows).fill(priorOf(dataset, candidate)),
+  });
+  return { ...decision, ...judged };
+}
+
+const UNDECIDED: GateDecision = {
+  passed: false,
+  rows: 0,
+  candidateValue: null,
+  championValue: null,
+  baselineValue: null,
+  gain: null,
+  reasons: [],
+};
+
+function laterRows(times: Float64Array, contenders: readonly Contender[]): Int32Array {
+  const border = Math.max(
+    ...contenders.map(({ trainUntil, horizonMs }) => Date.parse(trainUntil) + horizonMs),
+  );
+  return Int32Array.from(times, (_, row) => row).filter((row) => times[row]! >= border);
+}
+
+/** The mean label of the candidate's training part: the rows up to the newest one it was trained on. */
+function priorOf({ times, labels }: Dataset, { trainUntil }: Contender): number {
+  const until = Date.parse(trainUntil);
+  const known = labels.filter((_, row) => times[row]! <= until);
+  return Math.fround(known.reduce((sum, label) => sum + label, 0) / known.length);
+}
+
+/** Rows may come in any order of T. */
+function extent(times: Float64Array): Pick<Judgement, "from" | "until"> {
+  if (times.length === 0) return { from: null, until: null };
+  const first = times.reduce((least, time) => Math.min(least, time));
+  const last = times.reduce((most, time) => Math.max(most, time));
+  return { from: toInstant(first), until: toInstant(last) };
+}

@@ -1,0 +1,163 @@
+/** Working on the runs that wait, a few at once, beside the other copies of the service. @module */
+import { Counter, type Registry } from "prom-client";
+import { delay } from "shared/bus/delay.ts";
+import { AppError, messageOf } from "shared/errors.ts";
+import type { Part } from "shared/lifecycle.ts";
+import type { LeasedRun } from "./domain/run.ts";
+import { patiently } from "shared/patience.ts";
+import { LeaseLost, type PerformDeps, performRun } from "./perform_run.ts";
+import { failRun, leaseRun, releaseRun } from "./repository/runs.ts";
+import { RunKeeper } from "./run_keeper.ts";
+
+export interface QueueDeps extends PerformDeps {
+  metrics: Registry;
+}
+
+export interface QueueOptions {
+  /** Runs that this copy works on at once. */
+  atOnce: number;
+  /** How long after the last word of its copy another one may take over a run. */
+  leaseSeconds: number;
+  /** How long one attempt may take. */
+  limitSeconds: number;
+}
+
+/** A run whose copies ended this often is given up: it may be what they died of. */
+const MAX_ATTEMPTS = 3;
+/** How often to look for runs that another copy was asked for or left behind. */
+const POLL_MS = 1_000;
+
+/** `poke()` after a run was asked for; without it the queue looks once a second. */
+export function createRunQueue(deps: QueueDeps, options: QueueOptions): Part & { poke(): void } {
+  const queue = new RunQueue(deps, options);
+  return {
+    name: "run queue",
+    start: () => queue.start(),
+    stop: () => queue.stop(),
+    poke: () => queue.poke(),
+  };
+}
+
+/** Ends the work on a run that another copy, or this one when it is back, begins again. */
+class Stopping extends Error {}
+
+class RunQueue {
+  readonly #deps: QueueDeps;
+  readonly #options: QueueOptions;
+  readonly #finished: Counter<"status">;
+  readonly #stopping = new AbortController();
+  readonly #active = new Set<Promise<void>>();
+  #alarm = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(deps: QueueDeps, options: QueueOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#finished = new Counter({
+      name: "microml_training_runs_total",
+      help: "Training runs that this copy brought to their end",
+      labelNames: ["status"],
+      registers: [deps.metrics],
+    });
+  }
+
+  start(): Promise<void> {
+    this.#running = this.#run();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Stopping());
+    await this.#running;
+    await Promise.all(this.#active);
+  }
+
+  poke(): void {
+    this.#alarm.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      // Before the look: a poke during it must lead to another one.
+      this.#alarm = new AbortController();
+      await this.#takeUp();
+      await delay(POLL_MS, AbortSignal.any([signal, this.#alarm.signal]));
+    }
+  }
+
+  async #takeUp(): Promise<void> {
+    const { db, log } = this.#deps;
+    try {
+      while (this.#active.size < this.#options.atOnce && !this.#stopping.signal.aborted) {
+        const run = await leaseRun(db, this.#options);
+        if (run === undefined) return;
+        const work = this.#workOn(run).finally(() => {
+          this.#active.delete(work);
+          this.poke();
+        });
+        this.#active.add(work);
+      }
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, "Cannot look for runs to train: trying again");
+    }
+  }
+
+  async #workOn(run: LeasedRun): Promise<void> {
+    const { log } = this.#deps;
+    try {
+      await this.#attempt(run);
+    } catch (error) {
+      // The lease runs out, and the run is taken up again.
+      log.error({ err: error, run: run.id }, `Cannot end a run: ${messageOf(error)}`);
+    }
+  }
+
+  async #attempt(run: LeasedRun): Promise<void> {
+    if (run.attempts > MAX_ATTEMPTS) {
+      const reason =
+        `Cannot train ${run.model}: the service ended ${MAX_ATTEMPTS} times while it worked on the run`;
+      return await this.#fail(run, reason);
+    }
+    const { limitSeconds, leaseSeconds } = this.#options;
+    const keeper = new RunKeeper(this.#deps, run, {
+      leaseSeconds,
+      limitSeconds,
+      stopping: this.#stopping.signal,
+    });
+    try {
+      await performRun(this.#deps, run, keeper);
+      this.#finished.inc({ status: "done" });
+    } catch (error) {
+      await this.#afterFailure(run, error);
+    } finally {
+      await keeper.end();
+    }
+  }
+
+  async #afterFailure(run: LeasedRun, error: unknown): Promise<void> {
+    const { db, log } = this.#deps;
+    if (error instanceof LeaseLost) {
+      log.warn({ run: run.id }, error.message);
+    } else if (error instanceof Stopping) {
+      log.info({ run: run.id }, "Gives a run back");
+      await releaseRun(db, run);
+    } else if (error instanceof AppError && error.code !== "internal") {
+      log.warn({ run: run.id, model: run.model, reason: error.message }, "A run failed");
+      await this.#fail(run, error.message);
+    } else {
+      log.error({ run: run.id, model: run.model, err: error }, "A run failed");
+      await this.#fail(run, `Cannot train ${run.model}: an internal error: ${messageOf(error)}`);
+    }
+  }
+
+  /** A run that has failed must not be tried again only because the database was away. */
+  async #fail(run: LeasedRun, reason: string): Promise<void> {
+    const { db, log } = this.#deps;
+    const ours = await patiently(() => failRun(db, run, reason), {
+      signal: this.#stopping.signal,
+      onWait: (waitsFor) => log.warn({ run: run.id, waitsFor }, "Waiting to end a run"),
+    });
+    if (ours) this.#finished.inc({ status: "failed" });
+  }
+}

@@ -1,0 +1,94 @@
+/** Data sets that the tests of several files learn from. @module */
+import { parse } from "csv-parse/sync";
+import type { Signature, Task } from "shared/contracts/signature.ts";
+import { createDataset, type Dataset } from "../domain/dataset.ts";
+import type { ModelMetadata } from "../domain/model_file.ts";
+import { Random } from "../domain/random.ts";
+
+/** A data set of the given columns, named `view.f0` and on; rows are an hour apart and of different entities. */
+export function datasetOf(columns: readonly ArrayLike<number>[], labels: ArrayLike<number>): Dataset {
+  return createDataset({
+    featureNames: columns.map((_, index) => `view.f${index}`),
+    columns,
+    labels,
+    times: Float64Array.from({ length: labels.length }, (_, row) => row * 3_600_000),
+    entities: Array.from({ length: labels.length }, (_, row) => `["${row}"]`),
+  });
+}
+
+/**
+ * Rows of which a tree and a line can both learn something: four features (one in small whole numbers, one with a
+ * fifth of its values missing, one noise), and a label that depends on the first three.
+ */
+export function noisyDataset(task: Task, options: { rows: number; seed: number }): Dataset {
+  const random = new Random(options.seed);
+  const draw = (value: () => number) => Float64Array.from({ length: options.rows }, value);
+  const normal = () => random.uniform() + random.uniform() + random.uniform() - 1.5;
+  const columns = [
+    draw(normal),
+    draw(() => random.below(6)),
+    draw(() => random.uniform() < 0.2 ? NaN : normal() * 1_000),
+    draw(normal),
+  ];
+  const score = (row: number) => {
+    const [a, b, c] = columns.map((column) => column[row]!) as [number, number, number];
+    return 2 * a + (b >= 3 ? a : -0.5) + (Number.isNaN(c) ? 1 : c / 1_000);
+  };
+  const labels = Float64Array.from(
+    { length: options.rows },
+    (_, row) => task === "regression" ? score(row) + normal() / 4 : score(row) + normal() > 0 ? 1 : 0,
+  );
+  return datasetOf(columns, labels);
+}
+
+/** Metadata of a model that was trained on the data set. */
+export function metadataFor(dataset: Dataset, task: Task): ModelMetadata {
+  const signature: Signature = {
+    task,
+    entity: "customer",
+    featureService: { name: "orders", version: 1 },
+    inputs: dataset.featureNames.map((name) => ({ name, type: "number", nulls: "as_trained" })),
+    output: task === "binary" ? "probability" : "value",
+    classes: task === "binary" ? ["no", "yes"] : null,
+  };
+  return { signature, trainingSet: { sha256: "0".repeat(64), views: [] }, referenceBins: [] };
+}
+
+/** A folder of public data sets beside the repository, which not every machine has. */
+const SHARED_DATA = new URL("../../../../shared/data/", import.meta.url);
+
+export const ADULT_FILE = new URL("adult_train_part.csv.gz", SHARED_DATA);
+
+/** Whether a test that needs the file must be skipped. */
+export function isMissing(file: URL): boolean {
+  try {
+    Deno.statSync(file);
+    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+/** The UCI Adult data: text columns as the rank of their value, blanks missing, the label income above 50,000. */
+export async function loadAdult(): Promise<Dataset> {
+  const file = await Deno.open(ADULT_FILE);
+  const text = await new Response(file.readable.pipeThrough(new DecompressionStream("gzip"))).text();
+  const [header, ...records] = parse(text, { trim: true }) as string[][];
+  const label = header!.length - 1;
+  const columns = header!.slice(0, label).map((_, index) =>
+    numbersOf(records.map((record) => record[index]!))
+  );
+  return datasetOf(
+    columns,
+    records.map((record) => record[label] === "1" || record[label] === ">50K" ? 1 : 0),
+  );
+}
+
+function numbersOf(texts: readonly string[]): number[] {
+  if (texts.every((text) => text === "" || Number.isFinite(Number(text)))) {
+    return texts.map((text) => text === "" ? NaN : Number(text));
+  }
+  const ranks = new Map([...new Set(texts)].sort().map((text, rank) => [text, rank]));
+  return texts.map((text) => text === "" ? NaN : ranks.get(text)!);
+}

@@ -1,0 +1,9 @@
+/** The thread in which one model is trained. @module */
+import type { TrainedModel, TrainingProgress, TrainingTask } from "./train_model.ts";
+import { answerCalls } from "./worker_call.ts";
+
+answerCalls<TrainingTask, TrainedModel, TrainingProgress>(async (task, tell) => {
+  const { trainModel } = await import("./train_model.ts");
+  const output = await trainModel(task, tell);
+  return { output, transfer: [output.onnx.buffer] };
+});

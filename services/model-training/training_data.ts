@@ -1,0 +1,56 @@
+/** A training set's file -> rows to learn from or to judge by. @module */
+import { AppError } from "shared/errors.ts";
+import { readTrainingSet, type TrainingSetTable } from "shared/training_set_file.ts";
+import { createDataset, type Dataset } from "./domain/dataset.ts";
+
+/** The rows of a training set whose label is settled. */
+export interface SettledRows {
+  readonly rows: number;
+  readonly featureNames: readonly string[];
+  /** @throws {AppError} `invalid` when it lacks one of the features, or a value is infinite */
+  dataset(featureNames: readonly string[]): Dataset;
+}
+
+/**
+ * Reads a Parquet file and leaves out the rows whose label nobody can know yet.
+ *
+ * @throws {AppError} `invalid` when it is no training set; `unprocessable` when no row is left
+ */
+export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
+  const table = await readTrainingSet(file);
+  const settled = settledIndices(table);
+  if (settled.length === 0) {
+    const { length } = table.entities;
+    throw new AppError(
+      "unprocessable",
+      length === 0
+        ? "Cannot learn from the training set: it is empty, no entity was active at any tick"
+        : `Cannot learn from the training set: the labels of all its ${length} rows lie after the project's clock`,
+    );
+  }
+  const byName = new Map(table.features.map(({ name, values }) => [name, values]));
+  const pick = (values: Float64Array) => Float64Array.from(settled, (row) => values[row]!);
+  const labels = pick(table.labels);
+  const times = pick(table.times);
+  const entities = Array.from(settled, (row) => table.entities[row]!);
+  return {
+    rows: settled.length,
+    featureNames: [...byName.keys()],
+    dataset(featureNames) {
+      const missing = featureNames.filter((name) => !byName.has(name));
+      if (missing.length > 0) {
+        throw new AppError(
+          "invalid",
+          `Cannot use the training set: it lacks the feature ${missing.join(", ")}`,
+        );
+      }
+      const columns = featureNames.map((name) => pick(byName.get(name)!));
+      return createDataset({ featureNames, columns, labels, times, entities });
+    },
+  };
+}
+
+function settledIndices({ labels }: TrainingSetTable): Int32Array {
+  const all = Int32Array.from(labels, (_, row) => row);
+  return all.filter((row) => !Number.isNaN(labels[row]));
+}

@@ -1,0 +1,63 @@
+import { AppError } from "shared/errors.ts";
+import { loadModel } from "shared/onnx/runtime.ts";
+import { type Dataset, featureMatrix } from "./domain/dataset.ts";
+
+/** Rows given to the runtime at once: its memory never shrinks again, so one call must stay small. */
+const BATCH_ROWS = 4_096;
+
+/** Largest difference that is accepted, as a part of the answer, or of 1 for smaller answers. */
+const TOLERANCE = 1e-5;
+
+export interface Verification {
+  rows: number;
+  /** In units of max(1, |answer|). */
+  largestDifference: number;
+}
+
+/**
+ * The outputs of an ONNX file for every row of the data set.
+ *
+ * @throws {AppError} when the runtime can't load the file, or can't run it on these features
+ */
+export async function scoreWithFile(file: Uint8Array, dataset: Dataset): Promise<Float64Array> {
+  const model = await loadModel(file, dataset.columns.length);
+  try {
+    const outputs = new Float64Array(dataset.rows);
+    for (let from = 0; from < dataset.rows; from += BATCH_ROWS) {
+      const to = Math.min(dataset.rows, from + BATCH_ROWS);
+      outputs.set(await model.predict(featureMatrix(dataset, from, to), to - from), from);
+    }
+    return outputs;
+  } finally {
+    await model.unload();
+  }
+}
+
+/**
+ * Runs an exported file on the rows and compares its answers with the trainer's: a file that answers otherwise is
+ * another model than the one that was judged.
+ *
+ * @param file ONNX bytes
+ * @param expected the rows and the trainer's answer for each
+ * @throws {AppError} `unprocessable` when an answer differs by more than 1e-5 x max(1, |answer|)
+ */
+export async function verifyModelFile(
+  file: Uint8Array,
+  expected: { dataset: Dataset; answers: Float64Array },
+): Promise<Verification> {
+  const outputs = await scoreWithFile(file, expected.dataset);
+  let largestDifference = 0;
+  for (const [row, answer] of expected.answers.entries()) {
+    const output = outputs[row]!;
+    const difference = Math.abs(output - answer) / Math.max(1, Math.abs(answer));
+    // Negated, so that a NaN on either side fails too.
+    if (!(difference <= TOLERANCE)) {
+      throw new AppError(
+        "unprocessable",
+        `Cannot accept the model's file: it answers ${output} in row ${row}, the trainer ${answer}: they may differ by ${TOLERANCE} x max(1, |answer|)`,
+      );
+    }
+    largestDifference = Math.max(largestDifference, difference);
+  }
+  return { rows: expected.answers.length, largestDifference };
+}

@@ -1,0 +1,138 @@
+/**
+ * The steps of a retraining, each safe to repeat: calls carry idempotency keys made from the run's id, so a step that is
+ * run again after a crash finds what it did before.
+ *
+ * @module
+ */
+import type { Bus } from "shared/bus/connection.ts";
+import { delay } from "shared/bus/delay.ts";
+import { call } from "shared/bus/endpoints.ts";
+import { servedModels } from "shared/contracts/model_serving.ts";
+import { compareVersions, getRun, setAlias, startRun } from "shared/contracts/model_training.ts";
+import type { PipelineRun } from "shared/contracts/orchestration.ts";
+import { AppError } from "shared/errors.ts";
+import { type PatienceOptions, patiently } from "shared/patience.ts";
+
+export interface TrainResult {
+  run: string;
+  version: number;
+}
+
+export interface CompareResult {
+  comparison: string;
+  passed: boolean;
+  champion: number | null;
+  metric: string;
+  rows: number;
+  candidateValue: number | null;
+  championValue: number | null;
+  baselineValue: number | null;
+  gain: number | null;
+  reasons: readonly string[];
+}
+
+export interface Retraining {
+  train(run: PipelineRun): Promise<TrainResult>;
+  compare(run: PipelineRun, candidate: number): Promise<CompareResult>;
+  promote(
+    run: PipelineRun,
+    compared: CompareResult,
+    candidate: number,
+  ): Promise<{ alias: string; revision: number }>;
+  /** Waits until the version answers. @returns served false when nothing serves the model's alias */
+  confirm(run: PipelineRun, version: number): Promise<{ served: boolean }>;
+}
+
+const ALIAS = "champion";
+const ACTOR = "orchestration";
+const POLL_MS = 250;
+const TRAIN_LIMIT_MS = 6 * 3_600_000;
+const CONFIRM_LIMIT_MS = 120_000;
+const CALL_LIMIT_MS = 60_000;
+
+export function createRetraining(bus: Bus, stopped: AbortSignal): Retraining {
+  const mutation = (run: PipelineRun, step: string) => ({
+    actor: ACTOR,
+    idempotencyKey: `${run.id}/${step}`,
+  });
+
+  return {
+    async train(run) {
+      const reason = `${run.trigger.kind} ${run.trigger.reference}`;
+      const { id } = await answered(() =>
+        call(bus, startRun, { model: run.model, reason }, mutation(run, "train"))
+      );
+      return await awaited(TRAIN_LIMIT_MS, async () => {
+        const training = await call(bus, getRun, { id });
+        if (training.status === "failed") {
+          throw new AppError(
+            "conflict",
+            `Cannot retrain ${run.model}: the run ${id} failed: ${training.error}`,
+          );
+        }
+        return training.version === null ? undefined : { run: id, version: training.version };
+      });
+    },
+    async compare(run, candidate) {
+      const { id: comparison, ...compared } = await answered(() =>
+        call(bus, compareVersions, { model: run.model, candidate, against: ALIAS }, {
+          ...mutation(run, "compare"),
+          timeoutMs: CALL_LIMIT_MS,
+        })
+      );
+      return { comparison, ...compared };
+    },
+    async promote(run, compared, candidate) {
+      const { revision } = await answered(() =>
+        call(bus, setAlias, {
+          model: run.model,
+          alias: ALIAS,
+          version: candidate,
+          reason: `pipeline ${run.pipeline}: ${compared.reasons.join("; ")}`,
+          evidence: compared.comparison,
+        }, mutation(run, "promote"))
+      );
+      return { alias: ALIAS, revision };
+    },
+    confirm(run, version) {
+      return awaited(CONFIRM_LIMIT_MS, async () => {
+        const { models } = await call(bus, servedModels, {});
+        const served = models.find(({ model, alias }) => model === run.model && alias === ALIAS);
+        if (!served) return { served: false };
+        return served.version === version ? { served: true } : undefined;
+      });
+    },
+  };
+
+  /** The answer to a call; a neighbour that is away is waited for. */
+  function answered<T>(ask: () => Promise<T>): Promise<T> {
+    return within(CALL_LIMIT_MS, (options) => patiently(ask, options));
+  }
+
+  /** Asks until the answer is there. */
+  function awaited<T>(limitMs: number, ask: () => Promise<T | undefined>): Promise<T> {
+    return within(limitMs, async (options) => {
+      while (true) {
+        const answer = await patiently(ask, options);
+        if (answer !== undefined) return answer;
+        options.onWait("it is not done yet");
+        await delay(POLL_MS, options.signal);
+        options.signal.throwIfAborted();
+      }
+    });
+  }
+
+  /** Bounds the waiting, and tells in the end what was waited for. */
+  async function within<T>(limitMs: number, wait: (options: PatienceOptions) => Promise<T>): Promise<T> {
+    const limit = AbortSignal.timeout(limitMs);
+    let reason = "there was no answer";
+    try {
+      return await wait({ signal: AbortSignal.any([stopped, limit]), onWait: (why) => reason = why });
+    } catch (error) {
+      if (!limit.aborted) throw error;
+      throw new AppError("timeout", `Cannot go on with the pipeline: after ${limitMs / 1000} s, ${reason}`, {
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { z } from "zod";
+import { BUCKET } from "../contracts/streams.ts";
+import { AppError } from "../errors.ts";
+import { createLogger, silentLogger } from "../log.ts";
+import { startTestBus } from "../testing/bus.ts";
+import { eventually } from "../testing/poll.ts";
+import { bucketPut, bucketRemove, readBucket, watchBucket } from "./bucket.ts";
+import type { Bus } from "./connection.ts";
+import { publishAll } from "./publisher.ts";
+
+const schema = z.object({ revision: z.int(), to: z.string() });
+type Alias = z.infer<typeof schema>;
+
+let ids = 0;
+const put = (bus: Bus, key: string, value: unknown) =>
+  publishAll(bus, [bucketPut(BUCKET.aliases, key, value, `alias:${ids++}`)]);
+const remove = (bus: Bus, key: string) =>
+  publishAll(bus, [bucketRemove(BUCKET.aliases, key, `alias:${ids++}`)]);
+
+type Seen = [key: string, to: string | undefined];
+
+function watch(bus: Bus, seen: Seen[], more: { filter?: string; log?: typeof silentLogger } = {}) {
+  return watchBucket(bus, {
+    bucket: BUCKET.aliases,
+    filter: ">",
+    schema,
+    log: silentLogger,
+    onEntry: (key, value: Alias | undefined) => void seen.push([key, value?.to]),
+    ...more,
+  });
+}
+
+Deno.test("readBucket() gives what was put last, and nothing for what was removed or never there", async () => {
+  await using bus = await startTestBus();
+  const read = () => readBucket(bus, BUCKET.aliases, "churn.champion", schema);
+  assertEquals(await read(), undefined);
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  await put(bus, "churn.champion", { revision: 2, to: "v2" });
+  assertEquals(await read(), { revision: 2, to: "v2" });
+  await remove(bus, "churn.champion");
+  assertEquals(await read(), undefined);
+});
+
+Deno.test("readBucket() refuses a value that is not of the schema", async () => {
+  await using bus = await startTestBus();
+  await put(bus, "churn.champion", { revision: "one" });
+  const error = await assertRejects(
+    () => readBucket(bus, BUCKET.aliases, "churn.champion", schema),
+    AppError,
+  );
+  assertEquals([error.code, error.reasons.map(({ path }) => path)], ["invalid", ["/revision", "/to"]]);
+});
+
+Deno.test("watchBucket() has told the entries in force when it is started, then each change", async () => {
+  await using bus = await startTestBus();
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  await put(bus, "churn.champion", { revision: 2, to: "v2" });
+  await put(bus, "price.champion", { revision: 1, to: "v1" });
+  const seen: Seen[] = [];
+  const watcher = watch(bus, seen);
+  await watcher.start();
+  assertEquals(seen, [["churn.champion", "v2"], ["price.champion", "v1"]]);
+  await put(bus, "churn.champion", { revision: 3, to: "v3" });
+  await remove(bus, "price.champion");
+  await eventually(() => seen.length === 4);
+  assertEquals(seen.slice(2), [["churn.champion", "v3"], ["price.champion", undefined]]);
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() starts on an empty bucket, and heeds its filter", async () => {
+  await using bus = await startTestBus();
+  const seen: Seen[] = [];
+  const watcher = watch(bus, seen, { filter: "churn.*" });
+  await watcher.start();
+  await put(bus, "price.champion", { revision: 1, to: "v1" });
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  await eventually(() => seen.length === 1);
+  assertEquals(seen, [["churn.champion", "v1"]]);
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() passes over an entry that is not of the schema, and logs it", async () => {
+  await using bus = await startTestBus();
+  const lines: string[] = [];
+  const log = createLogger("test", { destination: { write: (line) => void lines.push(line) } });
+  await put(bus, "bad", { revision: 1 });
+  await put(bus, "good", { revision: 1, to: "v1" });
+  const seen: Seen[] = [];
+  const watcher = watch(bus, seen, { log });
+  await watcher.start();
+  assertEquals(seen, [["good", "v1"]]);
+  assertStringIncludes(lines.join(), "Cannot take an entry of a bucket");
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() tells what changed while NATS was away, and nothing twice", async () => {
+  await using bus = await startTestBus();
+  await using writer = await bus.connect();
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  await put(bus, "price.champion", { revision: 1, to: "v1" });
+  const seen: Seen[] = [];
+  const watcher = watch(bus, seen);
+  await watcher.start();
+  await bus.server.kill();
+  const written = put(writer, "churn.champion", { revision: 2, to: "v2" });
+  await bus.server.restart();
+  await written;
+  await eventually(() => seen.length >= 3);
+  await put(bus, "price.champion", { revision: 2, to: "v2" });
+  await eventually(() => seen.length >= 4);
+  assertEquals(seen.slice(2), [["churn.champion", "v2"], ["price.champion", "v2"]]);
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() follows a bucket that was lost and made again", async () => {
+  await using bus = await startTestBus();
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  await put(bus, "churn.champion", { revision: 2, to: "v2" });
+  const seen: Seen[] = [];
+  const watcher = watch(bus, seen);
+  await watcher.start();
+  await bus.jsm.streams.delete(`KV_${BUCKET.aliases}`);
+  await put(bus, "churn.champion", { revision: 1, to: "v1 again" });
+  await eventually(() => seen.length === 2);
+  assertEquals(seen[1], ["churn.champion", "v1 again"]);
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() can be stopped while NATS is away", async () => {
+  await using bus = await startTestBus();
+  const watcher = watch(bus, []);
+  await watcher.start();
+  await bus.server.kill();
+  await watcher.stop();
+});

@@ -1,0 +1,71 @@
+/**
+ * An {@link AppError} on its way over the bus: NATS's own headers for service errors, and a JSON body with
+ * what they cannot hold.
+ *
+ * @module
+ */
+import { ServiceErrorCodeHeader, ServiceErrorHeader } from "@nats-io/services";
+import type { Msg } from "nats";
+import { z } from "zod";
+import { AppError, ERROR_STATUS, type ErrorCode } from "../errors.ts";
+import { headerText } from "./message.ts";
+
+const codes = Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]];
+
+const errorBodySchema = z.object({
+  code: z.enum(codes),
+  message: z.string(),
+  reasons: z.array(z.object({ path: z.string(), message: z.string() })),
+  retryAfter: z.number().optional(),
+});
+
+/** What an error becomes in a reply. */
+export interface ErrorReply {
+  status: number;
+  description: string;
+  body: string;
+}
+
+/** The body holds at most this much of reasons, so that the reply always fits. */
+const MAX_REASONS = 1_000;
+const MAX_HEADER_LENGTH = 1_000;
+
+export function encodeError(error: AppError): ErrorReply {
+  const body: z.infer<typeof errorBodySchema> = {
+    code: error.code,
+    message: error.message,
+    reasons: error.reasons.slice(0, MAX_REASONS),
+    ...(error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter }),
+  };
+  return {
+    status: error.status,
+    description: headerText(error.message, MAX_HEADER_LENGTH),
+    body: JSON.stringify(body),
+  };
+}
+
+/** The error that a reply carries; `undefined` when it carries none. */
+export function decodeError(reply: Msg): AppError | undefined {
+  const status = reply.headers?.get(ServiceErrorCodeHeader);
+  if (!status) return undefined;
+  const body = errorBodySchema.safeParse(jsonOrNothing(reply));
+  if (body.success) {
+    const { code, message, reasons, retryAfter } = body.data;
+    return new AppError(code, message, { reasons, ...(retryAfter === undefined ? {} : { retryAfter }) });
+  }
+  // Not one of ours: another NATS service, or the framework itself.
+  const description = reply.headers?.get(ServiceErrorHeader) || `the service answered with error ${status}`;
+  return new AppError(codeOfStatus(Number(status)), description);
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  return codes.find((code) => ERROR_STATUS[code] === status) ?? "internal";
+}
+
+function jsonOrNothing(reply: Msg): unknown {
+  try {
+    return reply.json();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Files on the bus: training sets, ONNX models, uploads, each named by the SHA-256 of its bytes.
+ *
+ * @module
+ */
+import type { JetStreamClient } from "@nats-io/jetstream";
+import { type ObjectResult, type ObjectStore, Objm } from "@nats-io/obj";
+import { errors } from "nats";
+import { FILES_BUCKET } from "../contracts/streams.ts";
+import { AppError, invalid, messageOf, notFound, unavailable } from "../errors.ts";
+import { isBusAway } from "./bus_errors.ts";
+
+export interface FileStore {
+  /** Stores the bytes, unless they are there already, and gives their SHA-256 in hexadecimal. */
+  put(bytes: Uint8Array): Promise<string>;
+  /** The bytes, checked against their name. @throws {AppError} `not_found`, `unavailable` */
+  get(sha256: string): Promise<Uint8Array>;
+  has(sha256: string): Promise<boolean>;
+}
+
+/** A file whose next chunk does not come within this time is given up. */
+const CHUNK_TIMEOUT_MS = 15_000;
+const SHA256 = /^[0-9a-f]{64}$/;
+
+export function createFileStore(js: JetStreamClient): FileStore {
+  const underWay = new Map<string, Promise<void>>();
+  const objm = new Objm(js);
+  const open = () => objm.open(FILES_BUCKET, false);
+
+  async function isThere(store: ObjectStore, sha256: string): Promise<boolean> {
+    const info = await store.info(sha256);
+    return info !== null && !info.deleted;
+  }
+
+  /** A file is never written over, because a reader may be in the middle of it. */
+  async function store(sha256: string, bytes: Uint8Array): Promise<void> {
+    const files = await open();
+    if (!await isThere(files, sha256)) await files.putBlob({ name: sha256 }, bytes);
+  }
+
+  return {
+    async put(bytes) {
+      const sha256 = await digestOf(bytes);
+      let storing = underWay.get(sha256);
+      if (storing === undefined) {
+        storing = reported("store", sha256, () => store(sha256, bytes))
+          .finally(() => underWay.delete(sha256));
+        underWay.set(sha256, storing);
+      }
+      await storing;
+      return sha256;
+    },
+    async get(sha256) {
+      checkName(sha256);
+      const bytes = await reported("get", sha256, async () => {
+        const file = await (await open()).get(sha256);
+        return file === null ? undefined : await readAll(file);
+      });
+      if (bytes === undefined) throw notFound(`Cannot get the file ${sha256}: it is not in the file store`);
+      const actual = await digestOf(bytes);
+      if (actual !== sha256) {
+        throw new AppError("internal", `Cannot get the file ${sha256}: its bytes have the SHA-256 ${actual}`);
+      }
+      return bytes;
+    },
+    async has(sha256) {
+      checkName(sha256);
+      return await reported("look for", sha256, async () => isThere(await open(), sha256));
+    },
+  };
+}
+
+async function readAll(file: ObjectResult): Promise<Uint8Array> {
+  const reader = file.data.getReader();
+  // The reader fails with the same error; unobserved, this promise would end the process.
+  file.error.catch(() => undefined);
+  const bytes = new Uint8Array(file.info.size);
+  for (let offset = 0;;) {
+    const { done, value } = await nextChunk(reader);
+    if (done) return bytes.subarray(0, offset);
+    bytes.set(value, offset);
+    offset += value.length;
+  }
+}
+
+async function nextChunk(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<ReadableStreamReadResult<Uint8Array>> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new errors.TimeoutError()), CHUNK_TIMEOUT_MS);
+  try {
+    return await Promise.race([reader.read(), late]);
+  } catch (error) {
+    await reader.cancel(error);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function reported<T>(verb: string, sha256: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isBusAway(error)) throw error;
+    throw unavailable(`Cannot ${verb} the file ${sha256}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function digestOf(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return new Uint8Array(digest).toHex();
+}
+
+function checkName(sha256: string): void {
+  if (SHA256.test(sha256)) return;
+  throw invalid(`Cannot name a file "${sha256}": it must be a SHA-256 in 64 lower-case hexadecimal digits`);
+}

@@ -1,0 +1,75 @@
+/**
+ * What services publish to each other: CloudEvents 1.0 JSON batches, one source or model a message
+ * (docs/adr/0001-envelope-ids-names-delivery-time.md).
+ *
+ * @module
+ */
+import { z } from "zod";
+import { nameSchema } from "./names.ts";
+import { instantSchema } from "./time.ts";
+
+/** A batch of at most this many events travels in one message ... */
+export const MAX_BATCH_EVENTS = 1_000;
+/** ... of at most this many bytes, unless a single event is larger. */
+export const MAX_BATCH_BYTES = 512 * 1024;
+
+export const CLOUDEVENT_TYPE = "application/cloudevents+json";
+export const CLOUDEVENTS_BATCH_TYPE = "application/cloudevents-batch+json";
+
+/** Headers of messages and requests. HTTP uses the same names. */
+export const HEADER = {
+  contentType: "Content-Type",
+  messageId: "Nats-Msg-Id",
+  idempotencyKey: "Idempotency-Key",
+  actor: "Microml-Actor",
+  traceparent: "traceparent",
+  /** The project clock after the batch, stamped by data-ingestion and carried on by every stage. */
+  clock: "Microml-Clock",
+  project: "Microml-Project",
+} as const;
+
+/** The event types that services publish, each with its major version. */
+export const EVENT_TYPE = {
+  ingested: "microml.ingested.v1",
+  clean: "microml.clean.v1",
+  prediction: "microml.prediction.v1",
+  label: "microml.label.v1",
+  model: "microml.model.v1",
+  signal: "microml.signal.v1",
+  alert: "microml.alert.v1",
+} as const;
+
+export const eventIdSchema = z.string().min(1).max(256);
+
+/** A record of user data: one JSON object. */
+export const recordSchema = z.record(z.string(), z.unknown());
+export type DataRecord = z.infer<typeof recordSchema>;
+
+/**
+ * The envelope of an event inside the platform. `time` is the event time, `knownat` when the world could
+ * know it, `definition` the version of the definition (source, cleaning, model ...) that made this data.
+ * The unique key at every stage is (source, id, definition[, run]).
+ */
+export function eventSchema<Data extends z.ZodType>(data: Data) {
+  return z.object({
+    specversion: z.literal("1.0"),
+    id: eventIdSchema,
+    source: nameSchema,
+    type: z.string().min(1),
+    time: instantSchema,
+    knownat: instantSchema,
+    definition: z.int().positive(),
+    run: z.string().optional(),
+    actor: z.string().optional(),
+    traceparent: z.string().optional(),
+    data,
+  });
+}
+
+export const dataEventSchema = eventSchema(recordSchema);
+
+/** An event inside the platform, with data of the given type. */
+export type PlatformEvent<Data = DataRecord> = Omit<z.infer<typeof dataEventSchema>, "data"> & { data: Data };
+
+/** What names an event at every stage. */
+export type EventKey = Pick<PlatformEvent, "source" | "id" | "definition" | "run">;

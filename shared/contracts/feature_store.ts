@@ -1,0 +1,240 @@
+/** feature-store: what it owns, answers and publishes. @module */
+import { z } from "zod";
+import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
+import { endpoint } from "./endpoint.ts";
+import { entitySchema, keyTypeSchema } from "./entity_key.ts";
+import { featureReferenceSchema, nameSchema } from "./names.ts";
+import { durationSchema, instantSchema } from "./time.ts";
+
+const service = "feature-store";
+const expression = z.string().min(1).max(2_000);
+
+/** Something that features describe: its key parts, which are fields of the clean records, in order. */
+export const entityBodySchema = z.object({
+  keys: z.record(nameSchema, keyTypeSchema).refine((keys) => Object.keys(keys).length > 0, "must name a key"),
+  description: z.string().default(""),
+});
+export type EntityBody = z.infer<typeof entityBodySchema>;
+
+const windowed = {
+  /** Records count whose event time lies in (floor(T - window, hop), T]; `null`: the lifetime. Longer than nothing. */
+  window: durationSchema.nullable(),
+  /** CEL filter over the record: `!e.cancelled`. One that gives null, or can't be computed, does not hold. */
+  where: expression.optional(),
+};
+
+/**
+ * One feature of a view, as a function of (entity, T). Counts and sums of nothing are 0, other aggregates of nothing
+ * null. `sum`, `mean`, `min`, `max` and `deviation` (of the sample: n - 1) read numbers, and booleans as 0 and 1;
+ * `first` and `last` go by (event time, id) and give null where the field is null.
+ */
+export const featureSchema = z.union([
+  z.object({ aggregate: z.literal("count"), ...windowed }),
+  z.object({
+    aggregate: z.enum(["sum", "mean", "min", "max", "deviation", "distinct_count", "first", "last"]),
+    field: z.string().min(1),
+    ...windowed,
+  }),
+  /** Days between T and the latest (`since_last`) or first (`since_first`) record; null without one. */
+  z.object({ aggregate: z.enum(["since_last", "since_first"]), ...windowed }),
+  /** CEL over other features of the same view: `f.spend_90d / f.orders_90d`. Null where an operand is null or the result is not finite. */
+  z.object({ expression }),
+]);
+export type Feature = z.infer<typeof featureSchema>;
+
+/** Features of one entity over one clean source. */
+export const viewBodySchema = z.object({
+  entity: nameSchema,
+  source: nameSchema,
+  /**
+   * Windows move in steps of this length, multiples of it since 1970-01-05T00:00Z, a Monday. Default: the largest
+   * clean unit (1 s ... 12 h, 1 d, 7 d) that is not longer than window / 60.
+   */
+  hop: durationSchema.optional(),
+  /** Values are EXPIRED when the entity's newest record in this view is older than this at T; default: never. */
+  ttl: durationSchema.nullable().default(null),
+  features: z.record(nameSchema, featureSchema).refine(
+    (all) => Object.keys(all).length > 0,
+    "must name a feature",
+  ),
+  owner: z.string().default(""),
+  description: z.string().default(""),
+  tags: z.array(z.string()).default([]),
+});
+export type ViewBody = z.infer<typeof viewBodySchema>;
+
+/** A versioned set of features, in the order in which a model takes them. */
+export const featureServiceBodySchema = z.object({
+  features: z.array(featureReferenceSchema).min(1),
+  description: z.string().default(""),
+});
+export type FeatureServiceBody = z.infer<typeof featureServiceBodySchema>;
+
+export const putEntity = putDefinition(service, "entity", entityBodySchema);
+export const removeEntity = removeDefinition(service, "entity");
+export const putView = putDefinition(service, "view", viewBodySchema);
+export const removeView = removeDefinition(service, "view");
+export const putFeatureService = putDefinition(service, "feature-service", featureServiceBodySchema);
+export const removeFeatureService = removeDefinition(service, "feature-service");
+export const definitions = listDefinitions(service);
+
+/**
+ * What a value is: there, null, no record of the entity in the view by T, or older than the view's TTL. The value is
+ * null for all but PRESENT.
+ */
+export const featureStatusSchema = z.enum(["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]);
+export type FeatureStatus = z.infer<typeof featureStatusSchema>;
+
+export const featureValueSchema = z.union([z.number(), z.string(), z.boolean(), z.null()]);
+export type FeatureValue = z.infer<typeof featureValueSchema>;
+
+export const online = endpoint({
+  service,
+  verb: "online",
+  http: { method: "post", path: "/v1/features/online" },
+  summary: "Read the features of entities at T",
+  request: z.object({
+    /** A feature service in its newest or a stated version, or features named singly. */
+    features: z.union([
+      z.object({ service: nameSchema, version: z.int().positive().optional() }),
+      z.array(featureReferenceSchema).min(1),
+    ]),
+    entities: z.array(entitySchema).min(1).max(1_000),
+    /** T; default: now by the project clock. */
+    asOf: instantSchema.optional(),
+  }),
+  reply: z.object({
+    features: z.array(featureReferenceSchema),
+    /** The version of the feature service, when one was asked for. */
+    version: z.int().positive().nullable(),
+    at: instantSchema,
+    /** CLEAN stream sequence up to which the feature store had applied everything; it may have applied more. */
+    position: z.int().nonnegative(),
+    rows: z.array(z.object({
+      entity: entitySchema,
+      values: z.array(featureValueSchema),
+      statuses: z.array(featureStatusSchema),
+      /** Event time of the newest record behind each value. */
+      eventTimes: z.array(instantSchema.nullable()),
+    })),
+  }),
+});
+
+/** A label: a function of (entity, T) that looks at (T, T + within], whenever its records became known. */
+export const labelSchema = z.object({
+  /** A source over which a view of the same entity exists. */
+  source: nameSchema,
+  /** `exists`: did a matching record happen (0 or 1); `count`; `sum` of a field. */
+  aggregate: z.enum(["exists", "count", "sum"]),
+  field: z.string().min(1).optional(),
+  where: expression.optional(),
+  within: durationSchema,
+}).refine(
+  (label) => (label.aggregate === "sum") === (label.field !== undefined),
+  "a sum, and only a sum, names a field",
+);
+export type Label = z.infer<typeof labelSchema>;
+
+/**
+ * Which (entity, T) pairs to observe: at each tick, every entity with a matching record in (T - activeWithin, T] that
+ * was known by T. The source is one over which a view of the same entity exists.
+ */
+export const spineSchema = z.object({
+  source: nameSchema,
+  where: expression.optional(),
+  /** Ticks are multiples of this since 1970-01-05T00:00Z, a Monday. */
+  every: durationSchema,
+  activeWithin: durationSchema,
+});
+export type Spine = z.infer<typeof spineSchema>;
+
+/**
+ * The columns of a training set's Parquet file besides the features (named `view.feature`, DOUBLE, booleans as 0 and 1,
+ * in the order of the feature service). Rows are ordered by T, then by entity key. Read it with
+ * shared/training_set_file.ts.
+ */
+export const TRAINING_SET_COLUMN = {
+  entity: "entity",
+  /** T, milliseconds since 1970 (INT64, TIMESTAMP_MILLIS). */
+  time: "t",
+  /** DOUBLE; null where the row is immature: T + within lies after the clock. */
+  label: "label",
+} as const;
+
+export const trainingSetStatusSchema = z.object({
+  id: z.uuid(),
+  status: z.enum(["queued", "running", "done", "failed", "cancelled"]),
+  /** Between 0 and 1. */
+  progress: z.number().min(0).max(1),
+  error: z.string().nullable(),
+  /** When done: the object in the file store, and what is in it. */
+  result: z.object({
+    sha256: z.string(),
+    bytes: z.int(),
+    rows: z.int(),
+    /** Rows without a label: T + within lies after the clock. */
+    immature: z.int(),
+    manifest: z.object({
+      featureService: z.object({ name: nameSchema, version: z.int() }),
+      views: z.array(z.object({ name: nameSchema, version: z.int() })),
+      features: z.array(featureReferenceSchema),
+      /** First and last T of the rows; null without rows. */
+      from: instantSchema.nullable(),
+      to: instantSchema.nullable(),
+      /** The project's clock when the training set was asked for. */
+      clock: instantSchema,
+      /** Records read, by source. */
+      records: z.record(nameSchema, z.int()),
+    }),
+  }).nullable(),
+});
+export type TrainingSetStatus = z.infer<typeof trainingSetStatusSchema>;
+
+export const buildTrainingSet = endpoint({
+  service,
+  verb: "build-training-set",
+  http: { method: "post", path: "/v1/training-sets", status: 202 },
+  summary: "Start building a training set",
+  request: z.object({
+    project: nameSchema,
+    entity: nameSchema,
+    featureService: z.object({ name: nameSchema, version: z.int().positive().optional() }),
+    spine: spineSchema,
+    label: labelSchema,
+    /** First and last T; default: from the first record to the project clock. None lies after the clock. */
+    from: instantSchema.optional(),
+    to: instantSchema.optional(),
+  }),
+  reply: z.object({ id: z.uuid() }),
+  mutation: true,
+});
+
+export const getTrainingSet = endpoint({
+  service,
+  verb: "training-set",
+  http: { method: "get", path: "/v1/training-sets/{id}" },
+  summary: "Progress and result of a training set",
+  request: z.object({ id: z.uuid() }),
+  reply: trainingSetStatusSchema,
+});
+
+/** received = records + unused + duplicates + refused. */
+export const countsRowSchema = z.object({
+  source: z.string(),
+  received: z.int(),
+  /** Events stored as records of at least one entity. */
+  records: z.int(),
+  /** Events of a source that no view reads. */
+  unused: z.int(),
+  duplicates: z.int(),
+  /** Events without the key of any entity that their source's views describe, and those that can't be stored. */
+  refused: z.int(),
+});
+export const counts = endpoint({
+  service,
+  verb: "counts",
+  http: { method: "get", path: "/v1/counts" },
+  summary: "What came of every clean event, by source",
+  request: z.object({}),
+  reply: z.object({ sources: z.array(countsRowSchema) }),
+});

@@ -1,0 +1,84 @@
+/** model-monitoring: what it owns, answers and publishes. @module */
+import { z } from "zod";
+import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
+import { endpoint } from "./endpoint.ts";
+import { nameSchema } from "./names.ts";
+import { durationSchema, instantSchema } from "./time.ts";
+
+const service = "model-monitoring";
+
+/** Watches the served features and outputs of a model against its training reference. */
+export const monitorBodySchema = z.object({
+  kind: z.literal("drift"),
+  model: nameSchema,
+  /** Population stability index over the reference bins. */
+  statistic: z.literal("psi"),
+  /** A feature drifts at or above this; 0.25 is the customary mark of a major shift. */
+  threshold: z.number().positive().default(0.25),
+  /** The monitor is in breach when at least this many features (the output counts as one) drift. */
+  minFeatures: z.int().positive().default(1),
+  /** Predictions are judged in tumbling windows of this length over their T. */
+  window: durationSchema.default("P7D"),
+  /** A window with fewer predictions is not judged. */
+  minRows: z.int().positive().default(200),
+});
+export type MonitorBody = z.infer<typeof monitorBodySchema>;
+
+export const putMonitor = putDefinition(service, "monitor", monitorBodySchema);
+export const removeMonitor = removeDefinition(service, "monitor");
+export const definitions = listDefinitions(service);
+
+/** Data of a signal: a measured fact with its bound. The alert service alone decides what follows. */
+export const signalSchema = z.object({
+  project: nameSchema,
+  kind: nameSchema,
+  subjectType: nameSchema,
+  name: nameSchema,
+  status: z.enum(["ok", "breach"]),
+  value: z.number(),
+  threshold: z.number(),
+  summary: z.string(),
+  /** What an engineer wants to see first, such as the drifting features with their PSI. */
+  details: z.record(z.string(), z.unknown()),
+});
+export type Signal = z.infer<typeof signalSchema>;
+
+const driftWindowSchema = z.object({
+  monitor: nameSchema,
+  model: nameSchema,
+  version: z.int().positive(),
+  from: instantSchema,
+  to: instantSchema,
+  rows: z.int(),
+  status: z.enum(["ok", "breach", "too_few_rows"]),
+  features: z.array(z.object({ name: z.string(), psi: z.number(), missingShare: z.number() })),
+});
+
+export const drift = endpoint({
+  service,
+  verb: "drift",
+  http: { method: "get", path: "/v1/drift" },
+  summary: "Drift windows, newest first",
+  request: z.object({
+    model: nameSchema.optional(),
+    limit: z.coerce.number().int().min(1).max(500).default(50),
+  }),
+  reply: z.object({ windows: z.array(driftWindowSchema) }),
+});
+
+export const predictionCounts = endpoint({
+  service,
+  verb: "counts",
+  http: { method: "get", path: "/v1/counts" },
+  summary: "Predictions logged, by model",
+  request: z.object({}),
+  reply: z.object({
+    models: z.array(z.object({
+      model: nameSchema,
+      predictions: z.int(),
+      errors: z.int(),
+      /** Records that were sent (their sequence says so) and never came. */
+      missing: z.int(),
+    })),
+  }),
+});

@@ -1,0 +1,40 @@
+/**
+ * A whole project as JSON: what `defineProject` (shared/project/define.ts) takes and `deno task ml apply` sends,
+ * part by part, to the services that own the parts.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { alertRuleBodySchema } from "./alert.ts";
+import { clockKindSchema, sourceBodySchema } from "./data_ingestion.ts";
+import { cleaningBodySchema } from "./data_preprocessing.ts";
+import { entityBodySchema, featureServiceBodySchema, viewBodySchema } from "./feature_store.ts";
+import { monitorBodySchema } from "./model_monitoring.ts";
+import { deploymentBodySchema } from "./model_serving.ts";
+import { modelBodySchema } from "./model_training.ts";
+import { nameSchema } from "./names.ts";
+import { pipelineBodySchema } from "./orchestration.ts";
+
+const named = <Body extends z.ZodType>(body: Body) => z.record(nameSchema, body).prefault({});
+
+export const projectSchema = z.strictObject({
+  project: nameSchema,
+  clock: clockKindSchema.default("wall"),
+  sources: named(sourceBodySchema.strict()),
+  /** By source. */
+  cleaning: named(cleaningBodySchema.strict()),
+  entities: named(entityBodySchema.strict()),
+  views: named(viewBodySchema.strict()),
+  featureServices: named(featureServiceBodySchema.strict()),
+  models: named(modelBodySchema.strict()),
+  /** By model. */
+  deployments: named(deploymentBodySchema.strict()),
+  monitors: named(monitorBodySchema.strict()),
+  alerts: named(alertRuleBodySchema.strict()),
+  pipelines: named(pipelineBodySchema.strict()),
+});
+
+/** A project as it is written, with what has a default left out. */
+export type ProjectInput = z.input<typeof projectSchema>;
+/** A project with every default filled in. */
+export type Project = z.output<typeof projectSchema>;

@@ -1,0 +1,145 @@
+/**
+ * The outbox: messages written in the transaction of the change they tell of, and published after it. So a message
+ * goes out if, and only if, its change was made, whatever dies in between.
+ *
+ * Messages go out in the order of their ids. A transaction takes its ids before it commits, so those of one thing
+ * keep their order when its changes take turns: lock it before {@link enqueue}. What dies between the
+ * acknowledgement and the deletion is published again, under the same message id.
+ *
+ * @module
+ */
+import type { Bus } from "../bus/connection.ts";
+import { delay } from "../bus/delay.ts";
+import { type Outgoing, publishAll } from "../bus/publisher.ts";
+import { messageOf, tooLarge } from "../errors.ts";
+import { isInfrastructureError } from "../infrastructure_error.ts";
+import type { Part } from "../lifecycle.ts";
+import type { Logger } from "../log.ts";
+import { type Database, type Transaction, transaction } from "./connection.ts";
+
+/** PostgreSQL takes 65,535 parameters a statement, and a message has four. */
+const MAX_ROWS_A_STATEMENT = 1_000;
+
+/** NATS takes 1 MiB a message unless told otherwise, headers included: what it refuses would stand here for ever. */
+const MAX_PAYLOAD_BYTES = 1024 * 1024 - 16 * 1024;
+
+/**
+ * Writes the messages into the outbox, to be published once the transaction is committed. Then poke the relay.
+ *
+ * @throws {AppError} `too_large` when a message has more than 1,008 KiB
+ */
+export async function enqueue(tx: Transaction, messages: readonly Outgoing[]): Promise<void> {
+  for (const { subject, data } of messages) {
+    if (data.length > MAX_PAYLOAD_BYTES) {
+      throw tooLarge(
+        `Cannot publish to ${subject}: the message has ${data.length} bytes, and at most ${MAX_PAYLOAD_BYTES} fit`,
+      );
+    }
+  }
+  for (let start = 0; start < messages.length; start += MAX_ROWS_A_STATEMENT) {
+    const rows = messages.slice(start, start + MAX_ROWS_A_STATEMENT).map((message) => ({
+      subject: message.subject,
+      headers: tx.json(message.headers ?? {}),
+      payload: message.data,
+      message_id: message.messageId,
+    }));
+    await tx`insert into outbox ${tx(rows)}`;
+  }
+}
+
+export interface Outbox extends Part {
+  /** Relays at once; call it after a commit. Without it the messages wait for the next look, at most a second. */
+  poke(): void;
+}
+
+/** How often it looks without being poked. */
+const POLL_MS = 1_000;
+/** Another copy is relaying: when to look whether it took all. */
+const BUSY_MS = 50;
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 10_000;
+/** Short, so that a relay stops in good time; the messages stay. */
+const PUBLISH_TIMEOUT_MS = 5_000;
+const BATCH_ROWS = 500;
+const BATCH_BYTES = 8 * 1024 * 1024;
+/** Of the advisory lock that a relaying copy holds. */
+const RELAY_LOCK = 0x6f75_7462;
+
+type Outcome = "done" | "busy";
+
+/**
+ * The relay of a service: publishes what stands in the outbox, one copy of the service at a time. When something
+ * fails, it tries again after a growing delay, for ever: nothing is left out or passed over.
+ */
+export function createOutbox(db: Database, bus: Bus, log: Logger): Outbox {
+  const stopped = new AbortController();
+  let alarm = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+
+  return {
+    name: "outbox",
+    start() {
+      running = run();
+      return Promise.resolve();
+    },
+    async stop() {
+      stopped.abort();
+      await running;
+    },
+    poke() {
+      alarm.abort();
+    },
+  };
+
+  async function run(): Promise<void> {
+    for (let failures = 0; !stopped.signal.aborted;) {
+      // Before the look: a poke during it must lead to another one.
+      alarm = new AbortController();
+      try {
+        const outcome = await relayAll();
+        if (failures > 0) log.info("The outbox is relayed again");
+        failures = 0;
+        const woken = AbortSignal.any([stopped.signal, alarm.signal]);
+        await delay(outcome === "busy" ? BUSY_MS : POLL_MS, outcome === "busy" ? stopped.signal : woken);
+      } catch (error) {
+        const level = isInfrastructureError(error) ? "warn" : "error";
+        log[level]({ err: error, failures }, `Cannot relay the outbox: ${messageOf(error)}`);
+        await delay(Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS), stopped.signal);
+        failures++;
+      }
+    }
+  }
+
+  async function relayAll(): Promise<Outcome> {
+    for (;;) {
+      const waiting = await db`select from outbox limit 1`;
+      if (waiting.length === 0 || stopped.signal.aborted) return "done";
+      if (await transaction(db, relayBatch) === "busy") return "busy";
+    }
+  }
+
+  /**
+   * The lock must be held while publishing, hence the publishing inside of a transaction. It locks nothing else:
+   * writers of the outbox never wait for it.
+   */
+  async function relayBatch(tx: Transaction): Promise<Outcome> {
+    const [lock] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${RELAY_LOCK}) as taken`;
+    if (!lock?.taken) return "busy";
+    const batch = await nextBatch(tx);
+    await publishAll(bus, batch, { timeoutMs: PUBLISH_TIMEOUT_MS });
+    await tx`delete from outbox where id = any(${batch.map(({ id }) => id)})`;
+    return "done";
+  }
+}
+
+/** The oldest messages: a bounded number, of bounded size unless one alone is larger. */
+async function nextBatch(tx: Transaction): Promise<(Outgoing & { id: number })[]> {
+  return await tx<(Outgoing & { id: number })[]>`
+    select id, subject, headers, payload as data, message_id as "messageId"
+    from (
+      select *, sum(octet_length(payload)) over (order by id) - octet_length(payload) as bytes_before
+      from (select * from outbox order by id limit ${BATCH_ROWS}) as oldest
+    ) as counted
+    where bytes_before < ${BATCH_BYTES}
+    order by id`;
+}

@@ -1,0 +1,18 @@
+import type { z } from "zod";
+import type { Endpoint } from "../contracts/endpoint.ts";
+import type { Transaction } from "../db/connection.ts";
+
+/** A kind of definitions that a service owns. */
+export interface DefinitionKind {
+  /** As in the subjects of its endpoints: lower case with dashes. */
+  kind: string;
+  body: z.ZodType;
+  put: Endpoint;
+  remove: Endpoint;
+  /**
+   * What the schema can't say (expressions, names that must be there). Throws to refuse; called before a body that
+   * is new or changed is written, in the same transaction. Annotate `body` with the kind's own type.
+   */
+  // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
+  check?(name: string, body: any, tx: Transaction): void | Promise<void>;
+}

@@ -1,0 +1,116 @@
+/**
+ * Endpoints of the contracts as HTTP routes, with their OpenAPI description.
+ *
+ * A request is put together from the path, the query or the JSON body, and then read once by the contract's
+ * whole schema, so that a rule over several fields (a `refine`) holds here as it does over NATS.
+ *
+ * @module
+ */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { z } from "zod";
+import type { BoundEndpoint, EndpointSpec } from "../contracts/endpoint.ts";
+import { HEADER } from "../contracts/envelope.ts";
+import { invalid } from "../errors.ts";
+import { invalidInput, parseWith } from "../validation.ts";
+import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
+import { callContext, readJson } from "./request.ts";
+
+type HttpSpec = EndpointSpec & { http: NonNullable<EndpointSpec["http"]> };
+
+/** Adds the endpoints that have an HTTP route. */
+export function addEndpointRoutes(app: OpenAPIHono, endpoints: readonly BoundEndpoint[]): void {
+  for (const { endpoint: { spec, subject }, handler } of endpoints) {
+    const { http } = spec;
+    if (http === undefined) continue;
+    const route = { ...spec, http };
+    describe(app, route);
+    app.on(http.method.toUpperCase(), http.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
+      const request = parseWith(spec.request, await requestOf(c, route), `answer ${subject}`);
+      const reply = await handler(request, callContext(c.req.raw.headers));
+      return c.json(reply as object, http.status ?? 200);
+    });
+  }
+}
+
+function takesBody({ http }: HttpSpec): boolean {
+  return http.method === "post" || http.method === "put";
+}
+
+async function requestOf(c: Context, spec: HttpSpec): Promise<Record<string, unknown>> {
+  const path = c.req.param();
+  const fields = takesBody(spec) ? await bodyFields(c) : queryFields(c);
+  for (const [name, value] of Object.entries(path)) {
+    if (fields[name] !== undefined && String(fields[name]) !== value) {
+      throw invalidInput(`${spec.http.method.toUpperCase()} ${c.req.path}`, [{
+        path: `/${name}`,
+        message: `is "${value}" in the path, but "${fields[name]}" in the request`,
+      }]);
+    }
+  }
+  return { ...fields, ...path };
+}
+
+async function bodyFields(c: Context): Promise<Record<string, unknown>> {
+  const body = await readJson(c) ?? {};
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw invalid("Cannot read the request: its body must be a JSON object");
+  }
+  return body as Record<string, unknown>;
+}
+
+/** A parameter given several times is a list. */
+function queryFields(c: Context): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(c.req.queries()).map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
+  );
+}
+
+const problem = (description: string) => ({
+  description,
+  content: { [PROBLEM_TYPE]: { schema: problemSchema } },
+});
+
+function describe(app: OpenAPIHono, spec: HttpSpec): void {
+  const { http, request, reply, summary, mutation = false } = spec;
+  const names = [...http.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+  // `pick` and `omit` refuse a schema with a refinement: its parts are taken by hand.
+  const fields = Object.entries(request.shape);
+  const inPath = z.object(Object.fromEntries(fields.filter(([name]) => names.includes(name))));
+  const others = z.object(Object.fromEntries(fields.filter(([name]) => !names.includes(name))));
+  const content = Object.keys(others.shape).length > 0;
+  const headers = z.object({
+    [HEADER.actor]: z.string().max(255).optional().describe("Who asks"),
+    ...(mutation
+      ? { [HEADER.idempotencyKey]: z.string().max(255).optional().describe("Same key, same answer") }
+      : {}),
+  });
+  app.openAPIRegistry.registerPath({
+    method: http.method,
+    path: http.path,
+    operationId: spec.verb,
+    tags: [spec.service],
+    summary,
+    request: {
+      headers,
+      ...(names.length > 0 ? { params: inPath } : {}),
+      ...(content && takesBody(spec)
+        ? { body: { required: true, content: { "application/json": { schema: others } } } }
+        : {}),
+      ...(content && !takesBody(spec) ? { query: others } : {}),
+    },
+    responses: {
+      [http.status ?? 200]: {
+        description: "Done",
+        content: { "application/json": { schema: reply } },
+      },
+      400: problem("The request is wrong: every mistake is listed"),
+      ...(names.length > 0 ? { 404: problem("Something that the request names is not there") } : {}),
+      ...(mutation ? { 409: problem("In conflict with the present state") } : {}),
+      ...(takesBody(spec) ? { 413: problem("Too large"), 415: problem("Not JSON") } : {}),
+      429: problem("Too busy: try again after Retry-After"),
+      500: problem("Internal error: the log has it under the name in `instance`"),
+      503: problem("A neighbour is away: try again after Retry-After"),
+    },
+  });
+}

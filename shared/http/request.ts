@@ -1,0 +1,96 @@
+/**
+ * Reading requests: bodies within a limit, JSON, and what a call carries besides its request.
+ *
+ * @module
+ */
+import type { Context, MiddlewareHandler } from "hono";
+import type { CallContext } from "../contracts/endpoint.ts";
+import { HEADER } from "../contracts/envelope.ts";
+import { AppError, invalid, messageOf, tooLarge } from "../errors.ts";
+
+export const MAX_BODY_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Refuses bodies larger than `maxBytes`: at once where the length is announced, else as soon as that much has
+ * been read. Where two limits apply to a path, the first one counts.
+ */
+export function limitBody(maxBytes: number): MiddlewareHandler<{ Variables: { bodyLimit?: number } }> {
+  return async (c, next) => {
+    if (c.get("bodyLimit") !== undefined) return await next();
+    c.set("bodyLimit", maxBytes);
+    const announced = c.req.raw.headers.get("content-length");
+    if (announced !== null && Number(announced) > maxBytes) throw bodyTooLarge(maxBytes);
+    const { body } = c.req.raw;
+    // A body of announced length is cut off at that length by the server itself.
+    if (body !== null && announced === null) {
+      c.req.raw = new Request(c.req.raw, { body: body.pipeThrough(countBytes(maxBytes)) });
+    }
+    await next();
+  };
+}
+
+function countBytes(maxBytes: number): TransformStream<Uint8Array, Uint8Array> {
+  let bytes = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) controller.error(bodyTooLarge(maxBytes));
+      else controller.enqueue(chunk);
+    },
+  });
+}
+
+function bodyTooLarge(maxBytes: number): AppError {
+  return tooLarge(`Cannot read the request: its body is larger than ${maxBytes} bytes`);
+}
+
+/**
+ * The JSON body, `undefined` when there is none.
+ *
+ * @throws {AppError} `unsupported` when the content type is not JSON, `invalid` when the body is no JSON
+ */
+export async function readJson(c: Context): Promise<unknown> {
+  if (c.req.raw.body === null) return undefined;
+  const text = await c.req.raw.text();
+  if (text === "") return undefined;
+  const type = c.req.raw.headers.get("content-type");
+  if (type === null || !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type)) {
+    throw new AppError(
+      "unsupported",
+      `Cannot read the request: its content type is ${type === null ? "missing" : `"${type}"`}, ` +
+        "but must be application/json",
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw invalid(`Cannot read the request: its body is not JSON: ${messageOf(error)}`);
+  }
+}
+
+/** Longest idempotency key and actor. */
+const MAX_HEADER_LENGTH = 255;
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Who calls, with which idempotency key, in which trace. */
+export function callContext(headers: Headers): CallContext {
+  const traceparent = headers.get(HEADER.traceparent);
+  return {
+    actor: shortHeader(headers, HEADER.actor) ?? "anonymous",
+    idempotencyKey: shortHeader(headers, HEADER.idempotencyKey),
+    // As the trace context's standard says, one that can't be read is as good as none.
+    traceparent: traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : undefined,
+  };
+}
+
+function shortHeader(headers: Headers, name: string): string | undefined {
+  const value = headers.get(name);
+  if (value === null || value === "") return undefined;
+  if (value.length > MAX_HEADER_LENGTH) {
+    throw invalid(
+      `Cannot read the request: the header ${name} has ${value.length} characters, ` +
+        `but may have ${MAX_HEADER_LENGTH}`,
+    );
+  }
+  return value;
+}

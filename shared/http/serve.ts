@@ -1,0 +1,113 @@
+/**
+ * Listening for HTTP requests, and ending that without losing one.
+ *
+ * @module
+ */
+import { AppError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+
+export interface ServeHttpOptions {
+  /** Default: loopback. */
+  host?: string;
+  /** 0 takes any free port. */
+  port: number;
+  log: Logger;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Stops accepting, ends event streams, waits for the other requests. Can be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves an app.
+ *
+ * @throws {AppError} `unavailable` when the port is taken
+ */
+export function serveHttp(
+  app: { fetch(request: Request): Response | Promise<Response> },
+  { host = "127.0.0.1", port, log }: ServeHttpOptions,
+): HttpServer {
+  const eventStreams = new Set<AbortController>();
+  const server = listen();
+  let stopped: Promise<void> | undefined;
+  return {
+    port: server.addr.port,
+    stop() {
+      stopped ??= server.shutdown();
+      for (const stream of eventStreams) stream.abort();
+      return stopped;
+    },
+  };
+
+  function listen(): Deno.HttpServer<Deno.NetAddr> {
+    try {
+      return Deno.serve({
+        hostname: host,
+        port,
+        onListen: ({ hostname, port }) => log.info(`Listening on http://${hostname}:${port}`),
+        onError(error) {
+          log.error({ err: error }, "Cannot answer a request");
+          return new Response(null, { status: 500 });
+        },
+      }, async (request) => endable(await app.fetch(request)));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      throw new AppError("unavailable", `Cannot listen on ${host}:${port}: another process listens there`);
+    }
+  }
+
+  /** An event stream has no end of its own: without one given to it, the server could never finish. */
+  function endable(response: Response): Response {
+    if (response.body === null || !response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      return response;
+    }
+    const ending = new AbortController();
+    eventStreams.add(ending);
+    return new Response(
+      untilAborted(response.body, ending.signal, () => eventStreams.delete(ending)),
+      response,
+    );
+  }
+}
+
+function untilAborted(
+  source: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+  onEnd: () => void,
+): ReadableStream<Uint8Array> {
+  const reader = source.getReader();
+  let ended = false;
+  const end = () => {
+    if (ended) return false;
+    ended = true;
+    onEnd();
+    return true;
+  };
+  return new ReadableStream({
+    start(controller) {
+      signal.addEventListener("abort", () => {
+        if (!end()) return;
+        controller.close();
+        // Its source is told; what that makes of it changes nothing for the client.
+        reader.cancel().catch(() => undefined);
+      });
+    },
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (ended) return;
+        if (!done) return controller.enqueue(value);
+        end();
+        controller.close();
+      } catch (error) {
+        if (end()) controller.error(error);
+      }
+    },
+    cancel(reason) {
+      end();
+      return reader.cancel(reason);
+    },
+  });
+}

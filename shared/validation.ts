@@ -1,0 +1,69 @@
+/**
+ * Reading a value of unknown shape by a zod schema, with every mistake told as a {@link Reason}.
+ *
+ * @module
+ */
+import type { z } from "zod";
+import { invalid, type Reason } from "./errors.ts";
+
+/**
+ * The value as the schema gives it.
+ *
+ * @param action what can't be done when the value is wrong, such as `answer alert.v1.alerts`
+ * @throws {AppError} `invalid`, with all the reasons
+ */
+export function parseWith<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  action: string,
+): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw invalidInput(action, reasonsOf(result.error));
+}
+
+/** The error that tells of mistakes in an input: a single one stands in the message itself. */
+export function invalidInput(action: string, reasons: readonly Reason[]): Error {
+  const [only] = reasons;
+  const detail = only !== undefined && reasons.length === 1
+    ? `${only.path || "the input"} ${only.message}`
+    : `${reasons.length} fields are wrong`;
+  return invalid(`Cannot ${action}: ${detail}`, reasons);
+}
+
+/** Every mistake that zod found; where it stands is a JSON pointer (`/rows/3/price`, empty for the whole). */
+export function reasonsOf(error: z.ZodError): Reason[] {
+  return error.issues.flatMap((issue) => reasonsOfIssue(issue, []));
+}
+
+type Issue = z.core.$ZodIssue;
+
+function reasonsOfIssue(issue: Issue, parent: readonly PropertyKey[]): Reason[] {
+  const path = [...parent, ...issue.path];
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ path: pointer([...path, key]), message: "is not a known field" }));
+  }
+  if (issue.code === "invalid_union" && issue.errors.length > 0) return reasonsOfUnion(issue.errors, path);
+  return [{ path: pointer(path), message: withoutPrefix(issue.message) }];
+}
+
+/**
+ * A union fails in as many ways as it has branches. The branch that was meant is the one whose outer shape
+ * fits; where none does, what all of them accept is told in one reason.
+ */
+function reasonsOfUnion(branches: readonly Issue[][], path: readonly PropertyKey[]): Reason[] {
+  const fitting = branches.filter((issues) => issues.every((issue) => issue.path.length > 0));
+  const [meant] = fitting.toSorted((a, b) => a.length - b.length);
+  if (meant !== undefined) return meant.flatMap((issue) => reasonsOfIssue(issue, path));
+  const accepted = branches.flatMap((issues) => issues.map((issue) => withoutPrefix(issue.message)));
+  return [{ path: pointer(path), message: [...new Set(accepted)].join(", or ") }];
+}
+
+/** zod's "Invalid input: expected number" reads on from a field's name as "expected number". */
+function withoutPrefix(message: string): string {
+  return message.replace(/^Invalid (?:input|option): /, "");
+}
+
+function pointer(path: readonly PropertyKey[]): string {
+  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}

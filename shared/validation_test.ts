@@ -1,0 +1,39 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { z } from "zod";
+import { AppError } from "./errors.ts";
+import { parseWith, reasonsOf } from "./validation.ts";
+
+const schema = z.strictObject({
+  rows: z.array(z.object({ "unit/price": z.number() })),
+  limit: z.int().max(10).optional(),
+});
+
+Deno.test("parseWith() tells every mistake with a JSON pointer", () => {
+  const input = { rows: [{ "unit/price": 1 }, { "unit/price": "x" }], limit: 11, other: 1 };
+  const error = assertThrows(() => parseWith(schema, input, "answer a.v1.b"), AppError);
+  assertEquals(error.code, "invalid");
+  assertEquals(error.message, "Cannot answer a.v1.b: 3 fields are wrong");
+  assertEquals(error.reasons.map(({ path }) => path), ["/rows/1/unit~1price", "/limit", "/other"]);
+});
+
+Deno.test("parseWith() tells a single mistake in the message", () => {
+  const error = assertThrows(() => parseWith(schema, {}, "answer a.v1.b"), AppError);
+  assertEquals(error.message, "Cannot answer a.v1.b: /rows expected array, received undefined");
+});
+
+Deno.test("reasonsOf() tells the mistakes of the branch of a union that was meant", () => {
+  const union = z.union([
+    z.literal("arrival"),
+    z.object({ delay: z.int() }),
+    z.object({ field: z.string() }),
+  ]);
+  const wrong = z.object({ knownAt: union }).safeParse({ knownAt: { delay: "x" } });
+  assertEquals(reasonsOf(wrong.error!).map(({ path }) => path), ["/knownAt/delay"]);
+});
+
+Deno.test("reasonsOf() tells what a union accepts when no branch fits", () => {
+  const wrong = z.object({ value: z.union([z.number(), z.null()]) }).safeParse({ value: "x" });
+  assertEquals(reasonsOf(wrong.error!), [
+    { path: "/value", message: "expected number, received string, or expected null, received string" },
+  ]);
+});

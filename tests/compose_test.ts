@@ -1,0 +1,75 @@
+import { assert, assertEquals } from "@std/assert";
+import { parse } from "yaml";
+import { SERVICES } from "../scripts/services.ts";
+
+const root = new URL("..", import.meta.url);
+const readYaml = (path: string) => parse(Deno.readTextFileSync(new URL(path, root)), { merge: true });
+
+interface ComposeService {
+  image?: string;
+  build?: { context: string; dockerfile: string };
+  environment?: Record<string, string | number>;
+  ports?: string[];
+  depends_on?: Record<string, unknown>;
+}
+
+const compose: { services: Record<string, ComposeService>; volumes: Record<string, null> } = readYaml(
+  "docker-compose.yml",
+);
+
+Deno.test("docker-compose.yml runs every service of the table, on its port, with the bus", () => {
+  for (const { name, httpPort } of SERVICES) {
+    const service = compose.services[name];
+    assert(service, `${name} is missing`);
+    assertEquals(service.build, { context: ".", dockerfile: `services/${name}/Dockerfile` });
+    assertEquals(service.ports, [`127.0.0.1:${httpPort}:${httpPort}`]);
+    assertEquals(service.environment?.["HTTP_PORT"], httpPort);
+    assertEquals(service.environment?.["NATS_URL"], "nats://nats:4222");
+    assert(service.depends_on?.["nats"], `${name} does not wait for the bus`);
+  }
+});
+
+Deno.test("docker-compose.yml gives every service a PostgreSQL of its own on its declared port", () => {
+  for (const { name, database } of SERVICES) {
+    const url = compose.services[name]?.environment?.["DATABASE_URL"];
+    if (database === null) {
+      assertEquals(url, undefined);
+      continue;
+    }
+    const server = `${database.name}-db`;
+    assertEquals(url, `postgres://${database.name}:${database.name}@${server}:5432/${database.name}`);
+    assertEquals(compose.services[server]?.ports, [`127.0.0.1:${database.composePort}:5432`]);
+    assertEquals(compose.services[server]?.environment, {
+      POSTGRES_USER: database.name,
+      POSTGRES_PASSWORD: database.name,
+      POSTGRES_DB: database.name,
+    });
+    assert(compose.services[name]?.depends_on?.[server], `${name} does not wait for ${server}`);
+    assert(server in compose.volumes, `${server} has no volume`);
+  }
+});
+
+Deno.test("docker-compose.yml holds nothing that the table of services does not know", () => {
+  const known = SERVICES.flatMap(({ name, database }) => database ? [name, `${database.name}-db`] : [name]);
+  assertEquals(new Set(Object.keys(compose.services)), new Set([...known, "nats", "prometheus"]));
+});
+
+Deno.test("docker-compose.yml publishes ports on loopback only", () => {
+  for (const [name, { ports = [] }] of Object.entries(compose.services)) {
+    for (const port of ports) assert(port.startsWith("127.0.0.1:"), `${name} publishes ${port}`);
+  }
+});
+
+Deno.test("deploy/prometheus.yml scrapes every service", () => {
+  const [job] = readYaml("deploy/prometheus.yml").scrape_configs;
+  const expected = SERVICES.map(({ name, httpPort }) => `${name}:${httpPort}`);
+  assertEquals(new Set(job.static_configs[0].targets), new Set(expected));
+});
+
+Deno.test("every service has a Dockerfile that exposes its port and does not run as root", () => {
+  for (const { name, httpPort } of SERVICES) {
+    const dockerfile = Deno.readTextFileSync(new URL(`services/${name}/Dockerfile`, root));
+    assert(dockerfile.includes(`EXPOSE ${httpPort}\n`), `${name} does not expose ${httpPort}`);
+    assert(/^USER deno$/m.test(dockerfile), `${name} runs as root`);
+  }
+});
