@@ -45,6 +45,11 @@ export interface ConsumerOptions {
   metrics: Registry;
   /** Most messages in one call of `handle`, and most that are fetched ahead. Default 256. */
   maxMessages?: number;
+  /**
+   * Most bytes of messages in one call of `handle`, and about the most that are fetched ahead. Default 1 MiB: read
+   * into objects, a batch takes several times its bytes.
+   */
+  maxBytes?: number;
   /** How often a message may fail alone before it is moved to DEADLETTER. Default 5. */
   maxAttempts?: number;
   /**
@@ -67,6 +72,7 @@ export function createConsumer(bus: Bus, options: ConsumerOptions): Consumer {
 }
 
 const DEFAULT_MAX_MESSAGES = 256;
+const DEFAULT_MAX_BYTES = 1024 * 1024;
 const DEFAULT_MAX_ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 10_000;
@@ -89,6 +95,7 @@ class DurableConsumer implements Consumer {
   readonly #options: ConsumerOptions;
   readonly #metrics: ConsumerMetrics;
   readonly #maxMessages: number;
+  readonly #maxBytes: number;
   readonly #maxAttempts: number;
   readonly #crashPoint: CrashPoint | undefined;
   readonly #stopping = new AbortController();
@@ -103,10 +110,17 @@ class DurableConsumer implements Consumer {
     this.#bus = bus;
     this.#options = options;
     this.#maxMessages = options.maxMessages ?? DEFAULT_MAX_MESSAGES;
+    this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
     this.#maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
     this.#crashPoint = options.crashPoint ?? bus.crashPoint;
     this.#metrics = consumerMetrics(metrics, { stream: stream.name, durable });
-    this.#intake = new Intake(bus, { stream: stream.name, durable, ahead: this.#maxMessages, log });
+    this.#intake = new Intake(bus, {
+      stream: stream.name,
+      durable,
+      ahead: this.#maxMessages,
+      aheadBytes: this.#maxBytes,
+      log,
+    });
   }
 
   /** Does not wait for NATS: what is not there yet is waited for in the background. */
@@ -140,7 +154,7 @@ class DurableConsumer implements Consumer {
   async #run(): Promise<void> {
     const { log } = this.#options;
     while (true) {
-      const batch = await this.#intake.take(this.#maxMessages);
+      const batch = await this.#intake.take(this.#maxMessages, this.#maxBytes);
       if (batch.length === 0) return;
       try {
         await this.#settle(batch);

@@ -82,6 +82,26 @@ Deno.test("createConsumer() hands messages over once, in order, in bounded batch
   await consumer.stop();
 });
 
+Deno.test("createConsumer() bounds a batch by its bytes, and takes a message that is larger alone", async () => {
+  await using bus = await startTestBus();
+  const batches: number[][] = [];
+  const { seen, handle } = recorder();
+  const consumer = eventsConsumer(bus, (messages) => {
+    batches.push(messages.map(({ data }) => data.length));
+    return handle(messages);
+  }, { maxBytes: 10_000 });
+  const texts = Array.from({ length: 100 }, (_, n) => `${n}`.padEnd(n % 10 === 9 ? 30_000 : 3_000));
+  await publishTexts(bus, texts);
+  await consumer.start();
+  await allHandled(bus);
+  assertEquals(seen, texts);
+  for (const sizes of batches) {
+    assert(sizes.length === 1 || sizes.reduce((a, b) => a + b) <= 10_000, `a batch had ${sizes} bytes`);
+  }
+  assert(batches.some((sizes) => sizes.length > 1));
+  await consumer.stop();
+});
+
 Deno.test("createConsumer() tells all about a message", async () => {
   await using bus = await startTestBus();
   const messages: Incoming[] = [];

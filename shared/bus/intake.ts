@@ -29,8 +29,10 @@ export interface Held {
 export interface IntakeOptions {
   stream: string;
   durable: string;
-  /** Messages fetched ahead of those that were taken. */
+  /** Messages fetched ahead of those that were taken ... */
   ahead: number;
+  /** ... and bytes of them, or a single message that is larger. */
+  aheadBytes: number;
   log: Logger;
 }
 
@@ -49,11 +51,12 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #closing = new AbortController();
   readonly #buffer: Held[] = [];
+  #bufferedBytes = 0;
   /** By sequence, buffered or taken: a redelivery of one of them is not a second message. */
   readonly #held = new Map<number, Held>();
   #subscription: Subscription | undefined;
   #inbox = "";
-  /** Messages that the open pull requests may still bring. */
+  /** Messages that the open pull request may still bring; there is at most one, or the bytes would add up. */
   #requested = 0;
   #heardAt = 0;
   #ackWaitMs = Infinity;
@@ -76,15 +79,25 @@ export class Intake {
     this.#reopen();
   }
 
-  /** Resolves with what is there, at most `max` messages, as soon as there is one; with none once it is closed. */
-  async take(max: number): Promise<Held[]> {
+  /**
+   * Resolves with what is there, at most `max` messages of `maxBytes` together or a single larger one, as soon as
+   * there is one; with none once it is closed.
+   */
+  async take(max: number, maxBytes: number): Promise<Held[]> {
     while (this.#buffer.length === 0 && !this.#closing.signal.aborted) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     if (this.#closing.signal.aborted) return [];
-    const taken = this.#buffer.splice(0, max);
+    const taken = this.#buffer.splice(0, this.#countWithin(max, maxBytes));
+    this.#bufferedBytes -= bytesOf(taken);
     this.#request();
     return taken;
+  }
+
+  #countWithin(max: number, maxBytes: number): number {
+    let bytes = 0;
+    const beyond = this.#buffer.findIndex(({ incoming }) => (bytes += incoming.data.length) > maxBytes);
+    return Math.min(max, beyond === -1 ? this.#buffer.length : Math.max(1, beyond));
   }
 
   /** Acknowledges; the messages are done with. */
@@ -197,12 +210,15 @@ export class Intake {
 
   /** Asks for more when half of the room ahead is free: seldom enough to be cheap. */
   #request(): void {
-    const { stream, durable, ahead } = this.#options;
-    const room = ahead - this.#buffer.length - this.#requested;
-    if (this.#subscription === undefined || this.#closing.signal.aborted || room < ahead / 2) return;
-    this.#requested += room;
+    const { stream, durable, ahead, aheadBytes } = this.#options;
+    if (this.#subscription === undefined || this.#closing.signal.aborted || this.#requested > 0) return;
+    if (this.#buffer.length > ahead / 2 || this.#bufferedBytes > aheadBytes / 2) return;
+    this.#requested = ahead - this.#buffer.length;
+    const largest = this.#bus.nc.info?.max_payload ?? 0;
     const request: Partial<PullOptions> = {
-      "batch": room,
+      "batch": this.#requested,
+      // A message beyond it would never come.
+      "max_bytes": Math.max(aheadBytes, 2 * largest),
       "expires": nanos(EXPIRES_MS),
       "idle_heartbeat": nanos(HEARTBEAT_MS),
     };
@@ -231,6 +247,7 @@ export class Intake {
       const held = { incoming, delivery, heldSince: performance.now() };
       this.#held.set(incoming.sequence, held);
       this.#buffer.push(held);
+      this.#bufferedBytes += incoming.data.length;
       this.#wake();
     }
     this.#request();
@@ -240,8 +257,9 @@ export class Intake {
     const code = headers?.code ?? 0;
     if (code === STATUS_HEARTBEAT) return;
     const left = Number(headers?.get(PENDING_MESSAGES_HEADER) || NaN);
-    if (code === STATUS_EXPIRED && Number.isInteger(left)) {
-      this.#requested = Math.max(0, this.#requested - left);
+    const isFull = code === STATUS_CONFLICT && headers?.description === BYTES_REACHED;
+    if (isFull || (code === STATUS_EXPIRED && Number.isInteger(left))) {
+      this.#requested = 0;
       this.#request();
     } else {
       // The durable is gone, its leader moved, or nobody answers.
@@ -263,4 +281,11 @@ export class Intake {
 
 const STATUS_HEARTBEAT = 100;
 const STATUS_EXPIRED = 408;
+const STATUS_CONFLICT = 409;
+/** The end of a pull request whose bytes the next message would exceed. */
+const BYTES_REACHED = "Message Size Exceeds MaxBytes";
 const PENDING_MESSAGES_HEADER = "Nats-Pending-Messages";
+
+function bytesOf(messages: readonly Held[]): number {
+  return messages.reduce((sum, { incoming }) => sum + incoming.data.length, 0);
+}

@@ -29,7 +29,7 @@ export interface DatabaseOptions {
   /** In one of the forms of {@link parseDatabaseUrl}. */
   url: string;
   log: Logger;
-  /** Most connections at once; default 5. One PostgreSQL may serve all services and their copies. */
+  /** Most connections at once; default 4. One PostgreSQL may serve all services and their copies. */
   max?: number;
   /** Shown by `pg_stat_activity`; default `microml`. */
   name?: string;
@@ -40,7 +40,7 @@ const FIXED_OPTIONS = {
   ssl: false,
   sslnegotiation: null,
   target_session_attrs: null,
-  idle_timeout: null,
+  idle_timeout: 20,
   max_lifetime: null,
   max_pipeline: 100,
   keep_alive: 60,
@@ -51,7 +51,7 @@ const FIXED_OPTIONS = {
 } as unknown as { ssl: false };
 
 /** Opens no connection yet: the first query does. Release it with `db.end()`. */
-export function connectDatabase({ url, log, max = 5, name = "microml" }: DatabaseOptions): Database {
+export function connectDatabase({ url, log, max = 4, name = "microml" }: DatabaseOptions): Database {
   const address = parseDatabaseUrl(url);
   const { host, port, database, user, password } = address;
   const open = new OpenTransactions();

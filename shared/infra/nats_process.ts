@@ -124,6 +124,9 @@ export class NatsServer implements AsyncDisposable {
   }
 }
 
+/** From here on the server rather collects garbage than grow; it is no limit to what it may need. */
+const MEMORY_GOAL = "64MiB";
+
 async function launch(
   options: NatsOptions,
   wanted: NatsPorts,
@@ -135,6 +138,7 @@ async function launch(
   const process = await startServer([options.binary, "-c", configFile], {
     logFile,
     stopSignal: STOP_SIGNAL,
+    env: { GOMEMLIMIT: MEMORY_GOAL },
     ...(options.removeHome ? { removeFolder: options.home } : {}),
   });
   const deadline = performance.now() + READY_WITHIN_MS;

@@ -245,7 +245,7 @@ function settings(options: PostgresOptions & { port: number }): Record<string, s
     // Quoted, since the setting is a list that a comma in the path would divide.
     unix_socket_directories: `"${socketFolderOf(options)}"`,
     max_connections: options.maxConnections ?? 100,
-    shared_buffers: "64MB",
+    shared_buffers: "32MB",
     max_wal_size: "2GB",
     // Compiling a query costs more than the small, indexed ones here take.
     jit: "off",
