@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { checkFile, importsOf } from "./check_imports.ts";
+import { join } from "node:path";
+import { checkFile, checkImports, importsOf } from "./check_imports.ts";
 
 const wrong = (path: string, ...specifiers: string[]) =>
   checkFile(path, specifiers.map((specifier) => `import { x } from "${specifier}";`).join("\n"))
@@ -54,13 +55,23 @@ Deno.test("checkFile() lets domain import pure modules only", () => {
       "./other.ts",
       "shared/contracts/alert.ts",
       "shared/errors.ts",
+      "shared/onnx/writer.ts",
       "re2js",
+      "shared/onnx/runtime.ts",
+      "shared/project/apply.ts",
       "shared/db/connection.ts",
       "../repository.ts",
       "postgres",
       "node:fs/promises",
     ),
-    ["shared/db/connection.ts", "../repository.ts", "postgres", "node:fs/promises"],
+    [
+      "shared/onnx/runtime.ts",
+      "shared/project/apply.ts",
+      "shared/db/connection.ts",
+      "../repository.ts",
+      "postgres",
+      "node:fs/promises",
+    ],
   );
 });
 
@@ -83,4 +94,8 @@ Deno.test("checkFile() lets a use case import domain and repository, and main on
     wrong("services/alert/main.ts", "./app.ts", "./config.ts", "shared/service.ts", "./repository.ts", "zod"),
     ["./repository.ts", "zod"],
   );
+});
+
+Deno.test("checkImports() finds no breach in this repository", async () => {
+  assertEquals(await checkImports(join(import.meta.dirname!, "..")), []);
 });

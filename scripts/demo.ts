@@ -5,6 +5,7 @@
  *     deno task demo                  run it and stop everything
  *     deno task demo --keep           leave the stack up at the end, until Ctrl-C
  *     deno task demo --root FOLDER    keep data and logs there; default: .microml/demo
+ *     deno task demo --free-ports     leave the usual ports alone
  *
  * @module
  */
@@ -26,7 +27,7 @@ import { PredictionTally } from "./demo/prediction_tally.ts";
 import { Published } from "./demo/published.ts";
 import { followRetraining } from "./demo/retraining.ts";
 import { type Screen, standardScreen } from "./demo/screen.ts";
-import { startDemoStack } from "./demo/start.ts";
+import { type DemoStackOptions, startDemoStack } from "./demo/start.ts";
 import { showSummary, type StageRecord } from "./demo/summary.ts";
 import { trainFirstModel } from "./demo/training.ts";
 import { ROOT } from "./permissions.ts";
@@ -38,14 +39,14 @@ const START_MAY_TAKE_MS = 5_000;
 
 /** One run of the demo. The stack is known as soon as it starts, for an interruption must stop it. */
 class DemoRun {
-  readonly #root: string;
+  readonly #options: DemoStackOptions;
   readonly #screen: Screen;
   readonly #checks = new Checks();
   readonly #stages: StageRecord[] = [];
   #starting: Promise<Stack> | undefined;
 
-  constructor(root: string, screen: Screen) {
-    this.#root = root;
+  constructor(options: DemoStackOptions, screen: Screen) {
+    this.#options = options;
     this.#screen = screen;
   }
 
@@ -53,7 +54,7 @@ class DemoRun {
     const screen = this.#screen;
     const checks = this.#checks;
     const stack = await this.#stage("Start NATS, PostgreSQL and the services", () => {
-      this.#starting = startDemoStack(this.#root, screen);
+      this.#starting = startDemoStack(this.#options, screen);
       return this.#starting;
     });
     await using bus = await connectBus({
@@ -113,10 +114,15 @@ class DemoRun {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { keep: { type: "boolean", default: false }, root: { type: "string" } },
+    options: {
+      keep: { type: "boolean", default: false },
+      root: { type: "string", default: join(ROOT, ".microml", "demo") },
+      "free-ports": { type: "boolean", default: false },
+    },
   });
   const screen = standardScreen();
-  const demo = new DemoRun(resolve(values.root ?? join(ROOT, ".microml", "demo")), screen);
+  const ports = values["free-ports"] ? "free" : "fixed";
+  const demo = new DemoRun({ root: resolve(values.root), ports }, screen);
   using signals = watchStopSignals(silentLogger);
   const run = demo.run().then(() => "through" as const, (error: unknown) => ({ error }));
   const outcome = await Promise.race([run, signals.first]);

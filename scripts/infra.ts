@@ -47,17 +47,15 @@ function describe({ nats, postgres }: Infra): string {
   ].join("\n");
 }
 
-function say(text: string): void {
-  // deno-lint-ignore no-console
-  console.log(text);
+function say(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
 if (import.meta.main) {
   try {
     Deno.exit(await main());
   } catch (error) {
-    // deno-lint-ignore no-console
-    console.error(messageOf(error));
+    say(messageOf(error));
     Deno.exit(1);
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { messageOf } from "shared/errors.ts";
 import { readableTail } from "./log_tail.ts";
 import type { Environment } from "./permissions.ts";
 import { type ServiceProcess, spawnService, waitUntilReady } from "./service_process.ts";
@@ -106,12 +107,21 @@ export class ManagedService implements StackService {
     void process.ended.then((status) => this.#onEnd(status));
   }
 
+  async #startAgain(): Promise<void> {
+    try {
+      this.#watch(await this.#spawn());
+    } catch (error) {
+      this.#options.say(`${this.name} can't be started: ${messageOf(error)}`);
+      this.#delay = setTimeout(() => this.#startAgain(), MAX_DELAY_MS);
+    }
+  }
+
   async #onEnd({ code, signal }: Deno.CommandStatus): Promise<void> {
     if (this.#ending) return;
     const { restart, say } = this.#options;
     if (performance.now() - this.#startedAt > STEADY_AFTER_MS) this.#failures = 0;
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** this.#failures++, MAX_DELAY_MS);
-    if (restart) this.#delay = setTimeout(async () => this.#watch(await this.#spawn()), delayMs);
+    if (restart) this.#delay = setTimeout(() => this.#startAgain(), delayMs);
     const how = signal === null ? `with code ${code}` : `by ${signal}`;
     const next = restart ? `; it is started again in ${delayMs / 1000} s` : "";
     say(

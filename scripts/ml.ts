@@ -6,8 +6,8 @@
 import { parseArgs } from "node:util";
 import { pathToFileURL } from "node:url";
 import { connectBus } from "shared/bus/connection.ts";
-import type { Project } from "shared/contracts/project.ts";
-import { AppError, invalid } from "shared/errors.ts";
+import type { Project, ProjectInput } from "shared/contracts/project.ts";
+import { AppError, invalid, messageOf } from "shared/errors.ts";
 import { createLogger } from "shared/log.ts";
 import { applyPlan, fetchPlan } from "shared/project/apply.ts";
 import { defineProject } from "shared/project/mod.ts";
@@ -24,15 +24,7 @@ const USAGE = `Usage: deno task ml apply FILE [--plan] [--prune]
 const print = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text + "\n"));
 
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      plan: { type: "boolean", default: false },
-      prune: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const { values, positionals } = readArguments(args);
   const [command, file] = positionals;
   if (values.help) {
     print(USAGE);
@@ -44,16 +36,50 @@ async function main(args: string[]): Promise<number> {
   return await apply(await loadProject(file), values);
 }
 
+function readArguments(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        plan: { type: "boolean", default: false },
+        prune: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    throw invalid(`Cannot read the command line: ${messageOf(error)}\n\n${USAGE}`);
+  }
+}
+
 /** Loads a project from a module's default export or from a JSON file, checked either way. */
 async function loadProject(file: string): Promise<Project> {
-  if (file.endsWith(".json")) return defineProject(JSON.parse(await Deno.readTextFile(file)));
-  const module = await import(pathToFileURL(await Deno.realPath(file)).href);
+  const path = await existing(file);
+  if (file.endsWith(".json")) return defineProject(parseJson(file, await Deno.readTextFile(path)));
+  const module = await import(pathToFileURL(path).href);
   if (module.default === undefined) {
     throw invalid(
       `Cannot apply ${file}: it must export a project by default: export default defineProject({ ... })`,
     );
   }
   return defineProject(module.default);
+}
+
+async function existing(file: string): Promise<string> {
+  try {
+    return await Deno.realPath(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw invalid(`Cannot apply ${file}: there is no such file`);
+  }
+}
+
+function parseJson(file: string, text: string): ProjectInput {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw invalid(`Cannot apply ${file}: it must be JSON: ${messageOf(error)}`);
+  }
 }
 
 async function apply(project: Project, options: { plan: boolean; prune: boolean }): Promise<number> {

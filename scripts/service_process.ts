@@ -31,8 +31,15 @@ export interface ServiceProcess {
 /** What Deno itself needs to find its cache and its packages. */
 const RUNTIME_VARIABLES = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
 
-/** glibc keeps a heap a thread and gives little back: two heaps, and what is free at their ends goes back early. */
-const ALLOCATOR = { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072" };
+/**
+ * glibc keeps a heap a thread and gives little back: two heaps, what is free at their ends goes back early, and what
+ * is large is mapped by itself, so that it goes back at once.
+ */
+const ALLOCATOR = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+  MALLOC_MMAP_THRESHOLD_: "131072",
+};
 
 /**
  * Nurseries of at most 4 MiB in place of 16: in an exercise that decodes and encodes batches of events without a

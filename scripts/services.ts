@@ -35,7 +35,7 @@ export const SERVICES: readonly ServiceRow[] = [
     httpPort: 8001,
     database: { name: "ingestion", composePort: 5433 },
     reads: ["EVENTS"],
-    writes: ["INGESTED", "SIGNALS"],
+    writes: ["INGESTED"],
     summary: "takes events, products and logs; validates, deduplicates, keeps and hands on",
   },
   {
@@ -43,7 +43,7 @@ export const SERVICES: readonly ServiceRow[] = [
     httpPort: 8002,
     database: { name: "preprocessing", composePort: 5434 },
     reads: ["INGESTED"],
-    writes: ["CLEAN", "SIGNALS"],
+    writes: ["CLEAN"],
     summary: "cleans by declared steps and expectations; quarantine",
   },
   {
@@ -51,7 +51,7 @@ export const SERVICES: readonly ServiceRow[] = [
     httpPort: 8003,
     database: { name: "features", composePort: 5435 },
     reads: ["CLEAN"],
-    writes: ["SIGNALS"],
+    writes: [],
     summary: "windowed features, online and point-in-time; training sets",
   },
   {

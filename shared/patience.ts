@@ -1,5 +1,5 @@
 /** Waiting for a neighbour that is away. @module */
-import { delay } from "./bus/delay.ts";
+import { delay } from "./delay.ts";
 import { messageOf } from "./errors.ts";
 import { isInfrastructureError } from "./infrastructure_error.ts";
 

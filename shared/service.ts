@@ -22,8 +22,8 @@ import { measureMemory } from "./http/metrics.ts";
 import { type HttpServer, serveHttp } from "./http/serve.ts";
 import { createStartingApp } from "./http/starting_app.ts";
 import { type Part, releaseInTime, Releases, startParts, watchStopSignals } from "./lifecycle.ts";
-import { isInfrastructureError } from "./infrastructure_error.ts";
 import { createLogger, type Logger } from "./log.ts";
+import { patiently } from "./patience.ts";
 import { VERSION } from "./version.ts";
 
 /** The settings that every service has; those with a database also have `DATABASE_URL`. */
@@ -80,18 +80,28 @@ export async function runService<Schema extends ConfigSchema>(
   using signals = watchStopSignals(log);
   const stop = config.STOP_WITH_STDIN ? Promise.race([signals.first, stdinEnd()]) : signals.first;
   const releases = new Releases(log);
-  let stopping = false;
-  const start = startService(definition, config, { log, releases }).then(
-    () => "started" as const,
+  const stopping = new AbortController();
+  const start = startService(definition, config, { log, releases, signal: stopping.signal }).then(
+    ({ bus }) => {
+      // The client reconnects for ever: what closes it for good is a mistake that a new process may not have.
+      void bus.nc.closed().then((error) => {
+        if (stopping.signal.aborted) return;
+        log.fatal({ err: error ?? undefined }, "Ending: the connection to NATS was closed for good");
+        Deno.exit(1);
+      });
+      return "started" as const;
+    },
     (error: unknown) => {
       // What was released below it may break a start that a signal interrupted.
-      if (!stopping) log.fatal({ err: error }, `Cannot start ${definition.name}: ${messageOf(error)}`);
+      if (!stopping.signal.aborted) {
+        log.fatal({ err: error }, `Cannot start ${definition.name}: ${messageOf(error)}`);
+      }
       return "failed" as const;
     },
   );
   const outcome = await Promise.race([start, stop]);
   const reason = outcome === "started" ? await stop : outcome;
-  stopping = true;
+  stopping.abort();
   if (reason !== "failed") log.info(`Stopping: ${reason} came`);
   const released = await releaseInTime(releases, log);
   if (released) log.info("Stopped");
@@ -136,6 +146,8 @@ export interface StartOptions {
   log: Logger;
   /** Everything that is started is added here, also when the start fails. */
   releases: Releases;
+  /** Ends the waiting for neighbours. Default: it lasts for as long as it takes. */
+  signal?: AbortSignal;
   /** A connection made elsewhere, which is not closed here. Default: one of its own to `NATS_URL`. */
   bus?: Bus;
   /** Check each reply by its contract: for tests, since it costs time. Default false. */
@@ -152,7 +164,7 @@ export interface StartedService {
 export async function startService<Schema extends ConfigSchema>(
   { name, createApp }: ServiceDefinition<Schema>,
   config: z.infer<Schema>,
-  { log, releases, bus: givenBus, checkReplies = false }: StartOptions,
+  { log, releases, signal = new AbortController().signal, bus: givenBus, checkReplies = false }: StartOptions,
 ): Promise<StartedService> {
   const metrics = new Registry();
   measureMemory(metrics);
@@ -172,7 +184,11 @@ export async function startService<Schema extends ConfigSchema>(
   const bus = givenBus ?? await ownBus();
   const db = await database();
   awaited = "the streams and buckets of NATS";
-  await ensureTopology(bus);
+  // A cluster may be without a leader, and nine services at once may be more than a slow disk does in time.
+  await patiently(() => ensureTopology(bus), {
+    signal,
+    onWait: (reason) => log.warn({ reason }, "Waiting for the streams and buckets of NATS"),
+  });
 
   awaited = "its own parts";
   // The conditional type of `db` is decided by the schema, which only the caller knows.
@@ -205,7 +221,7 @@ export async function startService<Schema extends ConfigSchema>(
   return { http, bus, db };
 
   async function ownBus(): Promise<Bus> {
-    const bus = await connectBus({ url: config.NATS_URL, name: `${name} ${config.INSTANCE}`, log });
+    const bus = await connectBus({ url: config.NATS_URL, name: `${name} ${config.INSTANCE}`, log, signal });
     releases.add("the bus", async () => await bus[Symbol.asyncDispose]());
     return bus;
   }
@@ -216,10 +232,15 @@ export async function startService<Schema extends ConfigSchema>(
     awaited = "the database";
     const db = connectDatabase({ url, log });
     releases.add("the database", () => db.end({ timeout: 5 }));
-    await waitForDatabase(db, log);
-    await waitForSchema(db, name, (reason) => {
-      awaited = `the migrations: ${reason}`;
-      log.warn({ reason }, "Waiting for the database's migrations");
+    await waitForDatabase(db, log, { signal });
+    let told = "";
+    await patiently(() => checkSchema(db, name), {
+      signal,
+      onWait(reason) {
+        awaited = `the migrations: ${reason}`;
+        if (reason !== told) log.warn({ reason }, "Waiting for the database's migrations");
+        told = reason;
+      },
     });
     return db;
   }
@@ -237,22 +258,6 @@ function checkedByContract({ endpoint, handler }: BoundEndpoint): BoundEndpoint 
       throw new Error(`The reply of ${endpoint.subject} breaks its contract: ${result.error.message}`);
     },
   };
-}
-
-/** A service that starts before the migrations have run waits for them, and says so. */
-async function waitForSchema(db: Database, service: string, tell: (reason: string) => void): Promise<void> {
-  let told = "";
-  for (let waitMs = 100;; waitMs = Math.min(waitMs * 1.5, 2_000)) {
-    try {
-      return await checkSchema(db, service);
-    } catch (error) {
-      if (!isInfrastructureError(error)) throw error;
-      const reason = messageOf(error);
-      if (reason !== told) tell(reason);
-      told = reason;
-    }
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-  }
 }
 
 function neighbourChecks(service: string, bus: Bus, db: Database | undefined): ReadyChecks {

@@ -66,10 +66,20 @@ Deno.test("deploy/prometheus.yml scrapes every service", () => {
   assertEquals(new Set(job.static_configs[0].targets), new Set(expected));
 });
 
-Deno.test("every service has a Dockerfile that exposes its port and does not run as root", () => {
-  for (const { name, httpPort } of SERVICES) {
-    const dockerfile = Deno.readTextFileSync(new URL(`services/${name}/Dockerfile`, root));
-    assert(dockerfile.includes(`EXPOSE ${httpPort}\n`), `${name} does not expose ${httpPort}`);
-    assert(/^USER deno$/m.test(dockerfile), `${name} runs as root`);
+Deno.test("every service has the same Dockerfile, but for its name, its port and its migrations", () => {
+  for (const { name, httpPort, database } of SERVICES) {
+    const migrate = database === null ? "" : `deno task migrate ${name} && `;
+    assertEquals(
+      Deno.readTextFileSync(new URL(`services/${name}/Dockerfile`, root)),
+      `# Built from the root of the repository: docker build --file services/${name}/Dockerfile .
+FROM denoland/deno:2.9.6
+WORKDIR /app
+COPY . .
+RUN deno install --frozen && chown -R deno:deno /app "$DENO_DIR"
+USER deno
+EXPOSE ${httpPort}
+CMD ["sh", "-c", "${migrate}exec deno task --cwd services/${name} start"]
+`,
+    );
   }
 });

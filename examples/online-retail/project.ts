@@ -1,6 +1,6 @@
 /**
  * The example: will this customer order again within 30 days? From real invoice lines of an online shop
- * (data/README in README.md), cleaned, turned into windowed features of each customer, and observed weekly.
+ * (README.md says where they are from), cleaned, turned into windowed features of each customer, and observed weekly.
  *
  * @module
  */
@@ -74,7 +74,7 @@ export default defineProject({
         },
         { step: "trim", fields: ["invoice_no", "stock_code", "description", "customer_id", "country"] },
         { step: "cast", fields: ["invoiced_at"], to: "instant" },
-        { step: "cast", fields: ["quantity", "unit_price", "customer_id"], to: "number" },
+        { step: "cast", fields: ["unit_price"], to: "number" },
         // The file writes 17850.0 for customer 17850.
         { step: "cast", fields: ["quantity", "customer_id"], to: "integer" },
         { step: "filter", expression: "e.customer_id != null", reason: "no customer" },

@@ -26,7 +26,7 @@ CREATE TABLE drift_windows (
   status text DEFAULT 'too_few_rows'::text NOT NULL,
   revision integer DEFAULT 0 NOT NULL,
   features jsonb DEFAULT '[]'::jsonb NOT NULL,
-  CONSTRAINT drift_windows_pkey PRIMARY KEY (monitor, version, starts_at),
+  CONSTRAINT drift_windows_pkey PRIMARY KEY (monitor, model, version, starts_at, ends_at),
   CONSTRAINT drift_windows_status_check CHECK (status = ANY (ARRAY['ok'::text, 'breach'::text, 'too_few_rows'::text]))
 );
 CREATE INDEX drift_windows_by_time ON drift_windows USING btree (starts_at DESC, monitor);
@@ -95,7 +95,8 @@ CREATE TABLE window_counts (
   starts_at timestamp(3) with time zone NOT NULL,
   name text NOT NULL,
   counts bigint[] NOT NULL,
-  CONSTRAINT window_counts_pkey PRIMARY KEY (monitor, version, starts_at, name)
+  ends_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT window_counts_pkey PRIMARY KEY (monitor, model, version, starts_at, ends_at, name)
 );
 
 CREATE VIEW current_definitions AS

@@ -9,18 +9,24 @@ import { type Stack, startStack } from "../stack.ts";
 import { DemoFailure, waitFor } from "./checks.ts";
 import { grouped, type Screen } from "./screen.ts";
 
-/** Begins with an empty folder; the fixed ports are used where all of them are free. */
-export async function startDemoStack(root: string, screen: Screen): Promise<Stack> {
+export interface DemoStackOptions {
+  /** The folder with data and logs; emptied first. */
+  root: string;
+  /** `fixed`: those of the table of services where all of them are free, else any. */
+  ports: "fixed" | "free";
+}
+
+export async function startDemoStack({ root, ports }: DemoStackOptions, screen: Screen): Promise<Stack> {
   await makeFresh(root);
-  const taken = await takenPort();
+  const taken = ports === "fixed" ? await takenPort() : undefined;
   if (taken !== undefined) screen.line(`   ${taken}: this demo uses free ports`);
   let migrations = 0;
   const stack = await startStack({
     root,
-    ports: taken === undefined ? "fixed" : "free",
+    ports: taken === undefined ? ports : "free",
     say(line) {
       if (line.startsWith("Migrated ")) migrations++;
-      else screen.progress(line);
+      else screen.line(`   ${line}`);
     },
   });
   screen.line(

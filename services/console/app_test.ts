@@ -14,7 +14,7 @@ const start = (serviceUrl = "http://127.0.0.1:1") =>
   startTestService("console", configSchema, createApp, { env: { SERVICE_URL: serviceUrl } });
 
 /** A neighbour over HTTP that answers what the test says, at any path. */
-function startNeighbour(answer: (request: Request) => Response) {
+function startNeighbour(answer: (request: Request) => Response | Promise<Response>) {
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, answer);
   return { url: `http://127.0.0.1:${server.addr.port}`, [Symbol.asyncDispose]: () => server.shutdown() };
 }
@@ -94,6 +94,29 @@ Deno.test("/api/{service}/ hands a request on whole, and the answer back", async
   });
   assertEquals([response.status, await response.json()], [418, { taught: true }]);
   assertEquals(seen.filter((line) => line.includes("alerts")), ["GET /v1/alerts?limit=3 ann"]);
+});
+
+Deno.test("/api/{service}/ takes a percent-encoded name, bodies and redirects, and no way to another host", async () => {
+  const seen: string[] = [];
+  await using neighbour = startNeighbour(async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname !== "/readyz") seen.push(`${request.method} ${pathname} ${await request.text()}`);
+    return new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/elsewhere" } });
+  });
+  await using service = await start(neighbour.url);
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${service.url}${path}`, { redirect: "manual", ...init });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await ask("/api/%61lert/v1/alerts"), 302);
+  assertEquals(await ask("/api/alert/v1/alert-rules/a", { method: "PUT", body: "{}" }), 302);
+  assertEquals(await ask("/api/alert//127.0.0.1:1/x"), 302);
+  assertEquals(seen, [
+    "GET /v1/alerts ",
+    "PUT /v1/alert-rules/a {}",
+    "GET //127.0.0.1:1/x ",
+  ]);
 });
 
 Deno.test("/api/{service}/ names the services there are, and says so when one does not answer", async () => {

@@ -49,13 +49,12 @@ export function addRoutes(app: OpenAPIHono, { services, urlOf, follow }: RouteDe
       );
     }
     const { pathname, search } = new URL(c.req.url);
+    // As it was written: the name may be percent-encoded, and so longer than it reads.
+    const path = pathname.replace(/^\/api\/[^/]+/, "");
     const { method, headers, body } = c.req.raw;
     try {
-      return await proxy(`${urlOf(row)}${pathname.slice(`/api/${name}`.length)}${search}`, {
-        method,
-        headers,
-        body,
-      });
+      // A redirect is the caller's to follow, not the gateway's.
+      return await proxy(`${urlOf(row)}${path}${search}`, { method, headers, body, redirect: "manual" });
     } catch (error) {
       throw unavailable(`Cannot reach ${name}: it does not answer at ${urlOf(row)}`, { cause: error });
     }

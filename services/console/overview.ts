@@ -82,6 +82,8 @@ export function createOverviewWatch(deps: OverviewDeps): OverviewWatch {
         let picture: Overview | undefined = await current();
         while (picture && !signal.aborted) {
           yield picture;
+          // It may have ended while the picture was sent, when nobody waited to hear of it.
+          if (signal.aborted) return;
           picture = await new Promise<Overview | undefined>((resolve) => wake = resolve);
         }
       } finally {

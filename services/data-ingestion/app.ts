@@ -13,7 +13,7 @@ import type { configSchema } from "./config.ts";
 import { compileSource, type Source } from "./domain/source.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { addRoutes, BODY_LIMITS } from "./http.ts";
-import { ingest, type IngestDeps } from "./ingest.ts";
+import { type Delivery, ingest, type IngestDeps, type IngestOptions } from "./ingest.ts";
 import { ledgerRows } from "./ledger.ts";
 import { createEventsHandler } from "./messages.ts";
 import { rejectedPage } from "./rejected.ts";
@@ -82,11 +82,14 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     onClocks: (projects) => clocks.poke(projects),
     maxRecordBytes: config.MAX_RECORD_BYTES,
   };
+  let handled = 0;
+  const take = async (messages: readonly Delivery[], options: IngestOptions = {}) => {
+    const ingested = await ingest(ingestDeps, messages, options);
+    handled += ingested.accepted.length + ingested.refused.length + ingested.repeated.length;
+    return ingested;
+  };
   const store = async (request: StoreRequest) => {
-    const result = await storeEvent(
-      { ingest: (messages) => ingest(ingestDeps, messages, { enqueue }) },
-      request,
-    );
+    const result = await storeEvent({ ingest: (messages) => take(messages, { enqueue }) }, request);
     outbox.poke();
     return result;
   };
@@ -98,7 +101,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     metrics,
     maxMessages: config.INTAKE_MESSAGES,
-    handle: createEventsHandler({ ingest: (messages) => ingest(ingestDeps, messages) }),
+    handle: createEventsHandler({ ingest: take }),
   });
 
   return {
@@ -113,6 +116,6 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     routes: (app) => addRoutes(app, { store, publish: (messages) => publishAll(bus, messages) }),
     bodyLimits: BODY_LIMITS,
     parts: [definitions.part, outbox, partitions, clocks, consumer],
-    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters() }),
+    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

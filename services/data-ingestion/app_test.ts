@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { decodeBatch } from "shared/bus/batch.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import * as contract from "shared/contracts/data_ingestion.ts";
+import { stageStatsSchema } from "shared/contracts/console.ts";
 import { HEADER, type PlatformEvent } from "shared/contracts/envelope.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
@@ -226,6 +227,30 @@ Deno.test("data-ingestion counts duplicates, keeps the first, and hands it on on
   const row = await settled(service, 3);
   assertEquals({ stored: row.stored, duplicates: row.duplicates }, { stored: 1, duplicates: 2 });
   assertEquals((await ingested(service.bus)).events.map(({ data }) => data["quantity"]), [1]);
+  await eventually(async () => {
+    const reply = await service.bus.nc.request("$SRV.STATS.data-ingestion");
+    const { endpoints: [first] } = reply.json<{ endpoints: { data: unknown }[] }>();
+    const { lag, deadLetters, handled } = stageStatsSchema.parse(first?.data);
+    assertEquals({ lag, deadLetters, handled }, {
+      lag: 0,
+      deadLetters: 0,
+      handled: 3,
+    });
+  });
+});
+
+Deno.test("data-ingestion rejects what comes by a subject that ends in no name", async () => {
+  await using service = await start();
+  await define(service);
+  const odd = Array.from({ length: 3_000 }, (_, n) => String.fromCharCode(65 + n * n * 7 % 26)).join("");
+  pub(service.bus, order(1), odd);
+  pub(service.bus, order(1));
+  assertEquals((await settled(service, 1)).stored, 1);
+  const { rejected } = await eventually(async () => {
+    const page = await service.call(contract.rejected, {});
+    return page.rejected.length > 0 && page;
+  }) as { rejected: { source: string }[] };
+  assertEquals(rejected.map(({ source }) => source), [odd.slice(0, 255)]);
 });
 
 Deno.test("data-ingestion keeps the order and the id of events that have no id of their own", async () => {

@@ -6,35 +6,22 @@ export interface MessagesDeps {
   ingest(messages: readonly Delivery[]): Promise<Ingested>;
 }
 
-/**
- * So much goes into one transaction: single events are as many as were fetched, batches of thousands a few, or
- * their parsed records would fill the memory.
- */
-const MAX_TRANSACTION_BYTES = 4 * 1024 * 1024;
+/** A subject may end in anything; what is longer is no name, and an index of the database could not hold it. */
+const MAX_SOURCE_LENGTH = 255;
 
 export function createEventsHandler({ ingest }: MessagesDeps) {
-  return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    const publish = [];
-    for (const part of inParts(messages)) publish.push(...(await ingest(part.map(toDelivery))).publish);
-    return { publish };
-  };
-}
-
-function* inParts(messages: readonly Incoming[]): Generator<Incoming[]> {
-  let part: Incoming[] = [];
-  let bytes = 0;
-  for (const message of messages) {
-    if (part.length > 0 && bytes + message.data.length > MAX_TRANSACTION_BYTES) {
-      yield part;
-      part = [];
-      bytes = 0;
-    }
-    part.push(message);
-    bytes += message.data.length;
-  }
-  if (part.length > 0) yield part;
+  return async (messages: readonly Incoming[]): Promise<Outcome> => ({
+    publish: (await ingest(messages.map(toDelivery))).publish,
+  });
 }
 
 function toDelivery({ name, data, headers, receivedAt, sequence, redelivered }: Incoming): Delivery {
-  return { source: name, data, headers, arrivedAt: receivedAt, origin: { sequence }, redelivered };
+  return {
+    source: name.slice(0, MAX_SOURCE_LENGTH),
+    data,
+    headers,
+    arrivedAt: receivedAt,
+    origin: { sequence },
+    redelivered,
+  };
 }

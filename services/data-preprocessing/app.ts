@@ -37,6 +37,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     current: (source) => definitions.get("cleaning", source),
     version: (source, version) => definitions.version("cleaning", source, version),
   });
+  let handled = 0;
   const consumer = createConsumer(bus, {
     service: SERVICE,
     stream: STREAM.ingested,
@@ -44,7 +45,13 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     metrics,
     maxMessages: config.INTAKE_MESSAGES,
-    handle: createIngestedHandler({ preprocess: (batches) => preprocess({ db, ...cleanings }, batches) }),
+    handle: createIngestedHandler({
+      async preprocess(batches) {
+        const messages = await preprocess({ db, ...cleanings }, batches);
+        handled += batches.reduce((sum, { events }) => sum + events.length, 0);
+        return messages;
+      },
+    }),
   });
   return {
     endpoints: [
@@ -55,6 +62,6 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       }),
     ],
     parts: [definitions.part, outbox, consumer],
-    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters() }),
+    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

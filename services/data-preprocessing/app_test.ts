@@ -4,6 +4,7 @@ import { decodeBatch, encodeBatches } from "shared/bus/batch.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import * as contract from "shared/contracts/data_preprocessing.ts";
+import { stageStatsSchema } from "shared/contracts/console.ts";
 import { HEADER, type PlatformEvent } from "shared/contracts/envelope.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
@@ -119,6 +120,11 @@ Deno.test("data-preprocessing counts each outcome, and keeps what it quarantines
     quarantined: 2,
     duplicates: 0,
     warned: 1,
+  });
+  await eventually(async () => {
+    const reply = await service.bus.nc.request("$SRV.STATS.data-preprocessing");
+    const { endpoints: [first] } = reply.json<{ endpoints: { data: unknown }[] }>();
+    assertEquals(stageStatsSchema.parse(first?.data).handled, 5);
   });
   const first = await service.call(contract.quarantined, { source: "orders", limit: 1 });
   assertEquals(first.quarantined.map(({ id }) => id), ["e"]);

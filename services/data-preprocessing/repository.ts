@@ -233,14 +233,14 @@ export async function listQuarantined(
     /** Numbers below this one. */
     before: number;
     limit: number;
-    /** The page ends before its records are larger than this; it holds one in any case. */
+    /** The page ends before its records and reasons are larger than this; it holds one in any case. */
     maxBytes: number;
   },
 ): Promise<QuarantinedRow[]> {
   return await db<QuarantinedRow[]>`
     select number, source, id, event_time as time, data, reasons
     from (
-      select *, sum(octet_length(data::text)) over (order by number desc) as bytes,
+      select *, sum(octet_length(data::text) + octet_length(reasons::text)) over (order by number desc) as bytes,
         row_number() over (order by number desc) as place
       from (
         select number, source, id, event_time, data, reasons

@@ -40,6 +40,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   stored.onChange(() => features.clear());
 
   const clocks = createClocks(bus, log);
+  let handled = 0;
   const consumer = createConsumer(bus, {
     service: "feature-store",
     stream: STREAM.clean,
@@ -47,7 +48,13 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     metrics,
     maxMessages: MESSAGES_AT_ONCE,
-    handle: createCleanHandler({ store: (batches) => transaction(db, (tx) => storeEvents(tx, batches)) }),
+    handle: createCleanHandler({
+      async store(batches) {
+        const refused = await transaction(db, (tx) => storeEvents(tx, batches));
+        handled += batches.reduce((sum, { events }) => sum + events.length, 0);
+        return refused;
+      },
+    }),
   });
   const builder = createTrainingSetWorker(
     { db, definitions, files: bus.files, log, maxValues: config.TRAINING_SET_MAX_VALUES },
@@ -66,6 +73,6 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       }),
     ],
     parts: [stored.part, clocks.part, outbox, consumer, builder],
-    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters() }),
+    stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

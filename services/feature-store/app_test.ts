@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { publishAll } from "shared/bus/publisher.ts";
+import { stageStatsSchema } from "shared/contracts/console.ts";
 import * as contract from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { startTestBus } from "shared/testing/bus.ts";
@@ -126,6 +127,11 @@ Deno.test("feature-store counts every clean event once, and sets aside what it c
     })
   );
   assertEquals((await countsOf(service, "logs")).unused, 1);
+  await eventually(async () => {
+    const reply = await service.bus.nc.request("$SRV.STATS.feature-store");
+    const { endpoints: [first] } = reply.json<{ endpoints: { data: unknown }[] }>();
+    assertEquals(stageStatsSchema.parse(first?.data).handled, 11);
+  });
 
   const letters = await eventually(async () => {
     const letters = await storedMessages(service.bus, "DEADLETTER");

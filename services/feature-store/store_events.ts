@@ -44,7 +44,7 @@ export async function storeEvents(tx: Transaction, batches: readonly EventBatch[
       sorted.add(event, { sequence, position, counts: fresh.has(sequence) })
     );
   }
-  const stored = await storeRecords(tx, sorted.rows);
+  const stored = await storeRecords(tx, sorted.expected);
   await addCounts(tx, sorted.countsWith(stored));
   await forgetCounted(tx, 2 * batches.length);
   return sorted.refused;
@@ -52,8 +52,8 @@ export async function storeEvents(tx: Transaction, batches: readonly EventBatch[
 
 /** Events by what is to become of them. */
 class SortedEvents {
-  /** Each a `RecordRow` in JSON. */
-  readonly rows: string[] = [];
+  /** The rows of each event that is to be stored, each a `RecordRow` in JSON. */
+  readonly expected: string[][] = [];
   readonly refused: RefusedEvent[] = [];
   readonly #described: ReadonlyMap<string, readonly DescribedEntity[]>;
   /** `expected`: events that are records, unless they were stored before. */
@@ -83,7 +83,7 @@ class SortedEvents {
     else if (rows.length === 0 || unstorable) counted.refused++;
     else {
       counted.expected++;
-      this.rows.push(...rows);
+      this.expected.push(rows);
     }
   }
 

@@ -144,6 +144,23 @@ Deno.test("model-monitoring counts what was served before it knew the reference"
   });
 });
 
+Deno.test("model-monitoring counts into new windows when a monitor's length of window changes", async () => {
+  await using service = await start();
+  await service.call(putMonitor, monitor());
+  await publishModel(service.bus);
+  const windows = async () =>
+    (await service.call(drift, {})).windows.map(({ from, to, rows }) => `${from} ${to} ${rows}`).toSorted();
+  const atStart = () => ({ ...prediction(5), time: "2011-05-02T00:00:00.000Z" });
+  const week = "2011-05-02T00:00:00.000Z 2011-05-09T00:00:00.000Z 1";
+  await publishPredictions(service.bus, [atStart()]);
+  await eventually(async () => assertEquals(await windows(), [week]));
+
+  await service.call(putMonitor, monitor({ window: "P1D" }));
+  await publishPredictions(service.bus, [atStart()]);
+  const day = "2011-05-02T00:00:00.000Z 2011-05-03T00:00:00.000Z 1";
+  await eventually(async () => assertEquals(await windows(), [day, week]));
+});
+
 Deno.test("model-monitoring counts errors, and predictions that were sent and never came", async () => {
   await using service = await start();
   const records = [0, 1, 4].map((sequence) => prediction(5, { boot: "gap", sequence }));

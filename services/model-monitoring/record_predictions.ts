@@ -113,7 +113,7 @@ function toSignal(
   const now = toInstant(Date.now());
   const event = {
     specversion: "1.0" as const,
-    id: `${monitor.name}/${version}/${startsAt}/${window.revision}`,
+    id: `${monitor.name}/${model}/${version}/${startsAt}/${endsAt}/${window.revision}`,
     source: monitor.name,
     type: EVENT_TYPE.signal,
     time: now,

@@ -123,14 +123,14 @@ export async function addToWindow(
   const [window] = await tx<Omit<Window, "counts">[]>`
     insert into drift_windows as known (monitor, model, version, starts_at, ends_at, rows)
     values (${monitor}, ${model}, ${version}, ${startsAt}, ${endsAt}, ${added.rows})
-    on conflict (monitor, version, starts_at) do update set rows = known.rows + excluded.rows
+    on conflict (monitor, model, version, starts_at, ends_at) do update set rows = known.rows + excluded.rows
     returning rows, status, revision, features`;
   const additions = [...added.counts].map(([name, counts]) => ({ name, counts }));
   const counts = await tx<{ name: string; counts: number[] }[]>`
-    insert into window_counts as known (monitor, model, version, starts_at, name, counts)
-    select ${monitor}, ${model}, ${version}, ${startsAt}, name, counts
+    insert into window_counts as known (monitor, model, version, starts_at, ends_at, name, counts)
+    select ${monitor}, ${model}, ${version}, ${startsAt}, ${endsAt}, name, counts
     from jsonb_to_recordset(${JSON.stringify(additions)}::text::jsonb) as r(name text, counts bigint[])
-    on conflict (monitor, version, starts_at, name) do update set counts = (
+    on conflict (monitor, model, version, starts_at, ends_at, name) do update set counts = (
       select array_agg(coalesce(a, 0) + coalesce(b, 0) order by bin)
       from unnest(known.counts, excluded.counts) with ordinality as both_counts(a, b, bin))
     returning name, counts`;
@@ -146,7 +146,8 @@ export async function saveJudgement(
   await tx`
     update drift_windows set status = ${judged.status}, revision = ${judged.revision},
       features = ${JSON.stringify(judged.features)}::text::jsonb
-    where monitor = ${key.monitor} and version = ${key.version} and starts_at = ${key.startsAt}`;
+    where monitor = ${key.monitor} and model = ${key.model} and version = ${key.version}
+      and starts_at = ${key.startsAt} and ends_at = ${key.endsAt}`;
 }
 
 export interface DriftWindow {

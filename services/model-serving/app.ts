@@ -75,10 +75,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       models: () => Promise.resolve(models.checkReady()),
     },
     stats: () => {
-      const { waiting, dropped, logged } = predictionLog.counts();
+      const { appended, waiting, dropped } = predictionLog.counts();
       const versions = models.list().map(({ model, version }) => [model, version]);
       return Promise.resolve({
-        handled: logged + waiting,
+        handled: appended,
         waiting,
         dropped,
         versions: Object.fromEntries(versions),

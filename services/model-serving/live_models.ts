@@ -88,7 +88,7 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
       const slot = slotOf(model);
       const alias = deployed.get(model)?.alias;
       slot.wanted = alias === undefined ? undefined : aliases.get(`${model}.${alias}`);
-      slot.changing ??= change(model, slot).finally(() => slot.changing = undefined);
+      slot.changing ??= change(model, slot);
     }
   }
 
@@ -101,10 +101,17 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
   }
 
   async function change(model: string, slot: Slot): Promise<void> {
+    // It is known as the change in progress before it can be over.
+    await Promise.resolve();
     while (!stopped && isBehind(slot)) {
       const wanted = slot.wanted;
       try {
         const served = wanted && await admit(wanted);
+        if (slot.wanted !== wanted && !stopped) {
+          // The alias moved on meanwhile, perhaps back: this version is not to answer anybody.
+          await served?.model.unload();
+          continue;
+        }
         const previous = slot.lease;
         slot.lease = served && new Lease(served);
         slot.error = null;
@@ -120,9 +127,11 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
           "cannot serve a version; what was served stays",
         );
         if (isInfrastructureError(error)) retryLater();
-        if (slot.wanted === wanted) return;
+        if (slot.wanted === wanted) break;
       }
     }
+    // In the same turn as the last look: an alias that moves from here on begins a new change.
+    slot.changing = undefined;
     if (!slot.wanted && !deployments().has(model)) slots.delete(model);
   }
 

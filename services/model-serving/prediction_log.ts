@@ -20,8 +20,8 @@ export interface LogEntry {
 
 export interface PredictionLog extends Part {
   append(entries: readonly LogEntry[]): void;
-  /** Entries that wait for JetStream, and those dropped because too many did. */
-  counts(): { waiting: number; dropped: number; logged: number };
+  /** Entries appended since the start, those that wait for JetStream, and those dropped because too many did. */
+  counts(): { appended: number; waiting: number; dropped: number };
 }
 
 export interface PredictionLogOptions {
@@ -40,12 +40,13 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   const boot = crypto.randomUUID();
   const sequences = new Map<string, number>();
   let waiting: PlatformEvent<PredictionRecord>[] = [];
-  let logged = 0;
+  let appended = 0;
   let dropped = 0;
   let flushing: Promise<void> | undefined;
   let stopped = false;
 
   function append(entries: readonly LogEntry[]): void {
+    appended += entries.length;
     for (const { id, at, traceparent, record } of entries) {
       const sequence = sequences.get(record.model) ?? 0;
       sequences.set(record.model, sequence + 1);
@@ -69,7 +70,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
       }
       dropped += surplus;
     }
-    flushing ??= flush().finally(() => flushing = undefined);
+    flushing ??= flush();
   }
 
   /** Sends what waits, batch by batch; what comes meanwhile makes the next batches larger. */
@@ -81,20 +82,21 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
       waiting = waiting.slice(MAX_BATCH_EVENTS);
       try {
         await publish(batch);
-        logged += batch.length;
       } catch (error) {
         if (stopped) {
           log.error(
             { entries: batch.length + waiting.length },
             `Cannot log predictions: ${messageOf(error)}`,
           );
-          return;
+          break;
         }
         log.warn({ entries: batch.length }, `Cannot log predictions, trying again: ${messageOf(error)}`);
         waiting = [...batch, ...waiting];
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+    // In the same turn as the last look: an entry that comes from here on begins a new flush.
+    flushing = undefined;
   }
 
   async function publish(batch: readonly PlatformEvent<PredictionRecord>[]): Promise<void> {
@@ -107,7 +109,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   return {
     name: "prediction log",
     append,
-    counts: () => ({ waiting: waiting.length, dropped, logged }),
+    counts: () => ({ appended, waiting: waiting.length, dropped }),
     start: () => Promise.resolve(),
     async stop() {
       stopped = true;

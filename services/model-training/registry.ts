@@ -8,7 +8,7 @@ import { BUCKET, subject } from "shared/contracts/streams.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import type { Transaction } from "shared/db/connection.ts";
 import { enqueue } from "shared/db/outbox.ts";
-import { notFound } from "shared/errors.ts";
+import { conflict, notFound } from "shared/errors.ts";
 import type { AliasMove, NewVersion } from "./domain/registry.ts";
 import { findAlias, findVersion, insertVersion, lockModel, moveAlias } from "./repository/registry.ts";
 
@@ -33,18 +33,23 @@ export async function registerVersion(
   return version;
 }
 
-export type AliasWish = Omit<AliasMove, "revision" | "at"> & { model: string };
+export type AliasWish = Omit<AliasMove, "revision" | "at"> & {
+  model: string;
+  /** What the alias must point to until now; null for nothing. Default: anything. */
+  replaces?: number | null | undefined;
+};
 
 /**
  * Points an alias to a version, and tells those who serve it. An alias that points there already stays as it is.
  *
- * @throws {AppError} `not_found` when the model has no such version
+ * @throws {AppError} `not_found` when the model has no such version; `conflict` when the alias points to another version
+ * than the one to be replaced
  */
 export async function setAlias(
   tx: Transaction,
   wish: AliasWish,
 ): Promise<{ revision: number; changed: boolean }> {
-  const { model, alias, version, actor } = wish;
+  const { model, alias, version, replaces, actor } = wish;
   const newest = await lockModel(tx, model);
   const servable = await findVersion(tx, model, version);
   if (servable === undefined) {
@@ -55,6 +60,12 @@ export async function setAlias(
   }
   const current = await findAlias(tx, model, alias);
   if (current?.version === version) return { revision: current.revision, changed: false };
+  if (replaces !== undefined && replaces !== (current?.version ?? null)) {
+    throw conflict(
+      `Cannot point the alias "${alias}" of ${model} to version ${version}: it points to ` +
+        `${describe(current?.version)}, and must point to ${describe(replaces)}`,
+    );
+  }
 
   const { definition, ...told } = servable;
   const revision = (current?.revision ?? 0) + 1;
@@ -67,6 +78,8 @@ export async function setAlias(
   ]);
   return { revision, changed: true };
 }
+
+const describe = (version: number | null | undefined) => version ? `version ${version}` : "no version";
 
 /** The entry of an alias in its bucket, as a message. */
 export function announceAlias(entry: AliasEntry, messageId: string): Outgoing {

@@ -60,6 +60,21 @@ Deno.test("setAlias() moves an alias, tells of it, and keeps who did it and why"
   await eventually(async () => assertEquals((await published()).at(-1)?.data, entry));
 });
 
+Deno.test("setAlias() refuses to replace another version than the one it was told of", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  await train(service);
+  await train(service, { seed: 2, parameters: { rounds: 5 } });
+  const point = (version: number, replaces: number | null) =>
+    service.call(setAlias, { model, alias: "champion", version, replaces, reason: "a test wants it" });
+
+  await assertRejects(() => point(1, 2), AppError, "it points to no version, and must point to version 2");
+  assertEquals(await point(1, null), { revision: 1, changed: true });
+  await assertRejects(() => point(2, null), AppError, "it points to version 1, and must point to no version");
+  assertEquals(await point(2, 1), { revision: 2, changed: true });
+  assertEquals(await point(2, 1), { revision: 2, changed: false });
+});
+
 Deno.test("model-training puts back what NATS has lost of the models that aliases point to", async () => {
   await using bus = await startTestBus();
   await using database = await createTestDatabase("model-training");

@@ -1,6 +1,6 @@
 /** Working on the runs that wait, a few at once, beside the other copies of the service. @module */
 import { Counter, type Registry } from "prom-client";
-import { delay } from "shared/bus/delay.ts";
+import { delay } from "shared/delay.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { LeasedRun } from "./domain/run.ts";

@@ -1,6 +1,6 @@
 /** Asking the feature store for what a run learns from. @module */
 import type { Bus } from "shared/bus/connection.ts";
-import { delay } from "shared/bus/delay.ts";
+import { delay } from "shared/delay.ts";
 import { call } from "shared/bus/endpoints.ts";
 import * as featureStore from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";

@@ -16,7 +16,8 @@ import {
   startPipelineRun,
 } from "shared/contracts/orchestration.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
-import { AppError } from "shared/errors.ts";
+import { AppError, unavailable } from "shared/errors.ts";
+import { startThrowawayPostgres } from "shared/infra/throwaway.ts";
 import { silentLogger } from "shared/log.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { crashPointSuite } from "shared/testing/crash_points.ts";
@@ -25,6 +26,7 @@ import { eventually } from "shared/testing/poll.ts";
 import { startTestService, type TestService } from "shared/testing/service.ts";
 import { createApp } from "./app.ts";
 import { configSchema } from "./config.ts";
+import { STEP_NAMES, type StepName } from "./domain.ts";
 
 const start = (options: { bus?: Bus; databaseUrl?: string } = {}) =>
   startTestService("orchestration", configSchema, createApp, options);
@@ -41,16 +43,22 @@ interface Neighbours extends AsyncDisposable {
   readonly mutations: Map<string, string>;
   trains: Pick<Run, "status" | "version" | "error">;
   passes: boolean;
+  /** The step that does not come to its end for now. */
+  holds: StepName | undefined;
 }
 
 async function startNeighbours(bus: Bus): Promise<Neighbours> {
   let champion = 1;
   const mutations = new Map<string, string>();
   const note = (what: string, context: CallContext) => mutations.set(context.idempotencyKey ?? "none", what);
+  const refuseWhileHeld = (step: StepName) => {
+    if (neighbours.holds === step) throw unavailable(`Cannot ${step}: the test holds it`);
+  };
   const neighbours: Neighbours = {
     mutations,
     trains: { status: "done", version: 2, error: null },
     passes: true,
+    holds: undefined,
     async [Symbol.asyncDispose]() {
       await training[Symbol.asyncDispose]();
       await serving[Symbol.asyncDispose]();
@@ -66,8 +74,13 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
         note("train", context);
         return Promise.resolve({ id: "0198c0de-0000-7000-8000-000000000001" });
       }),
-      bind(getRun, ({ id }) => Promise.resolve({ ...aRun(id), ...neighbours.trains })),
+      bind(
+        getRun,
+        ({ id }) =>
+          Promise.resolve({ ...aRun(id), ...(neighbours.holds === "train" ? {} : neighbours.trains) }),
+      ),
       bind(compareVersions, (_request, context) => {
+        refuseWhileHeld("compare");
         note("compare", context);
         return Promise.resolve({
           id: "0198c0de-0000-7000-8000-000000000002",
@@ -84,7 +97,8 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
         });
       }),
       bind(setAlias, (request, context) => {
-        note(`${request.alias} -> ${request.version}`, context);
+        refuseWhileHeld("promote");
+        note(`${request.alias} ${request.replaces} -> ${request.version}`, context);
         champion = request.version;
         return Promise.resolve({ revision: 2, changed: true });
       }),
@@ -101,7 +115,7 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
           models: [{
             model: "reorder",
             alias: "champion",
-            version: champion,
+            version: neighbours.holds === "confirm" ? null : champion,
             state: "ready" as const,
             error: null,
           }],
@@ -197,7 +211,7 @@ Deno.test("an alert that fires retrains the model, and the gate's winner is prom
   assertEquals([...neighbours.mutations], [
     [`${run.id}/train`, "train"],
     [`${run.id}/compare`, "compare"],
-    [`${run.id}/promote`, "champion -> 2"],
+    [`${run.id}/promote`, "champion 1 -> 2"],
   ]);
 });
 
@@ -244,28 +258,66 @@ Deno.test("an alert within the cooldown is kept as skipped, and one that is reso
   });
 });
 
-Deno.test("a run goes on at its step when the copy that ran it stops and another takes over", async () => {
+/** Starts the pipeline by hand and waits until it is in the step that the neighbours hold. */
+async function startHeldRun(service: TestService, step: StepName): Promise<string> {
+  await service.call(putPipeline, pipeline());
+  const { id } = await service.call(startPipelineRun, { pipeline: "retrain" }, {
+    actor: "ann",
+    idempotencyKey: "k",
+  });
+  await eventually(async () => {
+    assert(stepsOf(await service.call(getPipelineRun, { id })).includes(`${step} running`));
+  });
+  return id;
+}
+
+for (const step of STEP_NAMES) {
+  Deno.test(`a run goes on at its step when its leader stops in "${step}" and another takes over`, async () => {
+    await using bus = await startTestBus();
+    await using database = await createTestDatabase("orchestration");
+    await using neighbours = await startNeighbours(bus);
+    neighbours.holds = step;
+    let id: string;
+    {
+      await using first = await start({ bus, databaseUrl: database.url });
+      id = await startHeldRun(first, step);
+    }
+    neighbours.holds = undefined;
+    await using second = await start({ bus, databaseUrl: database.url });
+    const run = await endedRun(second);
+    assertEquals([run.id, run.status, run.error], [id, "promoted", null]);
+    assertEquals([...neighbours.mutations.keys()], [`${id}/train`, `${id}/compare`, `${id}/promote`]);
+  });
+}
+
+Deno.test("a copy that stands by takes over the runs of a leader that stops", async () => {
   await using bus = await startTestBus();
   await using database = await createTestDatabase("orchestration");
   await using neighbours = await startNeighbours(bus);
-  neighbours.trains = { status: "running", version: null, error: null };
-
-  let id: string;
-  {
-    await using first = await start({ bus, databaseUrl: database.url });
-    await first.call(putPipeline, pipeline());
-    ({ id } = await first.call(startPipelineRun, { pipeline: "retrain" }, {
-      actor: "ann",
-      idempotencyKey: "k",
-    }));
-    await eventually(async () => {
-      assertEquals(stepsOf(await first.call(getPipelineRun, { id }))[0], "train running");
-    });
-  }
-  neighbours.trains = { status: "done", version: 2, error: null };
+  neighbours.holds = "train";
+  await using first = await start({ bus, databaseUrl: database.url });
+  await startHeldRun(first, "train");
   await using second = await start({ bus, databaseUrl: database.url });
-  const run = await endedRun(second);
-  assertEquals([run.id, run.status], [id, "promoted"]);
+  await first.stop();
+  neighbours.holds = undefined;
+  assertEquals((await endedRun(second)).status, "promoted");
+});
+
+Deno.test("a run goes on at its step when the database was killed and comes back", async () => {
+  await using bus = await startTestBus();
+  await using server = await startThrowawayPostgres({ durable: false });
+  await using database = await createTestDatabase("orchestration", { server });
+  await using neighbours = await startNeighbours(bus);
+  neighbours.holds = "compare";
+  await using service = await start({ bus, databaseUrl: database.url });
+  const id = await startHeldRun(service, "compare");
+  await server.kill();
+  neighbours.holds = undefined;
+  await server.restart();
+  await eventually(async () => {
+    const run = await service.call(getPipelineRun, { id });
+    assertEquals([run.status, run.error], ["promoted", null]);
+  });
   assertEquals([...neighbours.mutations.keys()], [`${id}/train`, `${id}/compare`, `${id}/promote`]);
 });
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Bus } from "shared/bus/connection.ts";
-import { delay } from "shared/bus/delay.ts";
+import { delay } from "shared/delay.ts";
 import { call } from "shared/bus/endpoints.ts";
 import { servedModels } from "shared/contracts/model_serving.ts";
 import { compareVersions, getRun, setAlias, startRun } from "shared/contracts/model_training.ts";
@@ -88,6 +88,8 @@ export function createRetraining(bus: Bus, stopped: AbortSignal): Retraining {
           model: run.model,
           alias: ALIAS,
           version: candidate,
+          // What it was judged against: whoever came meanwhile, the gate has not compared it with.
+          replaces: compared.champion,
           reason: `pipeline ${run.pipeline}: ${compared.reasons.join("; ")}`,
           evidence: compared.comparison,
         }, mutation(run, "promote"))

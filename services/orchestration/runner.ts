@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { DBOS } from "@dbos-inc/dbos-sdk";
+import { DBOS, DBOSWorkflowConflictError } from "@dbos-inc/dbos-sdk";
 import pg from "pg";
 import type { PipelineRun } from "shared/contracts/orchestration.ts";
 import { toInstant } from "shared/contracts/time.ts";
@@ -39,37 +39,48 @@ export interface Runner extends Part {
 const LEADER_LOCK = 0x6c65_6164;
 const LOOK_MS = 1_000;
 
-/** What the workflow works with. Module state because DBOS is one a process and takes its workflows before its launch. */
-let current: { db: Database; log: Logger; retraining: Retraining; stopping: boolean } | undefined;
+/** One time of leading, from the lock to its end. */
+interface Leadership {
+  db: Database;
+  log: Logger;
+  retraining: Retraining;
+  ended: AbortSignal;
+}
+
+/** The leadership now. Module state because DBOS is one a process and takes its workflows before its launch. */
+let current: Leadership | undefined;
 
 const workflow = DBOS.registerWorkflow(retrain, { name: "retrain" });
 
 /** Train, compare, promote if the gate passed, wait until the new version answers. */
 async function retrain(id: string): Promise<void> {
-  const { retraining } = current!;
+  const leadership = current!;
+  const { step, end } = durableSteps(leadership, id);
   try {
-    const trained = await step(id, "train", (run) => retraining.train(run));
-    const compared = await step(id, "compare", (run) => retraining.compare(run, trained.version));
+    const trained = await step("train", (run) => leadership.retraining.train(run));
+    const compared = await step("compare", (run) => leadership.retraining.compare(run, trained.version));
     if (compared.passed) {
-      await step(id, "promote", (run) => retraining.promote(run, compared, trained.version));
-      await step(id, "confirm", (run) => retraining.confirm(run, trained.version));
+      await step("promote", (run) => leadership.retraining.promote(run, compared, trained.version));
+      await step("confirm", (run) => leadership.retraining.confirm(run, trained.version));
     }
-    await end(id, compared.passed ? "promoted" : "kept", null);
+    await end(compared.passed ? "promoted" : "kept", null);
   } catch (error) {
-    await end(id, "failed", messageOf(error));
+    // Another executor has the workflow: DBOS wants to hear that itself.
+    if (error instanceof DBOSWorkflowConflictError) throw error;
+    await unlessEnded(leadership, () => end("failed", messageOf(error)));
   }
 }
 
 /**
- * A stop is no failure: DBOS would keep the error of a step that it ends as the step's outcome. So a step never ends
- * once the stop began; its workflow stays pending, and the next leader goes on with it.
+ * The end of a leadership is no failure: DBOS would keep the error of a step that it ends as the step's outcome. So
+ * nothing begins or ends once the leadership ended; the workflow stays pending, and the next leader goes on with it.
  */
-function unlessStopping<T>(work: Promise<T>): Promise<T> {
-  const execution = current!;
+function unlessEnded<T>({ ended }: Leadership, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    work.then(
-      (value) => execution.stopping || resolve(value),
-      (error) => execution.stopping || reject(error),
+    if (ended.aborted) return;
+    work().then(
+      (value) => ended.aborted || resolve(value),
+      (error) => ended.aborted || reject(error),
     );
   });
 }
@@ -82,37 +93,37 @@ const RETRIES = {
   shouldRetry: isInfrastructureError,
 };
 
-/** A durable step, shown in the run as it goes. */
-function step<T extends object>(
-  id: string,
-  name: StepName,
-  work: (run: PipelineRun) => Promise<T>,
-): Promise<T> {
-  const shown = async () => {
-    const run = (await findRun(current!.db, id))!;
-    const show = (change: Partial<Step>) => saveSteps(current!.db, id, withStep(run.steps, name, change));
-    const startedAt = toInstant(Date.now());
-    await show({ status: "running", startedAt });
-    const result = await work(run);
-    await show({
-      status: "done",
-      startedAt,
-      finishedAt: toInstant(Date.now()),
-      result: Object.fromEntries(Object.entries(result)),
-    });
-    return result;
+function durableSteps(leadership: Leadership, id: string) {
+  const { db, log } = leadership;
+  return {
+    /** A durable step, shown in the run as it goes. */
+    step<T extends object>(name: StepName, work: (run: PipelineRun) => Promise<T>): Promise<T> {
+      const shown = async () => {
+        const run = (await findRun(db, id))!;
+        const show = (change: Partial<Step>) => saveSteps(db, id, withStep(run.steps, name, change));
+        const startedAt = toInstant(Date.now());
+        await show({ status: "running", startedAt });
+        const result = await work(run);
+        await show({
+          status: "done",
+          startedAt,
+          finishedAt: toInstant(Date.now()),
+          result: Object.fromEntries(Object.entries(result)),
+        });
+        return result;
+      };
+      return DBOS.runStep(() => unlessEnded(leadership, shown), { name, ...RETRIES });
+    },
+    end(status: "promoted" | "kept" | "failed", error: string | null): Promise<void> {
+      const kept = async () => {
+        const run = (await findRun(db, id))!;
+        const at = toInstant(Date.now());
+        await endRun(db, id, { status, error, steps: endedSteps(run.steps, at), at });
+        log.info({ run: id, pipeline: run.pipeline, status, error }, "a pipeline run ended");
+      };
+      return DBOS.runStep(() => unlessEnded(leadership, kept), { name: "end", ...RETRIES });
+    },
   };
-  return DBOS.runStep(() => unlessStopping(shown()), { name, ...RETRIES });
-}
-
-function end(id: string, status: "promoted" | "kept" | "failed", error: string | null): Promise<void> {
-  const kept = async () => {
-    const run = (await findRun(current!.db, id))!;
-    const at = toInstant(Date.now());
-    await endRun(current!.db, id, { status, error, steps: endedSteps(run.steps, at), at });
-    current!.log.info({ run: id, pipeline: run.pipeline, status, error }, "a pipeline run ended");
-  };
-  return DBOS.runStep(() => unlessStopping(kept()), { name: "end", ...RETRIES });
 }
 
 export function createRunner(deps: RunnerDeps): Runner {
@@ -151,22 +162,23 @@ export function createRunner(deps: RunnerDeps): Runner {
   }
 
   async function lead(until: AbortSignal): Promise<void> {
-    const execution = { db, log, retraining: deps.retraining(until), stopping: false };
-    until.addEventListener("abort", () => execution.stopping = true);
-    current = execution;
-    const pool = await launch(deps);
-    log.info("this copy runs the pipelines");
-    deps.onLeadership(true);
+    const over = new AbortController();
+    const ended = AbortSignal.any([until, over.signal]);
+    current = { db, log, retraining: deps.retraining(ended), ended };
+    const pool = workflowPool(deps);
     try {
+      await launch(deps, pool);
+      log.info("this copy runs the pipelines");
+      deps.onLeadership(true);
       while (!until.aborted) {
         for (const id of await listRunning(db)) await DBOS.startWorkflow(workflow, { workflowID: id })(id);
         await pause();
       }
     } finally {
       deps.onLeadership(false);
-      execution.stopping = true;
-      await DBOS.shutdown();
-      await pool.end();
+      // Also where the database failed rather than the lock: no step may wait on for a leader that is none any more.
+      over.abort();
+      await DBOS.shutdown().finally(() => pool.end());
     }
   }
 
@@ -201,9 +213,13 @@ const connectionOf = ({ databaseUrl }: RunnerDeps) => ({
   connectionTimeoutMillis: 5_000,
 });
 
-async function launch(deps: RunnerDeps): Promise<pg.Pool> {
+function workflowPool(deps: RunnerDeps): pg.Pool {
   const pool = new pg.Pool({ ...connectionOf(deps), max: 4 });
   pool.on("error", (error: Error) => deps.log.warn(`A connection of the workflows failed: ${error.message}`));
+  return pool;
+}
+
+async function launch({ log }: RunnerDeps, pool: pg.Pool): Promise<void> {
   DBOS.setConfig({
     name: "orchestration",
     systemDatabasePool: pool,
@@ -211,12 +227,11 @@ async function launch(deps: RunnerDeps): Promise<pg.Pool> {
     executorID: "leader",
     applicationVersion: "1",
     logger: {
-      info: (entry: unknown) => deps.log.debug(String(entry)),
-      debug: (entry: unknown) => deps.log.trace(String(entry)),
-      warn: (entry: unknown) => deps.log.warn(String(entry)),
-      error: (entry: unknown) => deps.log.error(String(entry)),
+      info: (entry: unknown) => log.debug(String(entry)),
+      debug: (entry: unknown) => log.trace(String(entry)),
+      warn: (entry: unknown) => log.warn(String(entry)),
+      error: (entry: unknown) => log.error(String(entry)),
     },
   });
   await DBOS.launch();
-  return pool;
 }

@@ -6,13 +6,13 @@
 import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import type { z } from "zod";
+import { delay } from "../delay.ts";
 import { AppError, messageOf, unavailable } from "../errors.ts";
 import type { Part } from "../lifecycle.ts";
 import type { Logger } from "../log.ts";
 import { parseWith } from "../validation.ts";
 import { isBusAway, isMissing } from "./bus_errors.ts";
 import type { Bus } from "./connection.ts";
-import { delay } from "./delay.ts";
 import type { Outgoing } from "./message.ts";
 import { ensureTopology } from "./topology.ts";
 
@@ -45,7 +45,7 @@ export async function readBucket<Schema extends z.ZodType>(
   }
 }
 
-/** A put as a message for an outbox; `value` must be JSON and carry its `revision`. */
+/** A put as a message for an outbox; `value` must be JSON and carry its `revision` or `version`. */
 export function bucketPut(bucket: string, key: string, value: unknown, messageId: string): Outgoing {
   return { subject: `$KV.${bucket}.${key}`, data: encoder.encode(JSON.stringify(value)), messageId };
 }

@@ -8,6 +8,7 @@
  */
 import { jetstream, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
 import { connect, errors, type NatsConnection } from "nats";
+import { delay } from "../delay.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { isBusAway } from "./bus_errors.ts";
@@ -181,7 +182,7 @@ async function waitFor<T>(what: string, options: WaitOptions, attempt: () => Pro
         saidAt = performance.now();
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await delay(RETRY_MS, signal);
   }
 }
 

@@ -12,6 +12,7 @@
  */
 import type { Registry } from "prom-client";
 import type { StreamRow } from "../contracts/streams.ts";
+import { delay } from "../delay.ts";
 import { messageOf } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Part } from "../lifecycle.ts";
@@ -20,7 +21,6 @@ import { type Bus, flushWithin } from "./connection.ts";
 import { type ConsumerMetrics, consumerMetrics } from "./consumer_metrics.ts";
 import { type CrashPoint, type CrashStage, InjectedCrash } from "./crash.ts";
 import { type Aside, deadLetterOf, deadLetterOfAside, fitted } from "./dead_letter.ts";
-import { delay } from "./delay.ts";
 import { type Held, Intake } from "./intake.ts";
 import type { Incoming, Outgoing } from "./message.ts";
 import { publishAll } from "./publisher.ts";
@@ -235,7 +235,7 @@ class DurableConsumer implements Consumer {
 
   async #publish(messages: readonly Outgoing[], letters: readonly Outgoing[]): Promise<void> {
     const fitting = await Promise.all(letters.map((letter) => fitted(this.#bus, letter)));
-    await publishAll(this.#bus, [...messages, ...fitting]);
+    await publishAll(this.#bus, [...messages, ...fitting], { signal: this.#stopping.signal });
     this.#deadLetters += letters.length;
     if (letters.length > 0) this.#metrics.deadLetters(letters.length);
   }

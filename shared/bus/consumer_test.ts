@@ -2,6 +2,7 @@ import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes 
 import { Registry } from "prom-client";
 import { STREAM } from "../contracts/streams.ts";
 import { invalid, unavailable } from "../errors.ts";
+import { RELEASE_LIMIT_MS } from "../lifecycle.ts";
 import { createLogger, silentLogger } from "../log.ts";
 import { startTestBus } from "../testing/bus.ts";
 import { eventually } from "../testing/poll.ts";
@@ -387,3 +388,52 @@ Deno.test("createConsumer() stops while it waits for the infrastructure", async 
   assertEquals(seen, ["a"]);
   await next.stop();
 });
+
+Deno.test("createConsumer() stops in time while it publishes to a NATS that is away", async () => {
+  await using bus = await startTestBus();
+  const { promise: called, resolve } = Promise.withResolvers<void>();
+  const consumer = eventsConsumer(bus, async () => {
+    await bus.server.kill();
+    resolve();
+    return { publish: [{ subject: "ingested.orders", data: encoder.encode("a"), messageId: "orders:a" }] };
+  });
+  await publishTexts(bus, ["a"]);
+  await consumer.start();
+  await called;
+  let stopped = false;
+  const stopping = consumer.stop().then(() => stopped = true);
+  // Less than a process has to stop, and than a publish takes to give up.
+  await eventually(() => stopped, { timeoutMs: RELEASE_LIMIT_MS });
+  await stopping;
+});
+
+Deno.test("createConsumer() handles and moves a message whose headers the client can't read", async () => {
+  for (const headers of ["bad name: 1", "name: 1\r2"]) {
+    await using bus = await startTestBus();
+    const { seen, handle } = recorder();
+    const consumer = eventsConsumer(bus, async (batch) => {
+      if (batch.some((message) => textOf(message) === "bad")) throw invalid("Cannot take it");
+      return await handle(batch);
+    }, { maxAttempts: 2 });
+    await consumer.start();
+    await publishRaw(bus.server.port, "events.orders", headers, "bad");
+    await publishTexts(bus, ["good"]);
+    await allHandled(bus);
+    assertEquals(seen, ["good"]);
+    assertEquals(consumer.deadLetters(), 1);
+    await consumer.stop();
+  }
+});
+
+/** Publishes as a client does that checks nothing. */
+async function publishRaw(port: number, subject: string, headers: string, data: string): Promise<void> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const head = `NATS/1.0\r\n${headers}\r\n\r\n`;
+  const publish = `HPUB ${subject} ${head.length} ${head.length + data.length}\r\n${head}${data}`;
+  await connection.write(
+    encoder.encode(`CONNECT {"verbose":false,"headers":true}\r\n${publish}\r\nPING\r\n`),
+  );
+  const answers = connection.readable.pipeThrough(new TextDecoderStream());
+  let text = "";
+  for await (const answer of answers) if ((text += answer).includes("PONG")) break;
+}

@@ -6,7 +6,7 @@
  */
 import type { Msg } from "nats";
 import { toInstant } from "../contracts/time.ts";
-import { fromHeaders, type Incoming } from "./message.ts";
+import { headersOf, type Incoming } from "./message.ts";
 
 export interface Delivery {
   readonly incoming: Incoming;
@@ -32,7 +32,7 @@ export function toDelivery(message: Msg): Delivery | undefined {
       stream: stream!,
       sequence: Number(sequence),
       data,
-      headers: fromHeaders(message.headers),
+      headers: headersOf(message),
       // Nanoseconds are beyond what a number holds exactly: the last six digits go first.
       receivedAt: toInstant(Number(nanoseconds!.slice(0, -6))),
       redelivered: Number(delivered) > 1,

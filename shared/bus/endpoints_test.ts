@@ -191,6 +191,19 @@ Deno.test("serveEndpoints() refuses a reply that the server would not take", asy
   assertEquals((await assertRejects(() => call(bus, greet, { name: long }), AppError)).code, "too_large");
 });
 
+Deno.test("serveEndpoints() sends as many reasons of an error as fit", async () => {
+  await using bus = await startTestBus();
+  const reasons = Array.from(
+    { length: 2_000 },
+    (_, index) => ({ path: `/${index}`, message: "x".repeat(1_000) }),
+  );
+  await using _service = await serve(bus, () => Promise.reject(invalid("Cannot greet", reasons)));
+  const error = await assertRejects(() => call(bus, greet, { name: "Jo" }), AppError);
+  assertEquals(error.message, "Cannot greet");
+  assertEquals(error.reasons, reasons.slice(0, error.reasons.length));
+  assert(error.reasons.length > 50, `${error.reasons.length} reasons came`);
+});
+
 Deno.test("serveEndpoints() is listed with its statistics", async () => {
   await using bus = await startTestBus();
   await using _service = await serve(bus, ({ name }) => {

@@ -7,7 +7,7 @@
 import { ServiceErrorCodeHeader, ServiceErrorHeader } from "@nats-io/services";
 import type { Msg } from "nats";
 import { z } from "zod";
-import { AppError, ERROR_STATUS, type ErrorCode } from "../errors.ts";
+import { AppError, ERROR_STATUS, type ErrorCode, type Reason } from "../errors.ts";
 import { headerText } from "./message.ts";
 
 const codes = Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]];
@@ -26,15 +26,16 @@ export interface ErrorReply {
   body: string;
 }
 
-/** The body holds at most this much of reasons, so that the reply always fits. */
-const MAX_REASONS = 1_000;
+/** Characters of all reasons and of the message that a body holds, so that the reply always fits. */
+const MAX_REASONS_LENGTH = 100_000;
+const MAX_MESSAGE_LENGTH = 10_000;
 const MAX_HEADER_LENGTH = 1_000;
 
 export function encodeError(error: AppError): ErrorReply {
   const body: z.infer<typeof errorBodySchema> = {
     code: error.code,
-    message: error.message,
-    reasons: error.reasons.slice(0, MAX_REASONS),
+    message: error.message.slice(0, MAX_MESSAGE_LENGTH),
+    reasons: reasonsThatFit(error.reasons),
     ...(error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter }),
   };
   return {
@@ -42,6 +43,14 @@ export function encodeError(error: AppError): ErrorReply {
     description: headerText(error.message, MAX_HEADER_LENGTH),
     body: JSON.stringify(body),
   };
+}
+
+function reasonsThatFit(reasons: readonly Reason[]): Reason[] {
+  let length = 0;
+  const beyond = reasons.findIndex(({ path, message }) =>
+    (length += path.length + message.length) > MAX_REASONS_LENGTH
+  );
+  return reasons.slice(0, beyond === -1 ? reasons.length : beyond);
 }
 
 /** The error that a reply carries; `undefined` when it carries none. */

@@ -9,11 +9,11 @@
  */
 import type { ConsumerInfo, PullOptions } from "@nats-io/jetstream";
 import { createInbox, millis, type Msg, nanos, type Subscription } from "nats";
+import { delay } from "../delay.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { isBusAway, isMissing } from "./bus_errors.ts";
 import { answeredWithin, type Bus } from "./connection.ts";
-import { delay } from "./delay.ts";
 import { type Delivery, toDelivery } from "./delivery.ts";
 import type { Incoming } from "./message.ts";
 import { ensureTopology } from "./topology.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { headers as createHeaders, type MsgHdrs } from "nats";
+import { errors, headers as createHeaders, type Msg, type MsgHdrs } from "nats";
 import { HEADER } from "../contracts/envelope.ts";
 import type { Instant } from "../contracts/time.ts";
 
@@ -50,9 +50,18 @@ export function messageSize(message: Outgoing): number {
   return encoder.encode(`NATS/1.0\r\n${lines.join("")}\r\n`).length + message.data.length;
 }
 
-/** The first value of each header. */
-export function fromHeaders(headers: MsgHdrs | undefined): Record<string, string> {
+/**
+ * The first value of each header. Headers that the client refuses to read count as none: it throws while it reads
+ * its socket, and anybody may publish a name with a space in it.
+ */
+export function headersOf(message: Pick<Msg, "headers">): Record<string, string> {
   const result: Record<string, string> = {};
+  let headers: MsgHdrs | undefined;
+  try {
+    headers = message.headers;
+  } catch (error) {
+    if (!(error instanceof errors.InvalidArgumentError)) throw error;
+  }
   if (headers) { for (const [name, [first = ""]] of headers) result[name] = first; }
   return result;
 }

@@ -18,6 +18,8 @@ export type { Outgoing } from "./message.ts";
 export interface PublishOptions {
   /** How long to try in all. Default 30 s: well within the deduplication window. */
   timeoutMs?: number;
+  /** Once it is aborted, what is not acknowledged within a second more is given up as if the time were over. */
+  signal?: AbortSignal;
 }
 
 const MAX_OUTSTANDING = 2_000;
@@ -27,6 +29,8 @@ const ACK_TIMEOUT_MS = 1_500;
 /** Before a message that could not be taken for now is published again. */
 const RETRY_MS = 200;
 const CHECK_MS = 100;
+/** What a publish may still take once its caller stops: enough where NATS answers. */
+const LAST_CHANCE_MS = 1_000;
 /** JetStream's number for a message beyond the stream's own limit. */
 const MESSAGE_TOO_LARGE = 10_054;
 
@@ -47,7 +51,7 @@ export async function publishAll(
   if (messages.length === 0) return;
   const maxPayload = bus.nc.info?.max_payload ?? Infinity;
   for (const message of messages) refuseTooLarge(message, maxPayload);
-  await new Publishing(bus, messages, options.timeoutMs ?? 30_000).run();
+  await new Publishing(bus, messages, options).run();
 }
 
 function refuseTooLarge(message: Outgoing, maxPayload: number): void {
@@ -76,8 +80,11 @@ class Publishing {
   #outstandingBytes = 0;
   #progressAt = performance.now();
   #pauseUntil = 0;
-  readonly #timeoutMs: number;
+  readonly #startedAt = performance.now();
+  readonly #signal: AbortSignal | undefined;
   readonly #deadline: number;
+  /** The deadline once the signal is aborted. */
+  #lastChance: number | undefined;
   /** What no repetition helps against. */
   #failure: AppError | undefined;
   /** Why it is not done yet, to be told when time is up. */
@@ -85,21 +92,22 @@ class Publishing {
   #topologyMissing = false;
   #wake = () => {};
 
-  constructor(bus: Bus, messages: readonly Outgoing[], timeoutMs: number) {
+  constructor(bus: Bus, messages: readonly Outgoing[], { timeoutMs = 30_000, signal }: PublishOptions) {
     this.#bus = bus;
     this.#messages = messages;
     this.#acknowledged = messages.map(() => false);
     this.#left = messages.length;
     this.#queue = messages.map((_, position) => position);
-    this.#timeoutMs = timeoutMs;
-    this.#deadline = performance.now() + timeoutMs;
+    this.#signal = signal;
+    this.#deadline = this.#startedAt + timeoutMs;
   }
 
   async run(): Promise<void> {
     const { nc } = this.#bus;
     try {
       const acknowledgements = nc.subscribe(`${this.#inbox}.*`, {
-        callback: (_, reply) => this.#take(reply),
+        // An error has no acknowledgement with it: what waits for one is published again, or runs out of time.
+        callback: (error, reply) => error === null ? this.#take(reply) : undefined,
       });
       try {
         await this.#sendUntilDone();
@@ -116,12 +124,8 @@ class Publishing {
     while (this.#left > 0) {
       if (this.#failure) throw this.#failure;
       const now = performance.now();
-      if (now > this.#deadline) {
-        throw unavailable(
-          `${this.#action()}: ${this.#left} of ${this.#messages.length} messages are not acknowledged ` +
-            `after ${this.#timeoutMs / 1_000} s: ${this.#complaint}`,
-        );
-      }
+      if (this.#signal?.aborted) this.#lastChance ??= now + LAST_CHANCE_MS;
+      if (now > Math.min(this.#deadline, this.#lastChance ?? Infinity)) throw this.#timeIsUp(now);
       if (this.#topologyMissing) await this.#makeTopology();
       if (now - this.#progressAt > ACK_TIMEOUT_MS) this.#sendAgainLater();
       if (now >= this.#pauseUntil) this.#send();
@@ -228,6 +232,14 @@ class Publishing {
         resolve();
       };
     });
+  }
+
+  #timeIsUp(now: number): AppError {
+    const seconds = ((now - this.#startedAt) / 1_000).toFixed(1);
+    return unavailable(
+      `${this.#action()}: ${this.#left} of ${this.#messages.length} messages are not acknowledged ` +
+        `after ${seconds} s: ${this.#complaint}`,
+    );
   }
 
   #action(): string {

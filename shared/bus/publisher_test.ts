@@ -129,3 +129,23 @@ Deno.test("publishAll() loses and doubles nothing when NATS is killed and comes 
   const { state } = await bus.jsm.streams.info("EVENTS");
   assert(state.messages === count && state.last_seq === count, JSON.stringify(state));
 });
+
+Deno.test("publishAll() gives up soon when its caller stops while NATS is away", async () => {
+  await using bus = await startTestBus();
+  await bus.server.kill();
+  const caller = new AbortController();
+  const outcome = assertRejects(
+    () => publishAll(bus, messages(3), { timeoutMs: 600_000, signal: caller.signal }),
+    AppError,
+  );
+  caller.abort();
+  // Long before the ten minutes are over.
+  const error = await Promise.race([outcome, eventually(() => false)]);
+  assertEquals((error as AppError).code, "unavailable");
+});
+
+Deno.test("publishAll() still publishes when its caller stops while NATS answers", async () => {
+  await using bus = await startTestBus();
+  await publishAll(bus, messages(3), { signal: AbortSignal.abort() });
+  assertEquals((await bus.jsm.streams.info("EVENTS")).state.messages, 3);
+});

@@ -12,6 +12,9 @@ const fields = z.array(field).min(1);
 /** A CEL expression over the record: `e.quantity * e.unit_price`. */
 const expression = z.string().min(1).max(2_000);
 
+/** Why a record is filtered or quarantined, in words. */
+const reason = z.string().min(1).max(500);
+
 /** What a cleaning does to each record, in order. */
 export const stepSchema = z.discriminatedUnion("step", [
   z.object({ step: z.literal("select"), fields }),
@@ -37,7 +40,7 @@ export const stepSchema = z.discriminatedUnion("step", [
    * Keeps the records for which the expression is true; the others, null included, are counted as filtered, with
    * the reason. A record that has failed already is not filtered.
    */
-  z.object({ step: z.literal("filter"), expression, reason: z.string().min(1) }),
+  z.object({ step: z.literal("filter"), expression, reason }),
 ]);
 export type Step = z.infer<typeof stepSchema>;
 
@@ -64,7 +67,7 @@ export const expectationSchema = z.discriminatedUnion("expect", [
   }),
   /** RE2 syntax, anchored nowhere. */
   z.object({ expect: z.literal("pattern"), field, pattern: z.string().min(1).max(1_000), action }),
-  z.object({ expect: z.literal("row"), expression, message: z.string().min(1), action }),
+  z.object({ expect: z.literal("row"), expression, message: reason, action }),
 ]);
 export type Expectation = z.infer<typeof expectationSchema>;
 

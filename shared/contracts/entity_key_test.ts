@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { entityKey } from "./entity_key.ts";
+import { entityKey, entitySchema } from "./entity_key.ts";
+
+Deno.test("entitySchema refuses text that no database keeps", () => {
+  const isEntity = (customer_id: unknown) => entitySchema.safeParse({ customer_id }).success;
+  assertEquals(["a", "\u{1f6d2}", "a\0b", "\ud83d"].map(isEntity), [true, true, false, false]);
+});
 
 Deno.test("entityKey() is one text for an integer however it is written", () => {
   const keys = { customer_id: "integer" } as const;

@@ -207,6 +207,8 @@ export const setAlias = endpoint({
     model: nameSchema,
     alias: nameSchema,
     version: z.int().positive(),
+    /** Refused (`conflict`) when the alias points to another version than this; null for none. Default: any. */
+    replaces: z.int().positive().nullable().optional(),
     reason: z.string().min(1),
     /** What the decision rests on, for example a comparison id. */
     evidence: z.string().default(""),

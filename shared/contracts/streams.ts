@@ -106,7 +106,7 @@ export const subject = {
   deadletter: (service: string, stream: string, name: string) => `deadletter.${service}.${stream}.${name}`,
 } as const;
 
-/** Key-value buckets: state that must be right after a missed message. Each entry is JSON with a `revision`. */
+/** Key-value buckets: state that must be right after a missed message. Each entry is JSON with a `revision` or `version`. */
 export const BUCKET = {
   /** `<service>.<kind>.<name>` -> the definition in force. Written by the service that owns the kind. */
   definitions: "definitions",

@@ -14,6 +14,7 @@
  */
 import { createConnection } from "node:net";
 import postgres from "postgres";
+import { delay } from "../delay.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { describeAddress, isSocketAddress, parseDatabaseUrl } from "./address.ts";
@@ -75,7 +76,10 @@ export function connectDatabase({ url, log, max = 4, name = "microml" }: Databas
   return open.guard(db);
 }
 
-/** Codes of Node's sockets and of postgres.js, and PostgreSQL's own for shutting down, starting up and full. */
+/**
+ * Codes of Node's sockets and of postgres.js, and PostgreSQL's own for shutting down, for starting up, and for a
+ * database, role or password that is not there (yet, or any more): the work in hand is not to blame for these.
+ */
 const AWAY_CODES: ReadonlySet<string> = new Set([
   "ECONNRESET",
   "ECONNREFUSED",
@@ -86,7 +90,6 @@ const AWAY_CODES: ReadonlySet<string> = new Set([
   "ENETUNREACH",
   "ENOTFOUND",
   "EAI_AGAIN",
-  "ENOENT",
   "CONNECTION_CLOSED",
   "CONNECTION_ENDED",
   "CONNECTION_DESTROYED",
@@ -94,25 +97,33 @@ const AWAY_CODES: ReadonlySet<string> = new Set([
   "57P01",
   "57P02",
   "57P03",
-  "53300",
+  "3D000",
+  "28P01",
+  "28000",
 ]);
 
+/** Classes of PostgreSQL's codes: connection lost, out of disk, memory or connections, errors of the system below. */
+const AWAY_CLASSES = /^(?:08|53|58)[0-9A-Z]{3}$/;
+
 /**
- * Whether the database did not answer, rather than refuse: waiting and trying again is right. What was in flight
- * may or may not have been committed.
+ * Whether the database can't be worked with at the moment, rather than refuses what it was asked: waiting and trying
+ * again is right. What was in flight may or may not have been committed.
  */
 export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error);
-  if (code !== undefined && (AWAY_CODES.has(code) || /^08[0-9A-Z]{3}$/.test(code))) return true;
+  if (code !== undefined && (AWAY_CODES.has(code) || AWAY_CLASSES.test(code))) return true;
+  if (code === "ENOENT" && isOfConnecting(error)) return true;
   return error instanceof Error && error.cause !== undefined && isDatabaseAway(error.cause);
+}
+
+/** A unix socket that is not there, rather than any file. */
+function isOfConnecting(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && error.syscall === "connect";
 }
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
-
-/** The database or the role is not made yet, as when all containers start at once. */
-const NOT_READY_CODES: ReadonlySet<string> = new Set(["3D000", "28P01", "28000"]);
 
 const REMINDER_MS = 10_000;
 
@@ -153,11 +164,11 @@ export async function waitForDatabase(db: Database, log: Logger, options: WaitOp
         if (waiting) log.info({ database: where }, "PostgreSQL answers");
         return;
       } catch (error) {
-        if (!isDatabaseAway(error) && !NOT_READY_CODES.has(codeOf(error) ?? "")) throw error;
+        if (!isDatabaseAway(error)) throw error;
         reason = messageOf(error);
         if (!waiting) say();
       }
-      await pause(waitMs);
+      await delay(waitMs, options.signal);
     }
   } finally {
     clearInterval(reminder);
@@ -179,11 +190,7 @@ export async function transaction<T>(db: Database, work: (tx: Transaction) => Pr
     } catch (error) {
       const code = codeOf(error);
       if ((code !== "40001" && code !== "40P01") || attempt === MAX_ATTEMPTS) throw error;
-      await pause(Math.random() * 20 * attempt);
+      await delay(Math.random() * 20 * attempt);
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

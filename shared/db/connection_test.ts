@@ -222,3 +222,19 @@ Deno.test("isDatabaseAway() looks at the cause, too", () => {
   assertFalse(isDatabaseAway(Object.assign(new Error("x"), { code: "23505" })));
   assertFalse(isDatabaseAway("ECONNRESET"));
 });
+
+Deno.test("isDatabaseAway() tells a full disk and a changed password from what a message may be blamed for", async () => {
+  for (const code of ["53100", "53300", "58030", "28P01", "3D000"]) {
+    assert(isDatabaseAway(Object.assign(new Error("x"), { code })), code);
+  }
+  const unreadable = await assertRejects(() => Deno.readFile("/nowhere/at/all"));
+  assertFalse(isDatabaseAway(unreadable));
+});
+
+Deno.test("isDatabaseAway() knows a socket that is not there", async () => {
+  const url = "postgres://role:password@/database?host=/nowhere/at/all&port=5432";
+  const db = connectDatabase({ url, log: silentLogger });
+  const error = await assertRejects(async () => await db`select 1`);
+  assert(isDatabaseAway(error), String(error));
+  await db.end();
+});

@@ -9,8 +9,8 @@
  * @module
  */
 import type { Bus } from "../bus/connection.ts";
-import { delay } from "../bus/delay.ts";
 import { type Outgoing, publishAll } from "../bus/publisher.ts";
+import { delay } from "../delay.ts";
 import { messageOf, tooLarge } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Part } from "../lifecycle.ts";
@@ -58,7 +58,7 @@ const POLL_MS = 1_000;
 const BUSY_MS = 50;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 10_000;
-/** Short, so that a relay stops in good time; the messages stay. */
+/** Short, because a transaction is open meanwhile; the messages stay. */
 const PUBLISH_TIMEOUT_MS = 5_000;
 const BATCH_ROWS = 500;
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -126,7 +126,7 @@ export function createOutbox(db: Database, bus: Bus, log: Logger): Outbox {
     const [lock] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${RELAY_LOCK}) as taken`;
     if (!lock?.taken) return "busy";
     const batch = await nextBatch(tx);
-    await publishAll(bus, batch, { timeoutMs: PUBLISH_TIMEOUT_MS });
+    await publishAll(bus, batch, { timeoutMs: PUBLISH_TIMEOUT_MS, signal: stopped.signal });
     await tx`delete from outbox where id = any(${batch.map(({ id }) => id)})`;
     return "done";
   }

@@ -37,8 +37,13 @@ export function createDailyPartitions(db: Database, options: DailyPartitionsOpti
 
   const partitionOf = (day: string) => `${table}_${day.replaceAll("-", "")}`;
 
+  const oldestKept = (now: Date) =>
+    new Date(now.getTime() - (keepDays - 1) * DAY_MS).toISOString().slice(0, 10);
+
   async function ensure(days: ReadonlySet<string>): Promise<void> {
-    const missing = [...days].filter((day) => !known.has(day));
+    const oldest = oldestKept(new Date());
+    // A day before the retention may have been dropped since, by any copy.
+    const missing = [...days].filter((day) => day < oldest || !known.has(day));
     if (missing.length === 0) return;
     await transaction(db, async (tx) => {
       // `if not exists` alone does not keep two copies from making the same partition at once.
@@ -55,7 +60,7 @@ export function createDailyPartitions(db: Database, options: DailyPartitionsOpti
   }
 
   async function sweep(now: Date = new Date()): Promise<string[]> {
-    const oldest = new Date(now.getTime() - (keepDays - 1) * DAY_MS).toISOString().slice(0, 10);
+    const oldest = oldestKept(now);
     const rows = await db<{ name: string }[]>`
       select inhrelid::regclass::text as name from pg_inherits where inhparent = ${table}::regclass`;
     const dropped: string[] = [];
@@ -63,11 +68,10 @@ export function createDailyPartitions(db: Database, options: DailyPartitionsOpti
       const [, year, month, date] = /_(\d{4})(\d{2})(\d{2})$/.exec(name) ?? [];
       const day = `${year}-${month}-${date}`;
       if (date === undefined || day >= oldest) continue;
-      known.delete(day);
       await db.unsafe(`drop table if exists ${name}`);
       dropped.push(day);
     }
-    if (dropped.length > 0) log.info({ table, dropped }, "dropped partitions older than the retention");
+    if (dropped.length > 0) log.info({ table, dropped }, "Dropped partitions older than the retention");
     return dropped.sort();
   }
 

@@ -43,3 +43,16 @@ Deno.test("sweep() drops the days before the retention, and ensure() makes one a
   await db`insert into readings (at) values ('2011-05-01T12:00:00Z')`;
   assertEquals((await days(db)).length, 2);
 });
+
+Deno.test("ensure() makes a day again that another copy has dropped", async () => {
+  await using database = await createTestDatabase("alert");
+  const { db } = database;
+  await createTable(db);
+  const [one, other] = [createDailyPartitions(db, options), createDailyPartitions(db, options)];
+  const late = new Set(["2011-05-01"]);
+  await one.ensure(late);
+  assertEquals(await other.sweep(), ["2011-05-01"]);
+  await one.ensure(late);
+  await db`insert into readings (at) values ('2011-05-01T12:00:00Z')`;
+  assertEquals((await days(db)).length, 1);
+});

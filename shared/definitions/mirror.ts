@@ -7,12 +7,12 @@
 import { z } from "zod";
 import { watchBucket } from "../bus/bucket.ts";
 import type { Bus } from "../bus/connection.ts";
-import { delay } from "../bus/delay.ts";
 import { storedDefinitionSchema } from "../contracts/definition.ts";
 import type { StoredDefinition } from "../contracts/definition.ts";
 import { BUCKET } from "../contracts/streams.ts";
 import { type Database, transaction } from "../db/connection.ts";
 import { enqueue, type Outbox } from "../db/outbox.ts";
+import { delay } from "../delay.ts";
 import { messageOf } from "../errors.ts";
 import type { Part } from "../lifecycle.ts";
 import type { Logger } from "../log.ts";

@@ -65,10 +65,10 @@ export function serveHttp(
     }
     const ending = new AbortController();
     eventStreams.add(ending);
-    return new Response(
-      untilAborted(response.body, ending.signal, () => eventStreams.delete(ending)),
-      response,
-    );
+    const body = untilAborted(response.body, ending.signal, () => eventStreams.delete(ending));
+    // One that was asked for before the stop may be answered after it.
+    if (stopped !== undefined) ending.abort();
+    return new Response(body, response);
   }
 }
 

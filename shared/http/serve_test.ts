@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { AppError } from "../errors.ts";
 import { silentLogger as log } from "../log.ts";
+import { eventually } from "../testing/poll.ts";
 import { serveHttp } from "./serve.ts";
 
 Deno.test("serveHttp() finishes the requests that run when it is stopped", async () => {
@@ -56,4 +57,24 @@ Deno.test("serveHttp() names the address when the port is taken", async () => {
     `Cannot listen on 127.0.0.1:${first.port}: another process listens there`,
   );
   await first.stop();
+});
+
+Deno.test("serveHttp() ends an event stream that was asked for before the stop and begins after it", async () => {
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const server = serveHttp({
+    async fetch() {
+      ask();
+      await gate;
+      return new Response(new ReadableStream(), { headers: { "content-type": "text/event-stream" } });
+    },
+  }, { port: 0, log });
+  const text = fetch(`http://127.0.0.1:${server.port}/`).then((response) => response.text());
+  await asked;
+  let stopped = false;
+  const stopping = server.stop().then(() => stopped = true);
+  open();
+  await eventually(() => stopped);
+  await stopping;
+  assertEquals(await text, "");
 });

@@ -204,8 +204,12 @@ async function launchOnce(
     ...Object.entries(settings(options)).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
   ], {
     ...idsOf(account),
-    // Its messages are read above.
-    env: { LC_ALL: "C" },
+    env: {
+      // Its messages are read above.
+      LC_ALL: "C",
+      // Sessions give back what a large batch took.
+      MALLOC_TRIM_THRESHOLD_: "131072",
+    },
     logFile,
     stopSignal: options.removeHome ? ABANDON_SIGNAL : STOP_SIGNAL,
     ...(options.removeHome ? { removeFolder: options.home } : {}),

@@ -1,4 +1,5 @@
 import { invalid, type Reason } from "../errors.ts";
+import { reasonsOf } from "../validation.ts";
 import { type Project, type ProjectInput, projectSchema } from "../contracts/project.ts";
 
 /**
@@ -30,7 +31,7 @@ export function defineProject(input: ProjectInput): Project {
   if (!parsed.success) {
     throw invalid(
       `Cannot use the project "${input.project}": it does not have the form of a project`,
-      parsed.error.issues.map((issue) => ({ path: pathOf(issue.path), message: issue.message })),
+      reasonsOf(parsed.error),
     );
   }
   const reasons = danglingReferences(parsed.data);
@@ -42,8 +43,6 @@ export function defineProject(input: ProjectInput): Project {
   }
   return parsed.data;
 }
-
-const pathOf = (path: readonly PropertyKey[]) => path.map((part) => `/${String(part)}`).join("");
 
 /** Every reference from one part to another that leads nowhere. */
 function danglingReferences(project: Project): Reason[] {

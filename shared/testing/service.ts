@@ -42,8 +42,8 @@ export interface TestService extends AsyncDisposable {
 }
 
 /**
- * Starts a service with HTTP on a free port and its log off. Its replies are checked by their contracts: one that breaks its
- * contract becomes an internal error.
+ * Starts a service with HTTP on a free port and its log off. Its replies are checked: one that breaks its contract
+ * becomes an internal error.
  */
 export async function startTestService<Schema extends ConfigSchema>(
   name: string,

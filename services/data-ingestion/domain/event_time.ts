@@ -1,7 +1,7 @@
 import type { ClockKind } from "shared/contracts/data_ingestion.ts";
 import { durationToMs, type Instant, parseTime, toInstant } from "shared/contracts/time.ts";
 import type { Reason } from "shared/errors.ts";
-import { pointerToken } from "./json_text.ts";
+import { pointerToken, shown } from "./json_text.ts";
 import type { ReadRecord } from "./received.ts";
 import type { Source } from "./source.ts";
 
@@ -23,7 +23,7 @@ export function eventTime(record: ReadRecord, { body }: Source, reasons: Reason[
   if (time === undefined) {
     reasons.push({
       path: "/time",
-      message: `must be a time such as 2011-05-02T08:26:00Z, not ${JSON.stringify(envelope.time)}`,
+      message: `must be a time such as 2011-05-02T08:26:00Z, not ${shown(envelope.time)}`,
     });
   }
   return time;
@@ -90,7 +90,7 @@ function timeField(
 ): Instant | undefined {
   const time = readTime(data[field]);
   if (time === undefined) {
-    const found = data[field] === undefined ? "it is not there" : `not ${JSON.stringify(data[field])}`;
+    const found = data[field] === undefined ? "it is not there" : `not ${shown(data[field])}`;
     reasons.push({
       path: `/${pointerToken(field)}`,
       message: `must be a time such as 2011-05-02T08:26:00Z, for it is ${what}: ${found}`,

@@ -69,6 +69,29 @@ function* mistakes(value: unknown, rounded: ReadonlySet<number>, path: string): 
   }
 }
 
+/** Deeper than this a record may not be nested: PostgreSQL, and whoever walks through it, would run out of stack. */
+export const MAX_DEPTH = 100;
+
+/** Whether objects and arrays stand within each other in more than so many levels. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((item) => isDeeperThan(item, levels - 1));
+}
+
+/** The value with `...` in place of what lies deeper than so many levels. */
+export function cutBelow(value: unknown, levels: number): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (levels === 0) return "...";
+  if (Array.isArray(value)) return value.map((item) => cutBelow(item, levels - 1));
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cutBelow(item, levels - 1)]));
+}
+
+/** A value as it may stand in a reason. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length <= 100 ? text : `${text.slice(0, 97)}...`;
+}
+
 /** A field's name within a JSON pointer. */
 export function pointerToken(field: string): string {
   return field.replaceAll("~", "~0").replaceAll("/", "~1");

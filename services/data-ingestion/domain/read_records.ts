@@ -1,6 +1,6 @@
 import { CLOUDEVENT_TYPE, CLOUDEVENTS_BATCH_TYPE, HEADER } from "shared/contracts/envelope.ts";
 import type { Reason } from "shared/errors.ts";
-import { parseJsonText } from "./json_text.ts";
+import { cutBelow, isDeeperThan, MAX_DEPTH, parseJsonText, shown } from "./json_text.ts";
 import type { Envelope, FoundRecord, Place, Received } from "./received.ts";
 
 /** What a record's own form says: its data, what its envelope told, and what is wrong with it. */
@@ -32,7 +32,7 @@ export function readRecords(received: Received): FoundRecord[] {
       path: "",
       message: `must be an array: its content type is ${CLOUDEVENTS_BATCH_TYPE}`,
     }];
-    return [{ ...place(0), payload: { json: parsed.value }, reasons }];
+    return [{ ...place(0), payload: { json: cutBelow(parsed.value, MAX_DEPTH) }, reasons }];
   }
   if (Array.isArray(parsed.value) && parsed.value.length === 0) {
     return [{
@@ -46,6 +46,10 @@ export function readRecords(received: Received): FoundRecord[] {
   const fromMessage = messageEnvelope(headers);
   const values: readonly unknown[] = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
   return values.map((value, position): FoundRecord => {
+    if (isDeeperThan(value, MAX_DEPTH)) {
+      const reasons = [{ path: "", message: `is nested more than ${MAX_DEPTH} levels deep` }];
+      return { ...place(position), payload: { json: cutBelow(value, MAX_DEPTH) }, reasons };
+    }
     const { data, envelope, reasons } = isCloudEvent || looksLikeCloudEvent(value)
       ? fromStructured(value)
       : fromPlain(value, headers);
@@ -134,7 +138,7 @@ function readAttributes(
   if (attributes["specversion"] !== "1.0") {
     into.push({
       path: `${prefix}specversion`,
-      message: `must be "1.0", not ${JSON.stringify(attributes["specversion"])}`,
+      message: `must be "1.0", not ${shown(attributes["specversion"])}`,
     });
   }
   const text = (name: string, required: boolean): string | undefined => {

@@ -83,3 +83,12 @@ Deno.test("readRecords() tells all that is wrong with an envelope", () => {
     5,
   );
 });
+
+Deno.test("readRecords() finds no record in what is nested too deeply, and lets its neighbours be", () => {
+  const nested = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+  const [deep, fine] = read([{ a: nested(100_000) }, { a: nested(99) }]);
+  assertEquals(deep?.reasons, [{ path: "", message: "is nested more than 100 levels deep" }]);
+  const { payload: { json } = {} } = deep as { payload?: { json?: unknown } };
+  assertEquals(JSON.stringify(json), `{"a":${"[".repeat(99)}"..."${"]".repeat(99)}}`);
+  assertEquals(fine?.reasons, []);
+});

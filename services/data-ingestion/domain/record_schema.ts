@@ -1,7 +1,7 @@
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { compilePattern } from "shared/expressions/pattern.ts";
 import { invalid, messageOf, type Reason } from "shared/errors.ts";
-import { pointerToken } from "./json_text.ts";
+import { pointerToken, shown } from "./json_text.ts";
 
 /** Finds every way in which a record breaks its source's schema. */
 export type RecordCheck = (data: Record<string, unknown>) => Reason[];
@@ -70,9 +70,4 @@ function toReason(error: ErrorObject): Reason {
     default:
       return { path, message: `${message}, not ${shown(error.data)}` };
   }
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length <= 100 ? text : `${text.slice(0, 97)}...`;
 }

@@ -137,7 +137,7 @@ export async function listRejected(
     /** Numbers below this one. */
     before: number;
     limit: number;
-    /** The page ends before its payloads are larger than this; it holds one record in any case. */
+    /** The page ends before its payloads and reasons are larger than this; it holds one record in any case. */
     maxBytes: number;
   },
 ): Promise<RejectedRow[]> {
@@ -153,7 +153,7 @@ export async function listRejected(
   >`
     select number, source, sequence, position, request, arrived_at as "arrivedAt", data, text, reasons
     from (
-      select *, sum(octet_length(coalesce(data::text, text))) over (order by number desc) as bytes,
+      select *, sum(octet_length(coalesce(data::text, text)) + octet_length(reasons::text)) over (order by number desc) as bytes,
         row_number() over (order by number desc) as place
       from (
         select number, source, sequence, position, request, arrived_at, data, text, reasons

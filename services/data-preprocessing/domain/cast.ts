@@ -4,14 +4,15 @@ export type CastType = "string" | "integer" | "number" | "boolean" | "instant";
 
 const INTEGER = /^[+-]?\d+(?:\.0+)?$/;
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const BOOLEANS: Readonly<Record<string, boolean>> = {
-  true: true,
-  false: false,
-  yes: true,
-  no: false,
-  1: true,
-  0: false,
-};
+/** A map, because an object would know `constructor` too. */
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["false", false],
+  ["yes", true],
+  ["no", false],
+  ["1", true],
+  ["0", false],
+]);
 
 const EXPECTED: Readonly<Record<CastType, string>> = {
   string: "a text, a number or true or false",
@@ -47,7 +48,7 @@ function converted(value: unknown, to: CastType): string | number | boolean | un
     case "boolean":
       if (typeof value === "boolean") return value;
       return typeof value === "string" || typeof value === "number"
-        ? BOOLEANS[String(value).trim().toLowerCase()]
+        ? BOOLEANS.get(String(value).trim().toLowerCase())
         : undefined;
     case "instant":
       return parseTime(value);

@@ -49,6 +49,23 @@ export function compileCleaning(body: CleaningBody): Cleaning {
   return (record) => clean(record, { steps, expectations });
 }
 
+/** With its envelope a record must fit into one NATS message; one that does not would hold back its whole batch. */
+const MAX_RECORD_BYTES = 900_000;
+
+const encoder = new TextEncoder();
+
+/** Measured only where the number of characters leaves it open. */
+function isTooLarge(data: DataRecord): boolean {
+  let most = 0;
+  for (const [name, value] of Object.entries(data)) {
+    if (typeof value === "string" && value.length > MAX_RECORD_BYTES) return true;
+    const characters = typeof value === "object" ? JSON.stringify(value).length : String(value).length;
+    // A control character takes six bytes.
+    most += 6 * (name.length + characters) + 4;
+  }
+  return most > MAX_RECORD_BYTES && encoder.encode(JSON.stringify(data)).length > MAX_RECORD_BYTES;
+}
+
 function clean(
   record: DataRecord,
   { steps, expectations }: { steps: readonly CompiledStep[]; expectations: readonly CompiledExpectation[] },
@@ -57,6 +74,11 @@ function clean(
   for (const step of steps) {
     const filtered = step(state);
     if (filtered !== undefined) return { outcome: "filtered", reason: filtered };
+  }
+  // Not judged as well: patterns would run over all of it.
+  if (isTooLarge(state.data)) {
+    const message = `has more than ${MAX_RECORD_BYTES} bytes after its steps`;
+    return { outcome: "quarantined", reasons: [...state.reasons, { path: "", message }] };
   }
   for (const expectation of expectations) expectation(state);
   const { data, reasons, warnings } = state;

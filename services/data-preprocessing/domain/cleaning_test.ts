@@ -66,6 +66,7 @@ Deno.test("compileCleaning() casts what it can and tells what a value would have
   assertEquals([cast("integer", "17850.0"), cast("integer", "-3"), cast("integer", 4)], [17850, -3, 4]);
   assertEquals([cast("number", "1e-3"), cast("number", ".5"), cast("string", 17)], [0.001, 0.5, "17"]);
   assertEquals([cast("boolean", "Yes"), cast("boolean", 0)], [true, false]);
+  assertEquals((cast("boolean", "constructor") as Cleaned).outcome, "quarantined");
   assertEquals([cast("integer", ""), cast("number", null)], [null, null]);
   assertEquals(cast("integer", "17850.5"), {
     outcome: "quarantined",
@@ -190,4 +191,13 @@ Deno.test("compileCleaning() lists every mistake of a definition with its place"
       '/expectations/3 Cannot compile the expression "e.zz > 1 && f.x": Unknown va',
     ],
   );
+});
+
+Deno.test("compileCleaning() quarantines what would not fit into a message after its steps", () => {
+  const body: Body = { steps: [{ step: "derive", field: "twice", expression: "e.text + e.text" }] };
+  const reasons = [{ path: "", message: "has more than 900000 bytes after its steps" }];
+  const outcome = (text: string) => clean(body, { text }).outcome;
+  assertEquals([outcome("x".repeat(299_000)), outcome("\u00e4".repeat(149_000))], ["clean", "clean"]);
+  assertEquals(clean(body, { text: "x".repeat(301_000) }), { outcome: "quarantined", reasons });
+  assertEquals(clean(body, { text: "\u00e4".repeat(151_000) }), { outcome: "quarantined", reasons });
 });

@@ -12,16 +12,26 @@ export interface DescribedEntity {
 export interface EventEntities {
   /** The entities it is a record of, with their keys. */
   records: { entity: string; key: string }[];
-  /** Key parts that are there but not of their type. A part that is missing, null or empty is no mistake. */
+  /** Key parts that are there but not of their type, and keys too long. A part that is missing, null or empty is no mistake. */
   reasons: Reason[];
 }
+
+/** An index holds the key, and beside it the id and three names. */
+const MAX_KEY_LENGTH = 500;
 
 export function entitiesOf(data: DataRecord, described: readonly DescribedEntity[]): EventEntities {
   const result: EventEntities = { records: [], reasons: [] };
   for (const { name, keys } of described) {
     const key = entityKey(data, keys);
-    if (key === undefined) result.reasons.push(...wrongParts(data, keys, name));
-    else result.records.push({ entity: name, key });
+    if (key === undefined) {
+      result.reasons.push(...wrongParts(data, keys, name));
+    } else if (key.length > MAX_KEY_LENGTH) {
+      const message =
+        `has a key of the entity "${name}" of ${key.length} characters, and may have ${MAX_KEY_LENGTH}`;
+      result.reasons.push({ path: "", message });
+    } else {
+      result.records.push({ entity: name, key });
+    }
   }
   return result;
 }

@@ -26,3 +26,11 @@ Deno.test("entitiesOf() tells of every key part that is not of its type", () => 
     { path: "/invoice", message: 'is 5: a key of the entity "line" must be of type string' },
   ]);
 });
+
+Deno.test("entitiesOf() refuses a key that no index could hold", () => {
+  const data = { customer_id: 1, invoice: "x".repeat(500), position: 1 };
+  assertEquals(entitiesOf(data, [customer, line]), {
+    records: [{ entity: "customer", key: '["1"]' }],
+    reasons: [{ path: "", message: 'has a key of the entity "line" of 508 characters, and may have 500' }],
+  });
+});

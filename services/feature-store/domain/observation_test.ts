@@ -33,7 +33,7 @@ function ticksOf(spine: Partial<Spine>, records: readonly EntityRecord[], range 
     toMs: MONDAY + 100 * DAY,
     ...range,
   });
-  return ticks.map((tick) => (tick - MONDAY) / DAY);
+  return Array.from(ticks, (tick) => (tick - MONDAY) / DAY);
 }
 
 Deno.test("planLabel() looks at (T, T + within]", () => {
@@ -67,6 +67,14 @@ Deno.test("planSpine() observes an entity at the ticks after a record of its own
 Deno.test("planSpine() does not call active what was not known by T, or does not match", () => {
   assertEquals(ticksOf({}, [order(3, 1, { knownAt: MONDAY + 10 * DAY })]), [14]);
   assertEquals(ticksOf({ where: "!e.cancelled" }, [order(3, 0)]), []);
+});
+
+Deno.test("planSpine() passes over the years between two records, however close the ticks", () => {
+  const records = [order(0, 1), order(2_000, 1, { knownAt: MONDAY + 4_000 * DAY }), order(4_000, 0)];
+  const ticks = ticksOf({ every: "PT0.001S", activeWithin: "PT0.002S", where: "!e.cancelled" }, records, {
+    toMs: MONDAY + 9_000 * DAY,
+  });
+  assertEquals(ticks.map((tick) => tick * DAY), [0, 1]);
 });
 
 Deno.test("planSpine() keeps to the range", () => {

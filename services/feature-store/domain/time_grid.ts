@@ -1,21 +1,15 @@
 /**
- * The grid that windows and ticks stand on: multiples of a step since a Monday, so that weekly steps begin on
- * Mondays and steps that divide a day begin at midnight UTC.
+ * Where windows begin and ticks stand: multiples of a step since a Monday (shared/contracts/time.ts), so that weekly
+ * steps begin on Mondays and steps that divide a day begin at midnight UTC.
  *
  * @module
  */
+import { floorToTick } from "shared/contracts/time.ts";
 
-/** 1970-01-05T00:00Z, a Monday. */
-export const GRID_ORIGIN_MS = Date.UTC(1970, 0, 5);
-
-/** The last grid point at or before a time. */
-export function floorToGrid(timeMs: number, stepMs: number): number {
-  return GRID_ORIGIN_MS + Math.floor((timeMs - GRID_ORIGIN_MS) / stepMs) * stepMs;
-}
-
-/** The first grid point at or after a time. */
-export function ceilToGrid(timeMs: number, stepMs: number): number {
-  return GRID_ORIGIN_MS + Math.ceil((timeMs - GRID_ORIGIN_MS) / stepMs) * stepMs;
+/** The first tick at or after a time. */
+export function ceilToTick(timeMs: number, stepMs: number): number {
+  const before = floorToTick(timeMs, stepMs);
+  return before === timeMs ? before : before + stepMs;
 }
 
 const SECOND = 1_000;
@@ -39,5 +33,5 @@ export function defaultHopMs(windowMs: number): number {
 
 /** Where a window that ends at T begins: records after this time, up to T, are in it. */
 export function windowStart(atMs: number, window: { lengthMs: number; hopMs: number } | null): number {
-  return window === null ? -Infinity : floorToGrid(atMs - window.lengthMs, window.hopMs);
+  return window === null ? -Infinity : floorToTick(atMs - window.lengthMs, window.hopMs);
 }

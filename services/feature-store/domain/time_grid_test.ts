@@ -1,19 +1,16 @@
 import { assertEquals } from "@std/assert";
-import { ceilToGrid, defaultHopMs, floorToGrid, windowStart } from "./time_grid.ts";
+import { ceilToTick, defaultHopMs, windowStart } from "./time_grid.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-Deno.test("floorToGrid() begins weeks on Mondays and days at midnight, before 1970 as well", () => {
-  const wednesday = Date.parse("2011-05-04T08:26:00.000Z");
-  assertEquals(new Date(floorToGrid(wednesday, 7 * DAY)).toISOString(), "2011-05-02T00:00:00.000Z");
-  assertEquals(new Date(ceilToGrid(wednesday, 7 * DAY)).toISOString(), "2011-05-09T00:00:00.000Z");
-  assertEquals(new Date(floorToGrid(wednesday, DAY)).toISOString(), "2011-05-04T00:00:00.000Z");
-  const early = Date.parse("1969-12-31T23:00:00.000Z");
-  assertEquals(new Date(floorToGrid(early, 7 * DAY)).toISOString(), "1969-12-29T00:00:00.000Z");
-  const monday = Date.parse("2011-05-02T00:00:00.000Z");
-  assertEquals([floorToGrid(monday, 7 * DAY), ceilToGrid(monday, 7 * DAY)], [monday, monday]);
+Deno.test("ceilToTick() begins weeks on Mondays and days at midnight, before 1970 as well", () => {
+  const next = (time: string, step: number) => new Date(ceilToTick(Date.parse(time), step)).toISOString();
+  assertEquals(next("2011-05-04T08:26:00.000Z", 7 * DAY), "2011-05-09T00:00:00.000Z");
+  assertEquals(next("2011-05-04T08:26:00.000Z", DAY), "2011-05-05T00:00:00.000Z");
+  assertEquals(next("1969-12-31T23:00:00.000Z", 7 * DAY), "1970-01-05T00:00:00.000Z");
+  assertEquals(next("2011-05-02T00:00:00.000Z", 7 * DAY), "2011-05-02T00:00:00.000Z");
 });
 
 Deno.test("defaultHopMs() is the largest clean unit within a sixtieth of the window", () => {

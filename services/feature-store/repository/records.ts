@@ -16,19 +16,23 @@ export interface RecordRow {
   data: DataRecord;
 }
 
-/** Rows in one statement: larger ones gain nothing (and one JSON text may not be larger than 1 GiB). */
-const ROWS_AT_ONCE = 2_000;
+/** Events in one statement: larger ones gain nothing (and one JSON text may not be larger than 1 GiB). */
+const EVENTS_AT_ONCE = 2_000;
 
 /**
  * Stores the rows that are not there yet.
  *
- * @param rows each a {@link RecordRow} in JSON
+ * @param events the rows of each event, each a {@link RecordRow} in JSON
  * @returns how many events of each source had a row that was not there
  */
-export async function storeRecords(tx: Transaction, rows: readonly string[]): Promise<Map<string, number>> {
+export async function storeRecords(
+  tx: Transaction,
+  events: readonly (readonly string[])[],
+): Promise<Map<string, number>> {
   const stored = new Map<string, number>();
-  for (let first = 0; first < rows.length; first += ROWS_AT_ONCE) {
-    const batch = `[${rows.slice(first, first + ROWS_AT_ONCE).join()}]`;
+  // Never half of an event's rows: it would count in two statements.
+  for (let first = 0; first < events.length; first += EVENTS_AT_ONCE) {
+    const batch = `[${events.slice(first, first + EVENTS_AT_ONCE).flat().join()}]`;
     const counts = await tx<{ source: string; events: number }[]>`
       with stored as (
         insert into records (source, id, definition, entity, entity_key, event_time, known_at, data)
@@ -66,7 +70,9 @@ export async function readHistories(
   query: HistoryQuery,
 ): Promise<Map<string, EntityRecord[]>> {
   const { entity, source, keys, fields, after = -Infinity, until = Infinity, knownBy = Infinity } = query;
-  const data = fields === undefined ? db`data::json` : db`${projection(db, fields)}`;
+  const data = fields === undefined || fields.length > MAX_PROJECTED
+    ? db`data::json`
+    : db`${projection(db, fields)}`;
   const rows = await db<HistoryRow[]>`
     select entity_key, date_part('epoch', event_time) as time, date_part('epoch', known_at) as known_at,
       id, definition, ${data} as data
@@ -93,6 +99,9 @@ interface HistoryRow {
   definition: number;
   data: DataRecord;
 }
+
+/** A function of PostgreSQL takes at most 100 arguments, two of them a field. */
+const MAX_PROJECTED = 50;
 
 /** Only these fields of a record: less to send and to read. */
 function projection(db: Queryable, fields: readonly string[]) {
@@ -155,9 +164,13 @@ export async function readKeysAfter(
   return rows.map(({ key }) => key);
 }
 
+const YEAR_1 = Date.parse("0001-01-01T00:00:00.000Z");
+const YEAR_10000 = Date.parse("+010000-01-01T00:00:00.000Z");
+
+/** No record lies before the year 1 or after 9999, where PostgreSQL and JavaScript write years otherwise. */
 function bound(ms: number): string {
-  if (ms === Infinity) return "infinity";
-  return ms === -Infinity ? "-infinity" : toInstant(ms);
+  if (ms >= YEAR_10000) return "infinity";
+  return ms < YEAR_1 ? "-infinity" : toInstant(ms);
 }
 
 function toMs(seconds: number): number {

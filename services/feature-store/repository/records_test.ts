@@ -26,8 +26,12 @@ const row = (id: string, more: Partial<RecordRow> = {}): RecordRow => ({
   ...more,
 });
 
-const store = (db: Database, rows: readonly RecordRow[]) =>
-  transaction(db, (tx) => storeRecords(tx, rows.map((row) => JSON.stringify(row))));
+/** @param events the row, or the rows, of each event */
+const store = (db: Database, events: readonly (RecordRow | RecordRow[])[]) =>
+  transaction(
+    db,
+    (tx) => storeRecords(tx, events.map((rows) => [rows].flat().map((row) => JSON.stringify(row)))),
+  );
 
 const customer = {
   entity: "customer",
@@ -40,8 +44,7 @@ Deno.test("storeRecords() stores each event once for each entity, and counts eve
   await using database = await createTestDatabase("feature-store");
   const { db } = database;
   const rows = [
-    row("1"),
-    row("1", { entity: "product" }),
+    [row("1"), row("1", { entity: "product" })],
     row("2"),
     row("2"),
     row("1", { source: "visits" }),
@@ -54,8 +57,12 @@ Deno.test("storeRecords() stores each event once for each entity, and counts eve
 
 Deno.test("storeRecords() stores more rows than go into one statement", async () => {
   await using database = await createTestDatabase("feature-store");
-  const rows = Array.from({ length: 4_500 }, (_, index) => row(String(index)));
-  assertEquals(await store(database.db, rows), new Map([["orders", 4_500]]));
+  // An odd number before pairs: no statement may end between the two rows of an event.
+  const pairs = Array.from(
+    { length: 4_500 },
+    (_, index) => [row(String(index)), row(String(index), { entity: "product" })],
+  );
+  assertEquals(await store(database.db, [row("first"), ...pairs]), new Map([["orders", 4_501]]));
 });
 
 Deno.test("readHistories() gives records by entity, in order, within the times asked", async () => {
@@ -104,6 +111,20 @@ Deno.test("readHistories() reads only the fields asked", async () => {
     none: null,
   });
   assertEquals(await dataOf([]), {});
+  // More than a function of PostgreSQL takes: the record as it is.
+  const many = Array.from({ length: 51 }, (_, index) => `field_${index}`);
+  assertEquals((await dataOf([...many, "amount"]))["amount"], 2);
+});
+
+Deno.test("readHistories() takes bounds outside the calendar", async () => {
+  await using database = await createTestDatabase("feature-store");
+  await store(database.db, [row("a")]);
+  const read = async (query: { after?: number; until?: number }) =>
+    (await readHistories(database.db, { ...customer, ...query })).size;
+  assertEquals(await read({ after: -1e17, until: 1e17 }), 1);
+  assertEquals(await read({ after: Date.parse("-000100-01-01T00:00:00.000Z") }), 1);
+  assertEquals(await read({ until: Date.parse("0000-01-01T00:00:00.000Z") }), 0);
+  assertEquals(await read({ after: Date.parse("+010000-01-01T00:00:00.000Z") }), 0);
 });
 
 Deno.test("readNewestTimes() finds the newest record known by a time", async () => {

@@ -1,0 +1,85 @@
+import { assertEquals } from "@std/assert";
+import { deploymentBodySchema } from "shared/contracts/model_serving.ts";
+import type { AliasEntry } from "shared/contracts/model_training.ts";
+import { silentLogger } from "shared/log.ts";
+import { eventually } from "shared/testing/poll.ts";
+import { createLiveModels } from "./live_models.ts";
+import type { ServedVersion } from "./runtime.ts";
+import { signature } from "./testing/model_file.ts";
+
+const entry = (version: number, revision = version): AliasEntry => ({
+  model: "reorder",
+  alias: "champion",
+  version,
+  sha256: `file ${version}`,
+  signature,
+  revision,
+  project: "shop",
+});
+
+/** One deployed model whose versions load when the test says so; `loaded` are those in memory. */
+function createStand() {
+  const loaded: number[] = [];
+  const loading = new Map<number, () => void>();
+  const models = createLiveModels({
+    log: silentLogger,
+    deployments: () => new Map([["reorder", deploymentBodySchema.parse({})]]),
+    async admit(wanted): Promise<ServedVersion> {
+      await new Promise<void>((resolve) => loading.set(wanted.version, resolve));
+      loading.delete(wanted.version);
+      loaded.push(wanted.version);
+      const unload = () => {
+        loaded.splice(loaded.indexOf(wanted.version), 1);
+        return Promise.resolve();
+      };
+      return {
+        entry: wanted,
+        signature,
+        model: { width: 2, predict: () => Promise.resolve(new Float32Array()), unload },
+      };
+    },
+  });
+  return {
+    models,
+    loaded,
+    pointTo: (to: AliasEntry) => models.aliasChanged("reorder.champion", to),
+    served: () => models.list()[0]?.version,
+    asked: (version: number) => eventually(() => loading.has(version)),
+    /** Lets a version come into memory, once it is asked for. */
+    async load(version: number): Promise<void> {
+      await eventually(() => loading.has(version));
+      loading.get(version)!();
+    },
+  };
+}
+
+Deno.test("aliasChanged() never serves a version that the alias left while it was loading", async () => {
+  const { models, loaded, pointTo, served, asked, load } = createStand();
+  pointTo(entry(1));
+  await load(1);
+  await eventually(() => assertEquals(served(), 1));
+  pointTo(entry(2));
+  await eventually(() => assertEquals(models.list()[0]?.state, "loading"));
+  pointTo(entry(3));
+  await load(2);
+  await asked(3);
+  assertEquals(served(), 1);
+  await load(3);
+  await eventually(() => assertEquals(served(), 3));
+  assertEquals(loaded, [3]);
+  await models.stop();
+  assertEquals(loaded, []);
+});
+
+Deno.test("aliasChanged() is heard at every moment of the change before", async () => {
+  for (let ticks = 0; ticks < 30; ticks++) {
+    const { models, pointTo, served, load } = createStand();
+    pointTo(entry(1));
+    await load(1);
+    for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+    pointTo(entry(2));
+    await load(2);
+    await eventually(() => assertEquals(served(), 2));
+    await models.stop();
+  }
+});
