@@ -20,6 +20,8 @@ export interface ScreenOptions {
 }
 
 const PROGRESS_EVERY_MS = 3_000;
+/** Of a terminal that does not say. */
+const DEFAULT_COLUMNS = 80;
 const CLEAR_LINE = "\r\x1b[2K";
 const INDENT = "   ";
 
@@ -69,7 +71,7 @@ export function standardScreen(): Screen {
         written += Deno.stdout.writeSync(bytes.subarray(written));
       }
     },
-    ...(Deno.stdout.isTerminal() ? { columns: Deno.consoleSize().columns } : {}),
+    ...(Deno.stdout.isTerminal() ? { columns: Deno.consoleSize().columns || DEFAULT_COLUMNS } : {}),
   });
 }
 

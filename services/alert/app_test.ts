@@ -87,6 +87,20 @@ Deno.test("alert counts a signal once when it is published twice", async () => {
   });
 });
 
+Deno.test("alert sets a bad signal aside by itself, and hears its neighbours", async () => {
+  await using service = await start();
+  await service.call(putAlertRule, rule());
+  const bad = signal("1", "breach", { value: "much" as unknown as number });
+  const to = { subject: subject.signal(on.kind, on.subjectType, on.name) };
+  await publishAll(service.bus, encodeBatches([bad, signal("2", "breach")], to));
+
+  await eventually(async () => assertEquals((await service.call(listAlerts, {})).alerts.length, 1));
+  await eventually(async () => {
+    const letters = await storedEvents(service.bus, STREAM.deadletter);
+    assertEquals(letters.map(({ id }) => id), ["1"]);
+  });
+});
+
 Deno.test("alert does not hear the signals of another project", async () => {
   await using service = await start();
   await service.call(putAlertRule, rule());

@@ -1,6 +1,6 @@
 /** Signals from the bus -> the rules they concern. @module */
-import { decodeBatch } from "shared/bus/batch.ts";
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
+import { readEvents } from "shared/bus/read_events.ts";
 import type { PlatformEvent } from "shared/contracts/envelope.ts";
 import { type Signal, signalSchema } from "shared/contracts/model_monitoring.ts";
 
@@ -10,9 +10,8 @@ export interface SignalHandlerDeps {
 
 export function createSignalHandler({ judge }: SignalHandlerDeps) {
   return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    await judge(
-      messages.flatMap(decodeBatch).map((event) => ({ ...event, data: signalSchema.parse(event.data) })),
-    );
-    return {};
+    const { events, aside } = readEvents(messages, signalSchema);
+    await judge(events);
+    return { aside };
   };
 }

@@ -1,6 +1,6 @@
 /** Predictions and registered models from the bus -> the log and its windows. @module */
-import { decodeBatch } from "shared/bus/batch.ts";
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
+import { readEvents } from "shared/bus/read_events.ts";
 import { predictionRecordSchema } from "shared/contracts/model_serving.ts";
 import { modelRegisteredSchema } from "shared/contracts/model_training.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
@@ -17,12 +17,11 @@ export interface PredictionHandlerDeps {
 
 export function createPredictionHandler({ db, ensurePartitions, record, recorded }: PredictionHandlerDeps) {
   return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    const events = messages.flatMap(decodeBatch)
-      .map((event) => ({ ...event, data: predictionRecordSchema.parse(event.data) }));
+    const { events, aside } = readEvents(messages, predictionRecordSchema);
     await ensurePartitions(new Set(events.map(({ data }) => data.servedAt.slice(0, 10))));
     await transaction(db, (tx) => record(tx, events));
     recorded(events.length);
-    return {};
+    return { aside };
   };
 }
 
@@ -36,12 +35,12 @@ export interface ModelHandlerDeps {
 /** `models.registered.<model>` brings a reference; aliases and retirements don't concern monitoring. */
 export function createModelHandler({ db, record, recorded }: ModelHandlerDeps) {
   return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    const registered = messages.filter(({ subject }) => subject.startsWith("models.registered."))
-      .flatMap(decodeBatch).map(({ data }) => modelRegisteredSchema.parse(data));
+    const registrations = messages.filter(({ subject }) => subject.startsWith("models.registered."));
+    const { events, aside } = readEvents(registrations, modelRegisteredSchema);
     await transaction(db, async (tx) => {
-      for (const model of registered) await record(tx, model);
+      for (const { data } of events) await record(tx, data);
     });
     recorded();
-    return {};
+    return { aside };
   };
 }

@@ -1,6 +1,6 @@
 /** Alerts from the bus -> the pipelines they start. @module */
-import { decodeBatch } from "shared/bus/batch.ts";
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
+import { readEvents } from "shared/bus/read_events.ts";
 import { alertSchema } from "shared/contracts/alert.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
 import { type Pipeline, triggerPipeline } from "./trigger.ts";
@@ -15,8 +15,8 @@ export interface AlertHandlerDeps {
 /** An alert that fires starts every pipeline of its project that names its rule; one that is resolved starts none. */
 export function createAlertHandler({ db, pipelines, wake }: AlertHandlerDeps) {
   return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    const firing = messages.flatMap(decodeBatch).map(({ data }) => alertSchema.parse(data))
-      .filter(({ state }) => state === "firing");
+    const { events, aside } = readEvents(messages, alertSchema);
+    const firing = events.map(({ data }) => data).filter(({ state }) => state === "firing");
     await transaction(db, async (tx) => {
       for (const alert of firing) {
         const started = pipelines().filter(({ project, body }) =>
@@ -28,6 +28,6 @@ export function createAlertHandler({ db, pipelines, wake }: AlertHandlerDeps) {
       }
     });
     wake();
-    return {};
+    return { aside };
   };
 }

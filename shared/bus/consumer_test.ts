@@ -103,6 +103,28 @@ Deno.test("createConsumer() bounds a batch by its bytes, and takes a message tha
   await consumer.stop();
 });
 
+Deno.test("createConsumer() goes on without a break when a request for messages ends", async () => {
+  await using bus = await startTestBus();
+  const { seen, handle } = recorder();
+  let again = 0;
+  const consumer = eventsConsumer(bus, (messages) => {
+    again += messages.filter(({ redelivered }) => redelivered).length;
+    return handle(messages);
+  }, { maxMessages: 4 });
+  await consumer.start();
+  // Over several of the looks that a consumer takes at its requests, a second apart.
+  const sent: string[] = [];
+  for (const until = performance.now() + 3_500; performance.now() < until;) {
+    const texts = numbers(20).map((number) => `${sent.length}/${number}`);
+    await publishTexts(bus, texts);
+    sent.push(...texts);
+  }
+  await allHandled(bus);
+  assertEquals(seen, sent);
+  assertEquals(again, 0);
+  await consumer.stop();
+});
+
 Deno.test("createConsumer() tells all about a message", async () => {
   await using bus = await startTestBus();
   const messages: Incoming[] = [];

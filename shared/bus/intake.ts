@@ -255,7 +255,8 @@ export class Intake {
 
   #receiveStatus({ headers }: Msg): void {
     const code = headers?.code ?? 0;
-    if (code === STATUS_HEARTBEAT) return;
+    // A request with a bound on its bytes ends with this even when all of it came; the next may be open already.
+    if (code === STATUS_HEARTBEAT || headers?.description === BATCH_COMPLETED) return;
     const left = Number(headers?.get(PENDING_MESSAGES_HEADER) || NaN);
     const isFull = code === STATUS_CONFLICT && headers?.description === BYTES_REACHED;
     if (isFull || (code === STATUS_EXPIRED && Number.isInteger(left))) {
@@ -282,7 +283,9 @@ export class Intake {
 const STATUS_HEARTBEAT = 100;
 const STATUS_EXPIRED = 408;
 const STATUS_CONFLICT = 409;
-/** The end of a pull request whose bytes the next message would exceed. */
+/** The end of a pull request that brought all it asked for ... */
+const BATCH_COMPLETED = "Batch Completed";
+/** ... and of one whose bytes the next message would exceed. */
 const BYTES_REACHED = "Message Size Exceeds MaxBytes";
 const PENDING_MESSAGES_HEADER = "Nats-Pending-Messages";
 

@@ -125,7 +125,7 @@ export class NatsServer implements AsyncDisposable {
 }
 
 /** From here on the server rather collects garbage than grow; it is no limit to what it may need. */
-const MEMORY_GOAL = "64MiB";
+const MEMORY_GOAL = "48MiB";
 
 async function launch(
   options: NatsOptions,
