@@ -17,7 +17,7 @@ import { watchStopSignals } from "shared/lifecycle.ts";
 import { createLogger, silentLogger } from "shared/log.ts";
 import { applyProjects } from "./demo/apply.ts";
 import { predictBeforeDrift } from "./demo/calm.ts";
-import { Checks, DemoFailure } from "./demo/checks.ts";
+import { Checks } from "./demo/checks.ts";
 import type { Demo } from "./demo/demo_context.ts";
 import { replayWithDrift } from "./demo/drift.ts";
 import { showFeatures } from "./demo/features.ts";
@@ -43,6 +43,7 @@ class DemoRun {
   readonly #screen: Screen;
   readonly #checks = new Checks();
   readonly #stages: StageRecord[] = [];
+  #current = "its start";
   #starting: Promise<Stack> | undefined;
 
   constructor(options: DemoStackOptions, screen: Screen) {
@@ -78,8 +79,18 @@ class DemoRun {
     await this.#stage("Predict for everybody, before the drift", () => predictBeforeDrift(demo));
     const alert = await this.#stage("Replay the rest, with a drift in it", () => replayWithDrift(demo));
     await this.#stage("Retrain for the alert", () => followRetraining(demo, alert));
+    this.#current = "its summary";
     screen.line("\nSummary");
     showSummary(demo, this.#stages);
+  }
+
+  /** What to say of an error that ended it. */
+  describe(error: unknown): string {
+    // The stack's own errors explain themselves; of a defect, such as a TypeError, one wants to see where.
+    const isDefect = error instanceof Error && !["DemoFailure", "AppError", "Error"].includes(error.name);
+    const reason = isDefect ? error.stack ?? error.message : messageOf(error);
+    const logs = join(this.#options.root, ".microml", "log");
+    return `The demo fails in ${this.#current}: ${reason}\nThe services' logs are in ${logs}`;
   }
 
   /** Stops what was started. */
@@ -100,9 +111,8 @@ class DemoRun {
   }
 
   async #stage<T>(title: string, work: () => Promise<T>): Promise<T> {
-    const name = `stage ${this.#stages.length + 1} (${title})`;
+    this.#current = `stage ${this.#stages.length + 1} (${title})`;
     this.#screen.line(`\n${this.#stages.length + 1}. ${title}`);
-    this.#checks.enter(name);
     const startedAt = performance.now();
     const result = await work();
     const seconds = (performance.now() - startedAt) / 1_000;
@@ -127,16 +137,11 @@ async function main(): Promise<number> {
   const run = demo.run().then(() => "through" as const, (error: unknown) => ({ error }));
   const outcome = await Promise.race([run, signals.first]);
   if (outcome === "through" && values.keep) await demo.keep(signals.first);
-  if (typeof outcome === "object") screen.line(`\n${describeFailure(outcome.error)}`);
+  if (typeof outcome === "object") screen.line(`\n${demo.describe(outcome.error)}`);
   else if (outcome !== "through") screen.line(`${outcome}: stopping`);
   await demo.stop();
   if (outcome === "through") return 0;
   return outcome === "SIGINT" ? 130 : outcome === "SIGTERM" ? 143 : 1;
-}
-
-function describeFailure(error: unknown): string {
-  if (error instanceof DemoFailure) return error.message;
-  return error instanceof Error && error.stack ? error.stack : messageOf(error);
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -7,7 +7,7 @@ import { AppError, messageOf } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import { grouped } from "./screen.ts";
 
-/** Why the demo can't go on. */
+/** Why the demo can't go on; shown behind the stage that it happened in. */
 export class DemoFailure extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -16,17 +16,11 @@ export class DemoFailure extends Error {
 }
 
 export class Checks {
-  #stage = "before the first stage";
   #passed = 0;
 
   /** How many held so far. */
   get passed(): number {
     return this.#passed;
-  }
-
-  /** What follows is said to belong to this stage. */
-  enter(stage: string): void {
-    this.#stage = stage;
   }
 
   count(what: string, expected: number, found: number): void {
@@ -57,11 +51,7 @@ export class Checks {
   }
 
   #check(holds: boolean, what: string, expected: string, found: string): void {
-    if (!holds) {
-      throw new DemoFailure(
-        `The demo fails in ${this.#stage}: ${what}: expected ${expected}, found ${found}`,
-      );
-    }
+    if (!holds) throw new DemoFailure(`${what}: expected ${expected}, found ${found}`);
     this.#passed++;
   }
 }
@@ -96,5 +86,5 @@ export async function waitFor<T>(
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   const reason = last === undefined ? "" : `: ${messageOf(last)}`;
-  throw new DemoFailure(`The demo waited ${timeoutMs / 1_000} s in vain for ${what}${reason}`);
+  throw new DemoFailure(`waited ${timeoutMs / 1_000} s in vain for ${what}${reason}`);
 }

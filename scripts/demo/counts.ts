@@ -38,7 +38,7 @@ export async function waitUntilApplied({ bus, published, screen }: Demo): Promis
     before = cleaned + applied;
     if (performance.now() - progressAt > STALLED_AFTER_MS) {
       throw new DemoFailure(
-        `The demo waited in vain: for ${STALLED_AFTER_MS / 1_000} s no record went on; cleaned are ` +
+        `for ${STALLED_AFTER_MS / 1_000} s no record went on: cleaned are ` +
           `${grouped(cleaned)} of ${grouped(cleanable)}, applied ${grouped(applied)} of ${grouped(expected)}`,
       );
     }

@@ -43,8 +43,8 @@ async function makeFresh(root: string): Promise<void> {
   const state = await readInfraState(join(folder, "infra.json"));
   if (isRunningInfra(state)) {
     throw new DemoFailure(
-      `Cannot start the demo: another one runs in ${root}, started by process ${state.launcher.pid}; ` +
-        `stop it first, or choose another folder by --root`,
+      `another demo runs in ${root}, started by process ${state.launcher.pid}: stop it first, or choose ` +
+        `another folder by --root`,
     );
   }
   const servers = [state?.nats, state?.postgres].filter((server) => server !== undefined);
