@@ -32,7 +32,6 @@ export async function goToolchain(context: FetchContext): Promise<string> {
 
 /** The first Debian release whose nats-server is new enough; its program runs on older ones too. */
 const DEBIAN_SUITE = "trixie";
-const DEBIAN_MIRROR = "http://deb.debian.org/debian";
 const DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** Takes it out of Debian's package, by an apt that keeps all it writes in the scratch folder. */
@@ -44,7 +43,8 @@ export async function debianPackage(context: FetchContext): Promise<string> {
   for (const folder of ["lists/partial", "archives/partial"]) {
     await Deno.mkdir(join(scratch, "apt", folder), { recursive: true });
   }
-  const mirror = await configuredMirror() ?? DEBIAN_MIRROR;
+  const mirror = await configuredMirror();
+  if (mirror === undefined) throw new Error("apt of this machine names no mirror of Debian");
   const sources = join(scratch, "apt", "sources.list");
   await Deno.writeTextFile(sources, `deb [signed-by=${DEBIAN_KEYRING}] ${mirror} ${DEBIAN_SUITE} main\n`);
   // What is not named here, such as a proxy, stays as the machine's own apt has it.
