@@ -6,6 +6,7 @@ import { EVENT_TYPE, MAX_BATCH_EVENTS, type PlatformEvent } from "shared/contrac
 import type { PredictionRecord } from "shared/contracts/model_serving.ts";
 import { subject } from "shared/contracts/streams.ts";
 import type { Instant } from "shared/contracts/time.ts";
+import { delay } from "shared/delay.ts";
 import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
@@ -32,8 +33,8 @@ export interface PredictionLogOptions {
 }
 
 const RETRY_MS = 500;
-/** At the stop, how long the bus gets for what still waits. */
-const LAST_FLUSH_MS = 5_000;
+/** At the stop, how long the bus gets for what is on its way and what still waits; a publish takes a second more. */
+const LAST_FLUSH_MS = 4_000;
 
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
   const { instance, log, maxWaiting = 100_000 } = options;
@@ -44,6 +45,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   let dropped = 0;
   let flushing: Promise<void> | undefined;
   let stopped = false;
+  const lastFlushOver = new AbortController();
 
   function append(entries: readonly LogEntry[]): void {
     appended += entries.length;
@@ -76,7 +78,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   /** Sends what waits, batch by batch; what comes meanwhile makes the next batches larger. */
   async function flush(): Promise<void> {
     // Lets the requests of this turn of the event loop share a batch.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await delay(0);
     while (waiting.length > 0) {
       const batch = waiting.slice(0, MAX_BATCH_EVENTS);
       waiting = waiting.slice(MAX_BATCH_EVENTS);
@@ -92,7 +94,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
         }
         log.warn({ entries: batch.length }, `Cannot log predictions, trying again: ${messageOf(error)}`);
         waiting = [...batch, ...waiting];
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await delay(RETRY_MS);
       }
     }
     // In the same turn as the last look: an entry that comes from here on begins a new flush.
@@ -103,7 +105,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     const messages = [...Map.groupBy(batch, ({ source }) => source)].flatMap(([model, events]) =>
       encodeBatches(events, { subject: subject.predictions(model) })
     );
-    await publishAll(bus, messages, stopped ? { timeoutMs: LAST_FLUSH_MS } : {});
+    await publishAll(bus, messages, { signal: lastFlushOver.signal });
   }
 
   return {
@@ -113,7 +115,9 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     start: () => Promise.resolve(),
     async stop() {
       stopped = true;
+      const timer = setTimeout(() => lastFlushOver.abort(), LAST_FLUSH_MS);
       await flushing;
+      clearTimeout(timer);
     },
   };
 }
