@@ -16,6 +16,7 @@ import { silentLogger } from "shared/log.ts";
 import { DATABASE_ROWS, databaseUrl, hasDatabase } from "./databases.ts";
 import { readableLine } from "./log_tail.ts";
 import { type Environment, ROOT, settingsOf } from "./permissions.ts";
+import { secretsKey } from "./secrets_key.ts";
 import { commandOf, runtimeEnvironment } from "./service_process.ts";
 import { type ServiceRow, SERVICES } from "./services.ts";
 
@@ -45,7 +46,9 @@ async function dev(row: ServiceRow): Promise<void> {
   using signals = watchStopSignals(silentLogger);
   const { fromFiles, fromEnvironment } = await developmentSettings(row, Deno.env.get);
   await using infra = await startInfra({ root: ROOT, databases: DATABASE_ROWS, say });
+  const needsKey = (await settingsOf(row)).includes("SECRETS_KEY");
   const env = {
+    ...(needsKey ? { SECRETS_KEY: await secretsKey(ROOT) } : {}),
     ...fromFiles,
     NATS_URL: infra.nats.url,
     ...(hasDatabase(row) ? { DATABASE_URL: databaseUrl(row, infra.postgres) } : {}),

@@ -31,6 +31,7 @@ export interface ManagedServiceOptions {
   /** Whether it is started again when it ended without being told to. */
   restart: boolean;
   readyWithinMs: number;
+  smallHeap: boolean;
 }
 
 /** Services get this long to finish what they do, so that a whole stack is down within 10 s. */

@@ -18,6 +18,8 @@ export interface ServiceProcessOptions extends PermissionOptions {
   env: Environment;
   /** Its output is appended here. */
   logFile: string;
+  /** Keep the heap small at the cost of processor time, as fits a laptop that runs them all. Default true. */
+  smallHeap?: boolean;
 }
 
 export interface ServiceProcess {
@@ -50,7 +52,7 @@ const V8_FLAGS = "--max-semi-space-size=2,--heap-growing-percent=25";
 /** The command line of a service's process. */
 export async function commandOf(
   row: ServiceRow,
-  options: Pick<ServiceProcessOptions, "env" | "ports">,
+  options: Pick<ServiceProcessOptions, "env" | "ports" | "smallHeap">,
   flags: readonly string[] = [],
 ): Promise<[string, ...string[]]> {
   return [
@@ -59,7 +61,7 @@ export async function commandOf(
     // What is missing is an error that can be read, not a question to nobody or a download at some later time.
     "--no-prompt",
     "--cached-only",
-    `--v8-flags=${V8_FLAGS}`,
+    ...(options.smallHeap === false ? [] : [`--v8-flags=${V8_FLAGS}`]),
     ...flags,
     ...await permissionsOf(row, options.env, options),
     join(ROOT, "services", row.name, "main.ts"),
@@ -67,11 +69,11 @@ export async function commandOf(
 }
 
 /** The launcher's variables that a service's process is given besides its settings. */
-export function runtimeEnvironment(): Record<string, string> {
+export function runtimeEnvironment({ smallHeap = true } = {}): Record<string, string> {
   const own = RUNTIME_VARIABLES.map((name) => [name, Deno.env.get(name)]).filter(([, value]) =>
     value !== undefined
   );
-  return { ...ALLOCATOR, ...Object.fromEntries(own) };
+  return { ...(smallHeap ? ALLOCATOR : {}), ...Object.fromEntries(own) };
 }
 
 /** Starts it and returns at once; {@link waitUntilReady} waits for it. */
@@ -83,7 +85,7 @@ export async function spawnService(row: ServiceRow, options: ServiceProcessOptio
     cwd: ROOT,
     clearEnv: true,
     env: {
-      ...runtimeEnvironment(),
+      ...runtimeEnvironment(options),
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
       ...options.env,

@@ -35,15 +35,17 @@ export const SERVICES: readonly ServiceRow[] = [
     httpPort: 8001,
     database: { name: "ingestion", composePort: 5433 },
     reads: ["EVENTS"],
-    writes: ["INGESTED"],
+    writes: ["INGESTED", "REPLAY"],
     summary: "takes events, products and logs; validates, deduplicates, keeps and hands on",
+    // Parquet files lie there while they are read.
+    permissions: ["read=.microml/spool", "write=.microml/spool"],
   },
   {
     name: "data-preprocessing",
     httpPort: 8002,
     database: { name: "preprocessing", composePort: 5434 },
-    reads: ["INGESTED"],
-    writes: ["CLEAN"],
+    reads: ["INGESTED", "REPLAY"],
+    writes: ["CLEAN", "SIGNALS"],
     summary: "cleans by declared steps and expectations; quarantine",
   },
   {

@@ -13,6 +13,7 @@ import { databaseRow, databaseUrl, hasDatabase } from "./databases.ts";
 import { ManagedService, type StackService } from "./managed_service.ts";
 import { memoryOf, type MemoryUse } from "./memory.ts";
 import { type Environment, ROOT, settingsOf } from "./permissions.ts";
+import { secretsKey } from "./secrets_key.ts";
 import { refuseTakenPort } from "./service_process.ts";
 import { type ServiceRow, SERVICES } from "./services.ts";
 
@@ -33,6 +34,8 @@ export interface StackOptions {
   restart?: boolean;
   /** How long a service may take until it is ready. Default 60 s. */
   readyWithinMs?: number;
+  /** Keep the heaps of the services small at the cost of processor time. Default true. */
+  smallHeap?: boolean;
 }
 
 export interface MemoryRow extends MemoryUse {
@@ -103,6 +106,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await keepPrevious(logFile);
     const known = new Set(await settingsOf(row));
     const settings = {
+      SECRETS_KEY: await secretsKey(root),
       ...env,
       NATS_URL: infra.nats.url,
       HTTP_PORT: String(portOf.get(row.name)),
@@ -117,6 +121,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       say,
       restart: options.restart ?? false,
       readyWithinMs,
+      smallHeap: options.smallHeap ?? true,
     });
   }
 

@@ -4,7 +4,7 @@ import type { Bus } from "shared/bus/connection.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import { type Alert, type AlertRuleBody, listAlerts, putAlertRule } from "shared/contracts/alert.ts";
 import { EVENT_TYPE } from "shared/contracts/envelope.ts";
-import type { Signal } from "shared/contracts/model_monitoring.ts";
+import type { Signal } from "shared/contracts/signal.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { crashPointSuite } from "shared/testing/crash_points.ts";

@@ -1,7 +1,7 @@
 /** The state machine of a rule: signals in, alerts out. Pure. @module */
 import type { Alert, AlertRuleBody } from "shared/contracts/alert.ts";
 import type { Instant } from "shared/contracts/time.ts";
-import type { Signal } from "shared/contracts/model_monitoring.ts";
+import type { Signal } from "shared/contracts/signal.ts";
 
 export interface RuleState {
   /** Signals in breach, and well, that came in a row. One of the two is zero. */

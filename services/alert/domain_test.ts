@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Alert } from "shared/contracts/alert.ts";
-import type { Signal } from "shared/contracts/model_monitoring.ts";
+import type { Signal } from "shared/contracts/signal.ts";
 import { applySignal, concerns, INITIAL_STATE, type Rule, type RuleState } from "./domain.ts";
 
 const rule = (after = 1, resolveAfter = 1): Rule => ({

@@ -4,7 +4,7 @@ import { encodeBatches } from "shared/bus/batch.ts";
 import type { Alert, AlertRuleBody } from "shared/contracts/alert.ts";
 import type { StoredDefinition } from "shared/contracts/definition.ts";
 import { EVENT_TYPE, type PlatformEvent } from "shared/contracts/envelope.ts";
-import type { Signal } from "shared/contracts/model_monitoring.ts";
+import type { Signal } from "shared/contracts/signal.ts";
 import { subject } from "shared/contracts/streams.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import type { Transaction } from "shared/db/connection.ts";

@@ -2,7 +2,7 @@
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
 import { readEvents } from "shared/bus/read_events.ts";
 import type { PlatformEvent } from "shared/contracts/envelope.ts";
-import { type Signal, signalSchema } from "shared/contracts/model_monitoring.ts";
+import { type Signal, signalSchema } from "shared/contracts/signal.ts";
 
 export interface SignalHandlerDeps {
   judge: (events: readonly PlatformEvent<Signal>[]) => Promise<void>;

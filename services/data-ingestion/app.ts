@@ -1,28 +1,53 @@
 /** Wires the rooms of data-ingestion; also the door that its tests use. @module */
 import type { z } from "zod";
 import { createConsumer } from "shared/bus/consumer.ts";
-import { publishAll } from "shared/bus/publisher.ts";
+import { createDeadLetterEndpoints } from "shared/bus/dead_letter_endpoints.ts";
+import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
 import * as contract from "shared/contracts/data_ingestion.ts";
+import { type SourceBody, sourceBodySchema } from "shared/contracts/source.ts";
 import { STREAM } from "shared/contracts/streams.ts";
-import { createOutbox, enqueue } from "shared/db/outbox.ts";
+import { connectDatabase } from "shared/db/connection.ts";
+import { createOutbox } from "shared/db/outbox.ts";
 import { createDailyPartitions } from "shared/db/partitions.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
+import { busy, unavailable } from "shared/errors.ts";
+import { createPrivacy } from "shared/privacy.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
+import { answerInTime } from "./answer_in_time.ts";
+import { Capacity } from "./capacity.ts";
+import type { IngestDeps } from "./circumstances.ts";
 import { createClockPublisher } from "./clocks.ts";
 import type { configSchema } from "./config.ts";
 import { compileSource, type Source } from "./domain/source.ts";
 import { createEndpoints } from "./endpoints.ts";
-import { addRoutes, BODY_LIMITS } from "./http.ts";
-import { type Delivery, ingest, type IngestDeps, type IngestOptions } from "./ingest.ts";
-import { ledgerRows } from "./ledger.ts";
-import { createEventsHandler } from "./messages.ts";
+import { enqueueIngested } from "./enqueue_ingested.ts";
+import { stateOf } from "./entities.ts";
+import { HandledMessages } from "./handled_messages.ts";
+import { addRoutes, BODY_LIMITS } from "./http/routes.ts";
+import { type Delivery, ingest, type IngestOptions } from "./ingest.ts";
+import { KeyOutlook } from "./key_outlook.ts";
+import { countDeadLetters, ledgerRows } from "./ledger.ts";
+import { createEventsHandler, sourceOf } from "./messages.ts";
+import { redriveRejected } from "./redrive_rejected.ts";
 import { rejectedPage } from "./rejected.ts";
-import { storeEvent, type StoreRequest } from "./store.ts";
+import { createReplayWorker } from "./replay_worker.ts";
+import { createReplays } from "./replays.ts";
+import { createRetention } from "./retention.ts";
+import { openDeadLetter, sealDeadLetter } from "./seal_dead_letter.ts";
+import { checkSource } from "./source_check.ts";
+import { SPOOL_FOLDER } from "./spool.ts";
+import { storeEvent } from "./store.ts";
+import { newestEvents } from "./stored_events.ts";
+import { takeUpload } from "./take_upload.ts";
+import { beginUpload, createUploadSweeper, findUpload } from "./uploads.ts";
 
 const SERVICE = "data-ingestion";
+/** Of messages in one go: several portions, so that the next is judged while PostgreSQL writes the one before. */
+const INTAKE_BATCH_BYTES = 2 * 1024 * 1024;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, metrics, config } = deps;
+  const privacy = config.SECRETS_KEY === undefined ? undefined : createPrivacy(config.SECRETS_KEY);
   const outbox = createOutbox(db, bus, log);
   const definitions = createDefinitions({ db, bus, log, outbox }, {
     service: SERVICE,
@@ -35,12 +60,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       },
       {
         kind: "source",
-        body: contract.sourceBodySchema,
+        body: sourceBodySchema,
         put: contract.putSource,
         remove: contract.removeSource,
-        check(name, body: contract.SourceBody) {
-          compileSource({ name, project: "", version: 1, body });
-        },
+        check: (name, body: SourceBody, tx) => checkSource(tx, { name, body }, { privacy }),
       },
     ],
     list: contract.definitions,
@@ -65,12 +88,19 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     bus,
     log,
     clockKind,
-    projects: () => definitions.list("project").map(({ name }) => name),
+    projects: () => [
+      ...definitions.list("project").map(({ name }) => name),
+      ...definitions.list("source").map(({ project }) => project),
+    ],
   });
-  definitions.onChange(({ kind, name }) => {
+  // A source may be of a project that was never defined: it lives by the wall, and whoever waits for its records must
+  // be told.
+  definitions.onChange(({ kind, name, definition }) => {
     if (kind === "project") clocks.poke([name]);
+    else if (definition !== undefined) clocks.poke([definition.project]);
   });
 
+  const handledMessages = new HandledMessages();
   const ingestDeps: IngestDeps = {
     db,
     partitions,
@@ -81,6 +111,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     clockKind,
     onClocks: (projects) => clocks.poke(projects),
     maxRecordBytes: config.MAX_RECORD_BYTES,
+    privacy,
+    keepDays: config.KEEP_DAYS,
+    outlook: new KeyOutlook(),
+    handledMessages,
   };
   let handled = 0;
   const take = async (messages: readonly Delivery[], options: IngestOptions = {}) => {
@@ -88,10 +122,27 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     handled += ingested.accepted.length + ingested.refused.length + ingested.repeated.length;
     return ingested;
   };
-  const store = async (request: StoreRequest) => {
-    const result = await storeEvent({ ingest: (messages) => take(messages, { enqueue }) }, request);
-    outbox.poke();
-    return result;
+  const answerMs = config.ANSWER_SECONDS * 1_000;
+  const storeDeps = {
+    async ingest(messages: readonly Delivery[]) {
+      const ingested = await take(messages, { enqueue: enqueueIngested });
+      outbox.poke();
+      return ingested;
+    },
+    capacity: new Capacity(config.MAX_WAITING),
+    withinMs: answerMs,
+  };
+  const intake = {
+    db,
+    log,
+    privacy,
+    answerMs,
+    findSource: (name: string) =>
+      answerInTime(findSource(name), { action: `take events of "${name}"`, withinMs: answerMs }),
+    publish: (messages: readonly Outgoing[]) => publishAll(bus, messages, { timeoutMs: answerMs }),
+    spool: { folder: SPOOL_FOLDER, maxBytes: config.MAX_SPOOL_BYTES },
+    capacity: new Capacity(config.INTAKE_BYTES),
+    slowMs: config.SLOW_BODY_SECONDS * 1_000,
   };
 
   const consumer = createConsumer(bus, {
@@ -101,21 +152,84 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     metrics,
     maxMessages: config.INTAKE_MESSAGES,
+    maxBytes: INTAKE_BATCH_BYTES,
     handle: createEventsHandler({ ingest: take }),
+    onOpen: (createdAt) => handledMessages.open(createdAt, { db, bus }),
+    onDeadLetters: (messages) => countDeadLetters({ db, sourceOf }, messages),
+    seal: async (message) => sealDeadLetter(message, await findSource(message.name), privacy),
+  });
+
+  const replayWorker = createReplayWorker({
+    db,
+    openSession: () =>
+      connectDatabase({
+        url: config.DATABASE_URL,
+        log,
+        max: 1,
+        name: "microml replay",
+        keepsSessions: true,
+      }),
+    bus,
+    log,
+    clockKind,
+  });
+  const replays = createReplays({
+    db,
+    bus,
+    projectOf: async (source) => (await findSource(source))?.project,
+    worker: replayWorker,
   });
 
   return {
     endpoints: [
       ...definitions.endpoints,
+      ...createDeadLetterEndpoints(bus, {
+        service: SERVICE,
+        list: contract.deadLetters,
+        redrive: contract.redriveDead,
+        db,
+        open: privacy && ((payload) => openDeadLetter(payload, privacy)),
+      }),
       ...createEndpoints({
-        store,
-        ledgerRows: () => ledgerRows({ db, bus }),
+        store: (request) => storeEvent(storeDeps, request, busy),
+        beginUpload: (request, context) =>
+          answerInTime(beginUpload(intake, request, context), {
+            action: "begin an upload",
+            withinMs: answerMs,
+          }),
+        findUpload: (upload) =>
+          answerInTime(findUpload(intake, upload), { action: "find an upload", withinMs: answerMs }),
+        ledgerRows: (request) => ledgerRows({ db, bus }, request),
+        stateOf: (request) => stateOf(db, request),
         rejectedPage: (request) => rejectedPage(db, request),
+        redriveRejected: (request, context) =>
+          redriveRejected({ ingest: ingestDeps, outbox }, request, context),
+        newestEvents: (request) => newestEvents(db, request),
+        replays,
       }),
     ],
-    routes: (app) => addRoutes(app, { store, publish: (messages) => publishAll(bus, messages) }),
+    routes: (app) =>
+      addRoutes(app, {
+        ...intake,
+        store: (request) => storeEvent(storeDeps, request, unavailable),
+        takeUpload: (part) => takeUpload(intake, part),
+      }),
     bodyLimits: BODY_LIMITS,
-    parts: [definitions.part, outbox, partitions, clocks, consumer],
+    parts: [
+      definitions.part,
+      outbox,
+      partitions,
+      clocks,
+      createUploadSweeper({ db, log }),
+      createRetention({
+        db,
+        log,
+        sources: () => definitions.list("source"),
+        keepDays: config.KEEP_DAYS,
+      }),
+      consumer,
+      replayWorker,
+    ],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

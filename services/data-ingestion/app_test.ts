@@ -7,6 +7,7 @@ import type { Bus } from "shared/bus/connection.ts";
 import * as contract from "shared/contracts/data_ingestion.ts";
 import { stageStatsSchema } from "shared/contracts/console.ts";
 import { HEADER, type PlatformEvent } from "shared/contracts/envelope.ts";
+import type { sourceBodySchema } from "shared/contracts/source.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { startTestBus } from "shared/testing/bus.ts";
@@ -21,7 +22,7 @@ import { configSchema } from "./config.ts";
 const start = (options?: TestServiceOptions) =>
   startTestService("data-ingestion", configSchema, createApp, options);
 
-const ORDERS: z.input<typeof contract.sourceBodySchema> = {
+const ORDERS: z.input<typeof sourceBodySchema> = {
   kind: "events",
   schema: {
     type: "object",
@@ -93,6 +94,7 @@ Deno.test("data-ingestion stores a plain event and hands it on with the project'
     rejected: 0,
     duplicates: 0,
     deadLettered: 0,
+    balanced: true,
   });
   const { events, headers } = await ingested(service.bus);
   const [{ knownat, ...event }] = events as [PlatformEvent];
@@ -287,6 +289,14 @@ Deno.test("data-ingestion moves an event clock with the newest event, and tells 
   await eventually(async () => assertEquals((await clock())?.kind, "wall"));
 });
 
+Deno.test("data-ingestion tells of the wall clock of a project that has sources and no definition", async () => {
+  await using service = await start();
+  await service.call(contract.putSource, { project: "shop", name: "orders", body: ORDERS });
+  const kv = await new Kvm(service.bus.js).open("clocks");
+  const clock = await eventually(async () => (await kv.get("shop"))?.json<contract.ProjectClock>() ?? false);
+  assertEquals([clock.project, clock.kind], ["shop", "wall"]);
+});
+
 Deno.test("data-ingestion refuses definitions it could not use, and sources of other projects", async () => {
   await using service = await start();
   await define(service);
@@ -329,7 +339,7 @@ Deno.test("storeEvent answers when the event is durable, or with every reason", 
   assert(rejected[0]?.origin.startsWith("STORE/"));
 });
 
-Deno.test("storeEvent gives an event without an id the idempotency key", async () => {
+Deno.test("storeEvent answers a repeated request as the first time, and counts it once", async () => {
   await using service = await start();
   await service.call(contract.putSource, {
     project: "shop",
@@ -339,7 +349,8 @@ Deno.test("storeEvent gives an event without an id the idempotency key", async (
   const store = () =>
     service.call(contract.storeEvent, { source: "logs", event: { line: 1 } }, { idempotencyKey: "k-1" });
   assertEquals(await store(), { id: "k-1", status: "stored" });
-  assertEquals(await store(), { id: "k-1", status: "duplicate" });
+  assertEquals(await store(), { id: "k-1", status: "stored" });
+  assertEquals((await settled(service, 1, "logs")).stored, 1);
 });
 
 Deno.test("data-ingestion counts what waits in EVENTS as pending", async () => {

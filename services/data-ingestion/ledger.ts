@@ -1,76 +1,95 @@
-/** The use case of telling what came of every record: the database's counts with the streams' own. @module */
-import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
-import type { LedgerRow } from "shared/contracts/data_ingestion.ts";
-import { STREAM, subject } from "shared/contracts/streams.ts";
-import { toInstant } from "shared/contracts/time.ts";
+/** The use case of telling what came of every record: the database's counts with the stream's own. @module */
+import type { ledger, LedgerRow } from "shared/contracts/data_ingestion.ts";
+import type { RequestOf } from "shared/contracts/endpoint.ts";
 import type { Bus } from "shared/bus/connection.ts";
-import type { Database } from "shared/db/connection.ts";
-import { nanos } from "nats";
-import { readLedger } from "./repository/ledger.ts";
-
-const SERVICE = "data-ingestion";
+import type { Incoming } from "shared/bus/message.ts";
+import { type Database, transaction } from "shared/db/connection.ts";
+import { countWaiting, type WaitingMessages } from "./pending.ts";
+import {
+  addToLedger,
+  type DayCounts,
+  insertDeadLetters,
+  ledgerEntries,
+  type LedgerEntry,
+  readLedger,
+} from "./repository/ledger.ts";
 
 /**
- * The ledger by source, sorted by name.
+ * The ledger by source, or by source and day of arrival, sorted.
  *
  * A message is pending when it is in EVENTS and the database holds nothing of it. The messages behind the
  * consumer's acknowledgement floor are counted first, then those of them that the database knows, at the moment
  * of its counts: a message that is stored but not acknowledged yet is never counted twice, and one that arrives
  * meanwhile shows in the next call.
  */
-export async function ledgerRows({ db, bus }: { db: Database; bus: Bus }): Promise<LedgerRow[]> {
-  const { ack_floor, num_pending, num_ack_pending } = await bus.jsm.consumers.info(
-    STREAM.events.name,
-    SERVICE,
-  );
-  const first = ack_floor.stream_seq + 1;
-  const waiting = num_pending + num_ack_pending === 0 ? new Map() : await waitingBySource(bus, first);
-  const { state, created } = await bus.jsm.streams.info(STREAM.events.name);
-  const last = waiting.size === 0 ? 0 : state.last_seq;
-  const { sums, handled } = await readLedger(db, { first, last, since: toInstant(Date.parse(created)) });
-  const deadLetters = await countBySource(
-    bus,
-    STREAM.deadletter.name,
-    subject.deadletter(SERVICE, STREAM.events.name, "*"),
-  );
-
-  const counted = new Map(sums.map((row) => [row.source, row]));
-  const names = new Set([...counted.keys(), ...waiting.keys(), ...deadLetters.keys()]);
-  return [...names].sort().map((source) => {
-    const { stored = 0, rejected = 0, duplicates = 0 } = counted.get(source) ?? {};
-    const pending = Math.max(0, (waiting.get(source) ?? 0) - (handled.get(source) ?? 0));
-    const deadLettered = deadLetters.get(source) ?? 0;
-    const accepted = pending + stored + rejected + duplicates + deadLettered;
-    return { source, accepted, pending, stored, rejected, duplicates, deadLettered };
-  });
+export async function ledgerRows(
+  { db, bus }: { db: Database; bus: Bus },
+  { source, by, from = "0001-01-01", to = "9999-12-31" }: RequestOf<typeof ledger>,
+): Promise<LedgerRow[]> {
+  const { messages, span } = await countWaiting(bus, source);
+  const { entries, handled } = await readLedger(db, { source: source ?? null, from, to }, span);
+  const pending = stillWaiting(messages, handled).filter(({ day }) => day >= from && day <= to);
+  return sumsBy(by, entries, pending);
 }
 
-/** Messages by the last token of their subject. */
-async function countBySource(bus: Bus, stream: string, filter: string): Promise<Map<string, number>> {
-  const { state } = await bus.jsm.streams.info(stream, { subjects_filter: filter });
-  return new Map(
-    Object.entries(state.subjects ?? {}).map(([name, messages]) => [
-      name.slice(name.lastIndexOf(".") + 1),
-      messages,
-    ]),
-  );
+function stillWaiting(messages: readonly WaitingMessages[], handled: DayCounts): WaitingMessages[] {
+  const known = new Map(handled.map(({ source, day, records }) => [`${source} ${day}`, records]));
+  return messages
+    .map((waiting) => ({
+      ...waiting,
+      records: waiting.records - (known.get(`${waiting.source} ${waiting.day}`) ?? 0),
+    }))
+    .filter(({ records }) => records > 0);
 }
 
-/** Messages from a sequence on. A consumer that delivers nothing is how the server counts them for a subject. */
-async function waitingBySource(bus: Bus, first: number): Promise<Map<string, number>> {
-  const { consumers } = bus.jsm;
-  const sources = await countBySource(bus, STREAM.events.name, subject.events("*"));
-  const counts = await Promise.all([...sources.keys()].map(async (source) => {
-    const { name, num_pending } = await consumers.add(STREAM.events.name, {
-      filter_subject: subject.events(source),
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: first,
-      ack_policy: AckPolicy.None,
-      mem_storage: true,
-      inactive_threshold: nanos(5_000),
-    });
-    await consumers.delete(STREAM.events.name, name);
-    return [source, num_pending] as const;
+type Sums = Omit<LedgerEntry, "day"> & { day?: string; pending: number };
+
+function sumsBy(
+  by: "source" | "day",
+  entries: readonly LedgerEntry[],
+  pending: readonly WaitingMessages[],
+): LedgerRow[] {
+  const sums = new Map<string, Sums>();
+  const sumOf = ({ source, day }: { source: string; day: string }): Sums => {
+    const key = by === "day" ? `${source} ${day}` : source;
+    const counts = { received: 0, pending: 0, stored: 0, rejected: 0, duplicates: 0, deadLettered: 0 };
+    const sum = sums.get(key) ?? { source, ...(by === "day" ? { day } : {}), ...counts };
+    sums.set(key, sum);
+    return sum;
+  };
+  for (const entry of entries) {
+    const sum = sumOf(entry);
+    for (const column of ["received", "stored", "rejected", "duplicates", "deadLettered"] as const) {
+      sum[column] += entry[column];
+    }
+  }
+  for (const waiting of pending) sumOf(waiting).pending += waiting.records;
+  return [...sums].toSorted(([a], [b]) => a < b ? -1 : 1).map(([, sum]) => rowOf(sum));
+}
+
+/** Nobody has read a message that is pending or was dead-lettered: it counts as one record on both sides. */
+function rowOf({ received, ...sum }: Sums): LedgerRow {
+  const { pending, stored, rejected, duplicates, deadLettered } = sum;
+  const accepted = received + pending + deadLettered;
+  return {
+    ...sum,
+    accepted,
+    balanced: accepted === pending + stored + rejected + duplicates + deadLettered,
+  };
+}
+
+/** Counts messages that are about to be moved to DEADLETTER. May be repeated. */
+export async function countDeadLetters(
+  { db, sourceOf }: { db: Database; sourceOf: (message: Incoming) => string },
+  messages: readonly Incoming[],
+): Promise<void> {
+  const keys = messages.map((message) => ({
+    source: sourceOf(message),
+    sequence: message.sequence,
+    arrivedAt: message.receivedAt,
   }));
-  return new Map(counts.filter(([, messages]) => messages > 0));
+  await transaction(db, async (tx) => {
+    const deadLettered = await insertDeadLetters(tx, keys);
+    await addToLedger(tx, ledgerEntries({ deadLettered }));
+  });
 }

@@ -1,13 +1,23 @@
 /** The cleanings of sources, compiled once a version. @module */
-import type { CleaningBody } from "shared/contracts/data_preprocessing.ts";
+import { type CleaningBody, cleaningBodySchema } from "shared/contracts/cleaning.ts";
 import { AppError } from "shared/errors.ts";
-import { compileCleaning, passThrough } from "./domain/cleaning.ts";
-import type { VersionedCleaning } from "./preprocess.ts";
+import { type Cleaning, compileCleaning, passThrough } from "./domain/cleaning.ts";
 
 /** A cleaning as its definition says. */
 interface Definition {
+  project: string;
   version: number;
   body: CleaningBody;
+}
+
+/** A cleaning in a version, made ready. */
+export interface VersionedCleaning {
+  /** 0: the source has none, and its records pass through. */
+  version: number;
+  /** Null without a definition. */
+  project: string | null;
+  body: CleaningBody;
+  cleaning: Cleaning;
 }
 
 export interface CleaningsDeps {
@@ -15,44 +25,53 @@ export interface CleaningsDeps {
   current(source: string): Promise<Definition | undefined>;
   /** A version, in force or not. */
   version(source: string, version: number): Promise<Definition | undefined>;
+  /** Default: {@link compileCleaning}. */
+  compile?: (body: CleaningBody) => Cleaning;
 }
 
 export interface Cleanings {
+  /** The cleaning in force. */
   cleaningOf(source: string): Promise<VersionedCleaning>;
-  cleaningVersion(source: string, version: number | null): Promise<VersionedCleaning>;
+  /** The cleaning of a version, in force or not; 0: none. */
+  cleaningVersion(source: string, version: number): Promise<VersionedCleaning>;
 }
 
-const NONE: VersionedCleaning = { version: null, clean: passThrough };
+const NONE: VersionedCleaning = {
+  version: 0,
+  project: null,
+  body: cleaningBodySchema.parse({}),
+  cleaning: passThrough,
+};
 
-export function createCleanings(deps: CleaningsDeps): Cleanings {
+export function createCleanings({ current, version, compile = compileCleaning }: CleaningsDeps): Cleanings {
   /** The last one that was used of each source: older versions are asked for after a crash only. */
   const compiled = new Map<string, VersionedCleaning>();
 
-  const compile = (source: string, { version, body }: Definition): VersionedCleaning => {
-    const cleaning = { version, clean: compileCleaning(body) };
+  const makeReady = (source: string, { project, version, body }: Definition): VersionedCleaning => {
+    const cleaning = { version, project, body, cleaning: compile(body) };
     compiled.set(source, cleaning);
     return cleaning;
   };
 
   return {
     async cleaningOf(source) {
-      const definition = await deps.current(source);
+      const definition = await current(source);
       if (definition === undefined) return NONE;
       const known = compiled.get(source);
-      return known?.version === definition.version ? known : compile(source, definition);
+      return known?.version === definition.version ? known : makeReady(source, definition);
     },
-    async cleaningVersion(source, version) {
-      if (version === null) return NONE;
+    async cleaningVersion(source, number) {
+      if (number === 0) return NONE;
       const known = compiled.get(source);
-      if (known?.version === version) return known;
-      const definition = await deps.version(source, version);
+      if (known?.version === number) return known;
+      const definition = await version(source, number);
       if (definition === undefined) {
         throw new AppError(
           "internal",
-          `Cannot clean "${source}" again: its cleaning has no version ${version}`,
+          `Cannot clean "${source}" again: its cleaning has no version ${number}`,
         );
       }
-      return compile(source, definition);
+      return makeReady(source, definition);
     },
   };
 }

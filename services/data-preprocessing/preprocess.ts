@@ -1,57 +1,55 @@
-/** The use case of the service: cleaning the events of INGESTED. @module */
-import { EVENT_TYPE, HEADER, type PlatformEvent } from "shared/contracts/envelope.ts";
-import { subject } from "shared/contracts/streams.ts";
-import type { Instant } from "shared/contracts/time.ts";
-import { encodeBatches } from "shared/bus/batch.ts";
+/** The use case of the service: cleaning the events of INGESTED, and those of REPLAY beside them. @module */
+import type { PlatformEvent } from "shared/contracts/envelope.ts";
 import type { Outgoing } from "shared/bus/message.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
-import type { Cleaned, Cleaning } from "./domain/cleaning.ts";
+import { enqueue } from "shared/db/outbox.ts";
+import { block, hold } from "./blocks.ts";
+import { toMessages } from "./clean_messages.ts";
+import { type Arrival, type ArrivedRecord, cleanEvent, cleanRecords, type Flow } from "./clean_records.ts";
+import type { Cleanings, VersionedCleaning } from "./cleanings.ts";
+import { Counts, dayOf } from "./domain/counts.ts";
+import { NO_MEMORY } from "./domain/memory.ts";
+import { type Observation, observationOf, type Observe } from "./observe.ts";
+import { refuseLongOutbox } from "./outbox_room.ts";
+import { findBlocked } from "./repository/blocks.ts";
+import { addToCounts } from "./repository/counts.ts";
 import {
-  addToCounts,
-  type Brought,
   claimMessages,
-  type CountsEntry,
   findFirstBrought,
-  forgetOldMessages,
   guard,
-  insertQuarantined,
   type MessageKey,
-  readHandled,
-} from "./repository.ts";
+  readUnsettled,
+  settleMessages,
+} from "./repository/intake.ts";
 
-/** A message of INGESTED: a batch of events of one source. */
-export interface Batch extends MessageKey {
+/** A message: a batch of events of one source. */
+export interface Batch extends MessageKey, Arrival {
   source: string;
+  /** The replay that it belongs to; empty: the live flow. */
+  run: string;
+  /** Whether what is clean is handed on. */
+  handOn: boolean;
   events: readonly PlatformEvent[];
-  /** Absent when the source has been removed. */
-  project: string | undefined;
-  clock: Instant | undefined;
 }
 
-/** A cleaning in a version, made ready. Version null: the source has none, and its records pass through. */
-export interface VersionedCleaning {
-  version: number | null;
-  clean: Cleaning;
-}
-
-export interface PreprocessDeps {
+export interface PreprocessDeps extends Cleanings {
   db: Database;
-  /** The cleaning in force. */
-  cleaningOf(source: string): Promise<VersionedCleaning>;
-  /** The cleaning of a version, in force or not; null: none. */
-  cleaningVersion(source: string, version: number | null): Promise<VersionedCleaning>;
-}
-
-/** A clean event, with what its batch's headers said. */
-interface CleanEvent {
-  event: PlatformEvent;
-  batch: Batch;
+  /** Most bytes of records that are held of blocked sources. */
+  maxHeldBytes: number;
+  /** Told of what is clean in the live flow. */
+  observe: Observe;
+  /** Throws when the messages are another copy's. Default: they are anybody's. */
+  admit?: (tx: Transaction) => Promise<void>;
+  /** Told when messages stand in the outbox. */
+  pokeOutbox(): void;
 }
 
 /**
  * Cleans the events of the batches, in one transaction. May be repeated: what was dealt with before changes
- * nothing, and leads to the same clean events, by the cleaning that dealt with it then.
+ * nothing, and leads to the same clean events, by the cleaning that dealt with it then. Where computing it again
+ * could give something else, since earlier records matter or a source is blocked, what is clean goes out by the outbox.
  *
+ * @param batches of one stream
  * @returns what is to be published
  */
 export async function preprocess(deps: PreprocessDeps, batches: readonly Batch[]): Promise<Outgoing[]> {
@@ -59,140 +57,158 @@ export async function preprocess(deps: PreprocessDeps, batches: readonly Batch[]
   for (const { source } of batches) {
     if (!cleanings.has(source)) cleanings.set(source, await deps.cleaningOf(source));
   }
-  const { fresh, clean } = await transaction(deps.db, async (tx) => {
+  const { fresh, publish, enqueued } = await transaction(deps.db, async (tx) => {
+    await deps.admit?.(tx);
     const claimed = await claimMessages(
       tx,
-      batches.map(({ sequence, receivedAt, source }) => ({
-        sequence,
-        receivedAt,
+      batches.map(({ stream, sequence, receivedAt, source }) => ({
+        ...{ stream, sequence, receivedAt },
         cleaning: cleanings.get(source)!.version,
       })),
     );
-    const fresh = new Set(batches.filter(({ sequence }) => claimed.has(sequence)));
-    const clean = await cleanFresh(tx, [...fresh], cleanings);
-    await forgetOldMessages(tx);
-    return { fresh, clean };
+    const fresh = batches.filter(({ sequence }) => claimed.has(sequence));
+    return { fresh: new Set(fresh), ...await cleanFresh(tx, deps, { batches: fresh, cleanings }) };
   });
-  const again = batches.filter((batch) => !fresh.has(batch));
-  return toMessages([...await cleanAgain(deps, again), ...clean]);
+  if (enqueued) deps.pokeOutbox();
+  return [...await cleanAgain(deps, batches.filter((batch) => !fresh.has(batch))), ...publish];
+}
+
+/** A flow with the messages that brought it. */
+interface IntakeFlow extends Flow {
+  batches: Batch[];
+  records: ArrivedRecord[];
+  handOn: boolean;
 }
 
 async function cleanFresh(
   tx: Transaction,
+  deps: PreprocessDeps,
+  { batches, cleanings }: {
+    batches: readonly Batch[];
+    cleanings: ReadonlyMap<string, VersionedCleaning>;
+  },
+): Promise<{ publish: Outgoing[]; enqueued: boolean }> {
+  const counts = new Counts();
+  const flows = await admitEvents(tx, toFlows(batches, cleanings), counts);
+  const blocked = await findBlocked(
+    tx,
+    flows.filter(({ run }) => run === "").map(({ source }) => source),
+  );
+  const publish: Outgoing[] = [];
+  const outbox: Outgoing[] = [];
+  const held: ArrivedRecord[] = [];
+  const settled: Batch[] = [];
+  const observations: Observation[] = [];
+  for (const flow of flows) {
+    const { run, source, cleaning, handOn } = flow;
+    if (run === "" && blocked.has(source)) {
+      held.push(...flow.records);
+      settled.push(...flow.batches);
+      continue;
+    }
+    const result = await cleanRecords(tx, flow, counts);
+    const messages = handOn ? toMessages(flow, result.clean) : [];
+    if (cleaning.cleaning.pure && result.block === undefined) {
+      publish.push(...messages);
+    } else {
+      outbox.push(...messages);
+      settled.push(...flow.batches);
+    }
+    if (result.block !== undefined) {
+      const { since, reason, rest } = result.block;
+      await block(tx, { source, project: cleaning.project, since, reason });
+      held.push(...rest);
+    }
+    if (run === "") observations.push(observationOf(flow, result.clean));
+  }
+  await hold(tx, held, { counts, maxBytes: deps.maxHeldBytes });
+  await addToCounts(tx, counts.entries);
+  await deps.observe(tx, observations);
+  if (settled.length > 0) await settleMessages(tx, settled);
+  if (outbox.length > 0) {
+    await refuseLongOutbox(tx);
+    await enqueue(tx, outbox);
+  }
+  return { publish, enqueued: settled.length > 0 };
+}
+
+/** Sources of entities come first, so that what is enriched from them finds what came with it. */
+function toFlows(
   batches: readonly Batch[],
   cleanings: ReadonlyMap<string, VersionedCleaning>,
-): Promise<CleanEvent[]> {
-  const counts = new Counts();
-  const brought: (Brought & { batch: Batch })[] = [];
-  const keys = new Set<string>();
+): IntakeFlow[] {
+  const flows = new Map<string, IntakeFlow>();
   for (const batch of batches) {
-    for (const event of batch.events) {
-      const key = JSON.stringify([event.source, event.id, event.definition, event.run]);
-      if (keys.has(key)) counts.of(event, batch).duplicates++;
-      else brought.push({ event, sequence: batch.sequence, batch });
-      keys.add(key);
+    const { run, source, handOn } = batch;
+    const key = `${source} ${run}`;
+    const flow = flows.get(key) ??
+      { run, source, handOn, cleaning: cleanings.get(source)!, batches: [], records: [] };
+    flows.set(key, flow);
+    flow.batches.push(batch);
+  }
+  const isOfEntities = ({ batches: [first] }: IntakeFlow) => first?.events[0]?.subject !== undefined;
+  // And all copies take them in one order, so that they wait for each other instead of dying in a deadlock.
+  return [...flows].sort(([a, one], [b, other]) =>
+    Number(isOfEntities(other)) - Number(isOfEntities(one)) || (a < b ? -1 : 1)
+  ).map(([, flow]) => flow);
+}
+
+/** Gives each flow the records that come for the first time, and counts the others. */
+async function admitEvents(tx: Transaction, flows: IntakeFlow[], counts: Counts): Promise<IntakeFlow[]> {
+  const brought: { flow: IntakeFlow; event: PlatformEvent; batch: Batch }[] = [];
+  for (const flow of flows) {
+    const idsOf = new Map<number, Set<string>>();
+    for (const batch of flow.batches) {
+      for (const event of batch.events) {
+        const { id, definition } = event;
+        let ids = idsOf.get(definition);
+        if (ids === undefined) idsOf.set(definition, ids = new Set());
+        if (ids.has(id)) {
+          counts.of(flow, dayOf(batch.receivedAt)).duplicates++;
+        } else {
+          ids.add(id);
+          brought.push({ flow, event, batch });
+        }
+      }
     }
   }
-  const seenBefore = await guard(tx, brought);
+  const seenBefore = await guard(tx, brought.map(toBrought));
+  for (const [index, { flow, event, batch }] of brought.entries()) {
+    if (seenBefore.has(index)) counts.of(flow, dayOf(batch.receivedAt)).duplicates++;
+    else flow.records.push({ event, arrival: batch });
+  }
+  return flows;
+}
 
-  const clean: CleanEvent[] = [];
-  const quarantined: Parameters<typeof insertQuarantined>[1][number][] = [];
-  brought.forEach(({ event, batch }, index) => {
-    const count = counts.of(event, batch);
-    if (seenBefore.has(index)) {
-      count.duplicates++;
-      return;
-    }
-    const cleaning = cleanings.get(batch.source)!;
-    const cleaned = cleaning.clean(event.data);
-    counts.add(count, cleaned);
-    if (cleaned.outcome === "clean") {
-      clean.push({ event: cleanEvent(event, cleaned.data, cleaning), batch });
-    } else if (cleaned.outcome === "quarantined") {
-      quarantined.push({ event, cleaning: cleaning.version ?? 0, reasons: cleaned.reasons });
-    }
-  });
-  await insertQuarantined(tx, quarantined);
-  await addToCounts(tx, counts.entries);
-  return clean;
+function toBrought({ event: { id, definition }, batch: { source, run, sequence } }: {
+  event: PlatformEvent;
+  batch: Batch;
+}) {
+  return { source, id, definition, run, sequence };
 }
 
 /** What an earlier attempt made of these batches, computed again. It may have died before it published. */
-async function cleanAgain(deps: PreprocessDeps, batches: readonly Batch[]): Promise<CleanEvent[]> {
+async function cleanAgain(deps: PreprocessDeps, batches: readonly Batch[]): Promise<Outgoing[]> {
   if (batches.length === 0) return [];
-  const versions = await readHandled(deps.db, batches);
-  const brought = batches.flatMap((batch) =>
-    batch.events.map((event) => ({ event, sequence: batch.sequence, batch }))
-  );
+  const versions = await readUnsettled(deps.db, batches);
+  const open = batches.filter(({ handOn, sequence }) => handOn && versions.has(sequence));
+  const brought = open.flatMap((batch) => batch.events.map((event) => ({ event, batch })));
   // Others came by another message, which brings them on itself.
-  const first = await findFirstBrought(deps.db, brought);
-  const clean: CleanEvent[] = [];
-  for (const [index, { event, batch }] of brought.entries()) {
-    if (!first.has(index)) continue;
-    const cleaning = await deps.cleaningVersion(batch.source, versions.get(batch.sequence) ?? null);
-    const cleaned = cleaning.clean(event.data);
-    if (cleaned.outcome === "clean") {
-      clean.push({ event: cleanEvent(event, cleaned.data, cleaning), batch });
-    }
+  const first = await findFirstBrought(deps.db, brought.map(toBrought));
+  const messages: Outgoing[] = [];
+  for (const [batch, ofBatch] of Map.groupBy(brought.filter((_, n) => first.has(n)), ({ batch }) => batch)) {
+    const { cleaning, version } = await deps.cleaningVersion(batch.source, versions.get(batch.sequence)!);
+    const records = ofBatch.map(({ event }) => event);
+    const cleaned = await cleaning.clean(
+      records.map(({ id, time, knownat, data }) => ({ event: { id, time, knownAt: knownat }, data })),
+      { memory: NO_MEMORY },
+    );
+    const clean = cleaned.flatMap((one) =>
+      one.outcome === "clean"
+        ? [{ event: cleanEvent(records[one.origin]!, one, version), arrival: batch }]
+        : []
+    );
+    messages.push(...toMessages(batch, clean));
   }
-  return clean;
-}
-
-/** What made the data is the cleaning; where there is none, still the source. */
-function cleanEvent(
-  event: PlatformEvent,
-  data: PlatformEvent["data"],
-  { version }: VersionedCleaning,
-): PlatformEvent {
-  return { ...event, type: EVENT_TYPE.clean, definition: version ?? event.definition, data };
-}
-
-/** Counts by source and day. */
-class Counts {
-  readonly #entries = new Map<string, CountsEntry>();
-
-  get entries(): CountsEntry[] {
-    return [...this.#entries.values()];
-  }
-
-  of({ source }: PlatformEvent, { receivedAt }: Batch): CountsEntry {
-    const day = receivedAt.slice(0, "2011-05-02".length);
-    const key = `${source} ${day}`;
-    const entry = this.#entries.get(key) ?? {
-      source,
-      day,
-      clean: 0,
-      filtered: 0,
-      quarantined: 0,
-      duplicates: 0,
-      warned: 0,
-      reasons: new Map(),
-    };
-    this.#entries.set(key, entry);
-    return entry;
-  }
-
-  add(entry: CountsEntry, cleaned: Cleaned): void {
-    entry[cleaned.outcome]++;
-    if (cleaned.outcome === "clean" && cleaned.warnings.length > 0) entry.warned++;
-    if (cleaned.outcome === "filtered") {
-      entry.reasons.set(cleaned.reason, (entry.reasons.get(cleaned.reason) ?? 0) + 1);
-    }
-  }
-}
-
-/** Batches of each source; the clock is the latest of those that their events came with. */
-function toMessages(clean: readonly CleanEvent[]): Outgoing[] {
-  const bySource = Map.groupBy(clean, ({ event }) => event.source);
-  return [...bySource].flatMap(([source, ofSource]) => {
-    const project = ofSource.findLast(({ batch }) => batch.project !== undefined)?.batch.project;
-    const clock = ofSource.map(({ batch }) => batch.clock ?? "").reduce((a, b) => a > b ? a : b);
-    return encodeBatches(ofSource.map(({ event }) => event), {
-      subject: subject.clean(source),
-      headers: {
-        ...(project === undefined ? {} : { [HEADER.project]: project }),
-        ...(clock === "" ? {} : { [HEADER.clock]: clock }),
-      },
-    });
-  });
+  return messages;
 }

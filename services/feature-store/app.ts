@@ -1,12 +1,14 @@
 /** Wires the rooms of the feature store; also the door that its tests use. @module */
 import type { z } from "zod";
+import { createProjectClocks } from "shared/bus/project_clocks.ts";
 import { createConsumer } from "shared/bus/consumer.ts";
+import { createDeadLetterEndpoints } from "shared/bus/dead_letter_endpoints.ts";
+import * as contract from "shared/contracts/feature_store.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { transaction } from "shared/db/connection.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import { createFeatureCache, type Definitions } from "./catalog.ts";
-import { createClocks } from "./clocks.ts";
 import type { configSchema } from "./config.ts";
 import { createFeatureDefinitions } from "./definitions.ts";
 import { createEndpoints } from "./endpoints.ts";
@@ -39,7 +41,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const features = createFeatureCache(definitions);
   stored.onChange(() => features.clear());
 
-  const clocks = createClocks(bus, log);
+  const clocks = createProjectClocks(bus, log);
   let handled = 0;
   const consumer = createConsumer(bus, {
     service: "feature-store",
@@ -64,10 +66,16 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   return {
     endpoints: [
       ...stored.endpoints,
+      ...createDeadLetterEndpoints(bus, {
+        service: "feature-store",
+        list: contract.deadLetters,
+        redrive: contract.redriveDead,
+        db,
+      }),
       ...createEndpoints({
         readOnline: (request) => readOnline({ db, features, clocks, position }, request),
         requestTrainingSet: (request, context) =>
-          requestTrainingSet({ db, definitions, clocks, pokeBuilder: builder.poke }, request, context),
+          requestTrainingSet({ bus, db, definitions, clocks, pokeBuilder: builder.poke }, request, context),
         findTrainingSet: (id) => readTrainingSet(db, id),
         readCounts: () => readCounts(db),
       }),

@@ -57,6 +57,25 @@ Deno.test("feature-store gives the features of a customer at T from clean events
   assertEquals(new Set(unknown!.values), new Set([null]));
 });
 
+Deno.test("feature-store counts an event once, as the newest cleaning made it, whichever comes last", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  // 0: no cleaning did.
+  for (const [definition, amount] of [[0, 1], [2, 20], [1, 10]] as const) {
+    await publishLines(service.bus, [
+      line({ customer_id: 7, amount, cancelled: false }, { id: "1", at: 0, definition }),
+    ]);
+  }
+  await eventually(async () => assertEquals((await countsOf(service)).records, 3));
+  const { features, rows: [row] } = await service.call(contract.online, {
+    features: { service: "churn" },
+    entities: [{ customer_id: 7 }],
+    asOf: day(1),
+  });
+  const value = (name: string) => row!.values[features.indexOf(name)];
+  assertEquals([value("orders.lines_30d"), value("orders.spend")], [1, 20]);
+});
+
 Deno.test("feature-store reads features named one by one over HTTP, at the project's clock", async () => {
   await using service = await startFeatureStore();
   await defineShop(service);

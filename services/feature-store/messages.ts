@@ -1,6 +1,7 @@
 /** Clean events from the bus -> records; what can't be taken -> dead letters. @module */
-import { decodeBatch, encodeBatches } from "shared/bus/batch.ts";
+import { encodeBatches } from "shared/bus/batch.ts";
 import type { Aside, Incoming, Outcome } from "shared/bus/consumer.ts";
+import { readBatch } from "shared/bus/read_events.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 import type { EventBatch, RefusedEvent } from "./store_events.ts";
 
@@ -14,9 +15,10 @@ export function createCleanHandler({ store }: CleanHandlerDeps) {
     const batches = messages.map((message) => ({
       sequence: message.sequence,
       receivedAt: message.receivedAt,
-      events: decodeBatch(message),
+      ...readBatch(message),
     }));
-    return { aside: (await store(batches)).flatMap(toAside) };
+    const refused = await store(batches);
+    return { aside: [...batches.flatMap(({ aside }) => aside), ...refused.flatMap(toAside)] };
   };
 }
 
@@ -24,6 +26,7 @@ export function createCleanHandler({ store }: CleanHandlerDeps) {
 function toAside({ event, reasons, sequence, position }: RefusedEvent): Aside[] {
   return encodeBatches([event], { subject: subject.clean(event.source) }).map(({ data, headers = {} }) => ({
     name: event.source,
+    subject: subject.clean(event.source),
     data,
     headers,
     reasons,

@@ -1,11 +1,11 @@
 /** Reading features of entities at T. @module */
+import type { ProjectClocks } from "shared/bus/project_clocks.ts";
 import { entityKey, type KeyType } from "shared/contracts/entity_key.ts";
 import type { online } from "shared/contracts/feature_store.ts";
 import type { ReplyOf, RequestOf } from "shared/contracts/endpoint.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import type { Queryable } from "shared/db/connection.ts";
 import { type FeatureCache, wrongEntity } from "./catalog.ts";
-import type { Clocks } from "./clocks.ts";
 import { createHistory, type History } from "./domain/history.ts";
 import type { ViewPlan } from "./domain/view_plan.ts";
 import type { Position } from "./position.ts";
@@ -14,7 +14,7 @@ import { readHistories, readNewestTimes } from "./repository/records.ts";
 export interface OnlineDeps {
   db: Queryable;
   features: FeatureCache;
-  clocks: Pick<Clocks, "now">;
+  clocks: Pick<ProjectClocks, "now">;
   position: Position;
 }
 

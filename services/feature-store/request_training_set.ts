@@ -1,19 +1,22 @@
 /** Asking for a training set. @module */
 import { v7 as uuidv7 } from "uuid";
+import type { ProjectClocks } from "shared/bus/project_clocks.ts";
+import type { Bus } from "shared/bus/connection.ts";
 import type { CallContext, RequestOf } from "shared/contracts/endpoint.ts";
 import { buildTrainingSet } from "shared/contracts/feature_store.ts";
-import { toInstant } from "shared/contracts/time.ts";
+import { durationToMs, toInstant } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
-import { once } from "shared/db/idempotency.ts";
+import { answered, once } from "shared/db/idempotency.ts";
+import { reachOf, refuseBlocked } from "./blocked_sources.ts";
 import type { Definitions } from "./catalog.ts";
-import type { Clocks } from "./clocks.ts";
 import { queueTrainingSet, type TrainingSetRequest } from "./repository/training_sets.ts";
 import { planTrainingSet } from "./training_set_plan.ts";
 
 export interface RequestDeps {
+  bus: Bus;
   db: Database;
   definitions: Definitions;
-  clocks: Pick<Clocks, "now">;
+  clocks: Pick<ProjectClocks, "now">;
   /** Tells the builder that a training set waits. */
   pokeBuilder: () => void;
 }
@@ -21,26 +24,36 @@ export interface RequestDeps {
 /**
  * Queues a training set, with the clock and the version of the feature service as they stand now.
  *
- * @throws {AppError} `not_found` or `invalid` when it could not be built as it is asked for
+ * @throws {AppError} `not_found` or `invalid` when it could not be built as it is asked for, `conflict` when a source
+ * of it is held
  */
 export async function requestTrainingSet(
-  { db, definitions, clocks, pokeBuilder }: RequestDeps,
+  { bus, db, definitions, clocks, pokeBuilder }: RequestDeps,
   request: RequestOf<typeof buildTrainingSet>,
   context: CallContext,
 ): Promise<{ id: string }> {
+  const call = { endpoint: buildTrainingSet.subject, request };
+  // What was accepted stays so, whatever is held or removed by now.
+  const earlier = await answered<{ id: string }>(db, context, call);
+  if (earlier !== undefined) return earlier;
   const { project, entity, featureService, spine, label, from = null, to = null } = request;
-  const { features } = await planTrainingSet(definitions, request);
+  const plan = await planTrainingSet(definitions, request);
   const job: TrainingSetRequest = {
     project,
     entity,
-    featureService: { name: featureService.name, version: features.version! },
+    featureService: { name: featureService.name, version: plan.features.version! },
     spine,
     label,
     from,
     to,
     clock: toInstant(clocks.now(project)),
   };
-  const reply = await once(db, context, { endpoint: buildTrainingSet.subject, request }, async (tx) => {
+  const { within, source } = label;
+  await refuseBlocked(
+    bus,
+    reachOf(plan.layouts.keys(), { to, clock: job.clock, label: { source, withinMs: durationToMs(within) } }),
+  );
+  const reply = await once(db, context, call, async (tx) => {
     const id = uuidv7();
     await queueTrainingSet(tx, { id, request: job, actor: context.actor });
     return { id };

@@ -1,6 +1,7 @@
 /** Wires the rooms of model-monitoring; also the door that its tests use. @module */
 import type { z } from "zod";
 import { createConsumer } from "shared/bus/consumer.ts";
+import { createDeadLetterEndpoints } from "shared/bus/dead_letter_endpoints.ts";
 import * as contract from "shared/contracts/model_monitoring.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { createOutbox } from "shared/db/outbox.ts";
@@ -60,6 +61,12 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   return {
     endpoints: [
       ...definitions.endpoints,
+      ...createDeadLetterEndpoints(bus, {
+        service,
+        list: contract.deadLetters,
+        redrive: contract.redriveDead,
+        db,
+      }),
       ...createEndpoints({
         listWindows: (request) => listWindows(db, request),
         countPredictions: () => countPredictions(db),

@@ -3,13 +3,8 @@ import { encodeBatches } from "shared/bus/batch.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import { EVENT_TYPE, type PlatformEvent } from "shared/contracts/envelope.ts";
-import {
-  drift,
-  type MonitorBody,
-  predictionCounts,
-  putMonitor,
-  type Signal,
-} from "shared/contracts/model_monitoring.ts";
+import { drift, type MonitorBody, predictionCounts, putMonitor } from "shared/contracts/model_monitoring.ts";
+import type { Signal } from "shared/contracts/signal.ts";
 import type { PredictionRecord } from "shared/contracts/model_serving.ts";
 import type { ModelRegistered } from "shared/contracts/model_training.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";

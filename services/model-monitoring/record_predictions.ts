@@ -2,7 +2,8 @@
 import { encodeBatches } from "shared/bus/batch.ts";
 import type { StoredDefinition } from "shared/contracts/definition.ts";
 import { EVENT_TYPE } from "shared/contracts/envelope.ts";
-import type { MonitorBody, Signal } from "shared/contracts/model_monitoring.ts";
+import type { MonitorBody } from "shared/contracts/model_monitoring.ts";
+import type { Signal } from "shared/contracts/signal.ts";
 import type { ModelRegistered } from "shared/contracts/model_training.ts";
 import type { ReferenceBins } from "shared/contracts/signature.ts";
 import { subject } from "shared/contracts/streams.ts";

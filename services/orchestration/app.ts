@@ -1,6 +1,7 @@
 /** Wires the rooms of orchestration; also the door that its tests use. @module */
 import type { z } from "zod";
 import { createConsumer } from "shared/bus/consumer.ts";
+import { createDeadLetterEndpoints } from "shared/bus/dead_letter_endpoints.ts";
 import * as contract from "shared/contracts/orchestration.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { transaction } from "shared/db/connection.ts";
@@ -65,6 +66,12 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   return {
     endpoints: [
       ...definitions.endpoints,
+      ...createDeadLetterEndpoints(bus, {
+        service,
+        list: contract.deadLetters,
+        redrive: contract.redriveDead,
+        db,
+      }),
       ...createEndpoints({
         startByHand: createStartByHand({
           db,

@@ -20,9 +20,16 @@ import type { Incoming, Outgoing } from "./message.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-const OPEN = encoder.encode("[");
-const COMMA = encoder.encode(",");
-const CLOSE = encoder.encode("]");
+/** "[", "," and "]" as bytes. */
+const OPEN = 0x5b;
+const COMMA = 0x2c;
+const CLOSE = 0x5d;
+
+/** Where a batch goes, and what it carries besides its events. */
+export interface BatchTarget {
+  subject: string;
+  headers?: Readonly<Record<string, string>>;
+}
 
 /**
  * Packs events, in their order, into messages of at most {@link MAX_BATCH_EVENTS} events and
@@ -30,64 +37,67 @@ const CLOSE = encoder.encode("]");
  *
  * The message id follows from the keys of the events, so that the same events packed again are known again.
  */
-export function encodeBatches<Data>(
-  events: readonly PlatformEvent<Data>[],
-  to: { subject: string; headers?: Readonly<Record<string, string>> },
-): Outgoing[] {
-  const batches: Outgoing[] = [];
-  let first = 0;
-  let encoded: Uint8Array[] = [];
-  let size = OPEN.length + CLOSE.length;
+export function encodeBatches<Data>(events: readonly PlatformEvent<Data>[], to: BatchTarget): Outgoing[] {
+  return packBatches(
+    events.map((event) => {
+      const { source, id, definition } = event;
+      return { source, id, definition, text: JSON.stringify(event) };
+    }),
+    to,
+  );
+}
 
-  const close = (end: number) => {
-    if (encoded.length === 0) return;
+/** An event that is JSON already. */
+export interface EventText extends EventKey {
+  text: string;
+}
+
+/** As {@link encodeBatches}, for those who have the events as JSON and need not write them a second time. */
+export function packBatches(events: readonly EventText[], to: BatchTarget): Outgoing[] {
+  const batches: Outgoing[] = [];
+  // A character of a text takes at most three bytes.
+  const most = events.reduce((sum, { text }) => sum + 3 * text.length + 1, 1);
+  const room = new Uint8Array(Math.min(most, MAX_BATCH_BYTES));
+  for (let first = 0; first < events.length;) {
+    const { count, size } = fill(room, events, first);
+    const data = count === 0 ? encoder.encode(`[${events[first]!.text}]`) : room.slice(0, size);
+    const end = first + Math.max(1, count);
     batches.push({
       subject: to.subject,
-      data: joinArray(encoded, size),
+      data,
       headers: { ...to.headers, [HEADER.contentType]: CLOUDEVENTS_BATCH_TYPE },
-      messageId: batchId(events.slice(first, end)),
+      messageId: batchId(events.slice(first, end), to.headers?.[HEADER.run]),
     });
     first = end;
-    encoded = [];
-    size = OPEN.length + CLOSE.length;
-  };
-
-  events.forEach((event, index) => {
-    const bytes = encoder.encode(JSON.stringify(event));
-    const separator = encoded.length === 0 ? 0 : COMMA.length;
-    if (encoded.length === MAX_BATCH_EVENTS || size + separator + bytes.length > MAX_BATCH_BYTES) {
-      close(index);
-    }
-    size += bytes.length + (encoded.length === 0 ? 0 : COMMA.length);
-    encoded.push(bytes);
-  });
-  close(events.length);
+  }
   return batches;
 }
 
-function joinArray(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const data = new Uint8Array(size);
-  data.set(OPEN);
-  let offset = OPEN.length;
-  parts.forEach((part, index) => {
-    if (index > 0) {
-      data.set(COMMA, offset);
-      offset += COMMA.length;
-    }
-    data.set(part, offset);
-    offset += part.length;
-  });
-  data.set(CLOSE, offset);
-  return data;
+/** Writes as many events as fit, as a JSON array; none where the first alone is larger. */
+function fill(
+  room: Uint8Array,
+  events: readonly EventText[],
+  first: number,
+): { count: number; size: number } {
+  const most = Math.min(events.length - first, MAX_BATCH_EVENTS);
+  let size = 0;
+  let count = 0;
+  for (; count < most; count++) {
+    const { text } = events[first + count]!;
+    const { read, written } = encoder.encodeInto(text, room.subarray(size + 1, room.length - 1));
+    if (read < text.length) break;
+    room[size] = count === 0 ? OPEN : COMMA;
+    size += 1 + written;
+  }
+  room[size] = CLOSE;
+  return { count, size: size + 1 };
 }
 
 /** Starts with the source, because JetStream deduplicates by stream, not by subject. */
-function batchId(events: readonly EventKey[]): string {
-  const hash = createHash("sha256");
-  for (const { source, id, definition, run = null } of events) {
-    hash.update(JSON.stringify([source, id, definition, run]));
-  }
-  return `${events[0]!.source}:${hash.digest("base64url")}`;
+function batchId(events: readonly EventKey[], run: string | undefined): string {
+  const keys = events.map(({ source, id, definition }) => JSON.stringify([source, id, definition]));
+  if (run !== undefined) keys.unshift(`${JSON.stringify(run)}\n`);
+  return `${events[0]!.source}:${createHash("sha256").update(keys.join("")).digest("base64url")}`;
 }
 
 /** A message that is no batch of events. */
@@ -98,27 +108,46 @@ export class BadMessage extends AppError {
   }
 }
 
+/** What a message holds, in its order. */
+export interface SplitBatch {
+  events: { event: PlatformEvent; position: number }[];
+  /** What is no event, with every reason. */
+  bad: { value: unknown; position: number; reasons: Reason[] }[];
+}
+
+/**
+ * The events of a message, and what stands between them without being one.
+ *
+ * @throws {BadMessage} when it is no JSON array
+ */
+export function splitBatch(message: Incoming): SplitBatch {
+  const values = parseJson(message);
+  if (!Array.isArray(values)) {
+    const reason = { path: "", message: "must be a JSON array of events" };
+    throw new BadMessage(message, `it ${reason.message}`, [reason]);
+  }
+  const split: SplitBatch = { events: [], bad: [] };
+  values.forEach((value: unknown, position) => {
+    const error = looksRight(value) ? undefined : dataEventSchema.safeParse(value).error;
+    if (error === undefined) split.events.push({ event: value as PlatformEvent, position });
+    else split.bad.push({ value, position, reasons: reasonsOf(error) });
+  });
+  return split;
+}
+
 /**
  * The events of a message.
  *
  * @throws {BadMessage} when it is no JSON array of events; the reasons tell of every event that is none
  */
 export function decodeBatch(message: Incoming): PlatformEvent[] {
-  const events = parseJson(message);
-  if (!Array.isArray(events)) {
-    const reason = { path: "", message: "must be a JSON array of events" };
-    throw new BadMessage(message, `it ${reason.message}`, [reason]);
-  }
-  const reasons: Reason[] = [];
-  events.forEach((event: unknown, index) => {
-    if (looksRight(event)) return;
-    const { error } = dataEventSchema.safeParse(event);
-    if (!error) return;
-    reasons.push(...reasonsOf(error).map(({ path, message }) => ({ path: `/${index}${path}`, message })));
-  });
-  if (reasons.length === 0) return events;
+  const { events, bad } = splitBatch(message);
+  const reasons = bad.flatMap(({ position, reasons }) =>
+    reasons.map(({ path, message }) => ({ path: `/${position}${path}`, message }))
+  );
   const [one] = reasons;
-  throw new BadMessage(message, `${one!.path} ${one!.message}, ${reasons.length} mistakes in all`, reasons);
+  if (one === undefined) return events.map(({ event }) => event);
+  throw new BadMessage(message, `${one.path} ${one.message}, ${reasons.length} mistakes in all`, reasons);
 }
 
 function parseJson(message: Incoming): unknown {
@@ -145,8 +174,8 @@ function looksRight(value: unknown): boolean {
     typeof event.source === "string" && NAME.test(event.source) &&
     typeof event.type === "string" && event.type.length > 0 &&
     isInstant(event.time) && isInstant(event.knownat) &&
-    Number.isSafeInteger(event.definition) && event.definition! > 0 &&
-    isTextOrAbsent(event.run) && isTextOrAbsent(event.actor) && isTextOrAbsent(event.traceparent) &&
+    Number.isSafeInteger(event.definition) && event.definition! >= 0 &&
+    isTextOrAbsent(event.subject) && isTextOrAbsent(event.actor) && isTextOrAbsent(event.traceparent) &&
     typeof event.data === "object" && event.data !== null && !Array.isArray(event.data);
 }
 

@@ -20,7 +20,7 @@ import type { Logger } from "../log.ts";
 import { type Bus, flushWithin } from "./connection.ts";
 import { type ConsumerMetrics, consumerMetrics } from "./consumer_metrics.ts";
 import { type CrashPoint, type CrashStage, InjectedCrash } from "./crash.ts";
-import { type Aside, deadLetterOf, deadLetterOfAside, fitted } from "./dead_letter.ts";
+import { type Aside, DEADLETTER_HEADER, deadLetterOf, deadLetterOfAside, fitted } from "./dead_letter.ts";
 import { type Held, Intake } from "./intake.ts";
 import type { Incoming, Outgoing } from "./message.ts";
 import { publishAll } from "./publisher.ts";
@@ -57,12 +57,43 @@ export interface ConsumerOptions {
    * again, in other company, when a later step fails. Called for one batch after the other.
    */
   handle(messages: readonly Incoming[]): Promise<Outcome>;
+  /**
+   * One copy at a time takes messages, and wants them in the order of the stream also after another one died: it then
+   * waits, for as long as the durable waits for an acknowledgement, until what that one had comes again. Default false.
+   */
+  inOrder?: boolean;
+  /**
+   * Told when the durable was made (RFC 3339), before anything is fetched from it: at the start, and after every
+   * break in which it may have been made anew. Without its success nothing is fetched.
+   */
+  onOpen?(createdAt: string): Promise<void>;
+  /**
+   * Told of messages, whole and as they came, before they are moved to DEADLETTER. Must be repeatable: told again of
+   * the same ones when a later step fails.
+   */
+  onDeadLetters?(messages: readonly Incoming[]): Promise<void>;
+  /**
+   * What of a message may stand in DEADLETTER: the message itself, or one with other data. What is encrypted carries
+   * the header {@link DEADLETTER_HEADER.sealed}. Default: all of it may. Events that are set aside are not asked
+   * about: they are the handler's own words.
+   */
+  seal?(message: Incoming): Promise<Incoming> | Incoming;
   crashPoint?: CrashPoint;
+}
+
+/** Sequences of a stream. */
+export interface Progress {
+  /** The last message that was published. */
+  last: number;
+  /** Up to this one all are acknowledged. */
+  done: number;
 }
 
 export interface Consumer extends Part {
   /** Messages that are not acknowledged yet, by all copies. */
   lag(): Promise<number>;
+  /** How far all copies have come together. */
+  progress(): Promise<Progress>;
   /** Dead letters that this consumer published since its start. */
   deadLetters(): number;
 }
@@ -82,6 +113,12 @@ const FLUSH_TIMEOUT_MS = 2_000;
 
 /** Thrown through the work in hand when the consumer must end before it could be done. */
 class Stopping extends Error {}
+
+/** What failed, without the words that may quote a message which must not be read. */
+function unquoted(error: unknown): Error {
+  const code = error instanceof Error && "code" in error ? ` ${error.code}` : "";
+  return new Error(`it failed with ${error instanceof Error ? error.name : typeof error}${code}`);
+}
 
 /** A message that failed when it was handled alone. */
 interface Suspect {
@@ -119,6 +156,8 @@ class DurableConsumer implements Consumer {
       durable,
       ahead: this.#maxMessages,
       aheadBytes: this.#maxBytes,
+      onOpen: options.onOpen?.bind(options),
+      inOrder: options.inOrder,
       log,
     });
   }
@@ -145,6 +184,17 @@ class DurableConsumer implements Consumer {
     const { stream, durable } = this.#options;
     const { num_pending, num_ack_pending } = await this.#bus.jsm.consumers.info(stream.name, durable);
     return num_pending + num_ack_pending;
+  }
+
+  async progress(): Promise<Progress> {
+    const { stream, durable } = this.#options;
+    // Asked first: what is not pending afterwards is all of it.
+    const { state: { last_seq: last } } = await this.#bus.jsm.streams.info(stream.name);
+    const { num_pending, num_ack_pending, ack_floor } = await this.#bus.jsm.consumers.info(
+      stream.name,
+      durable,
+    );
+    return { last, done: num_pending + num_ack_pending === 0 ? last : ack_floor.stream_seq };
   }
 
   deadLetters(): number {
@@ -218,14 +268,24 @@ class DurableConsumer implements Consumer {
   }
 
   async #moveToDeadLetters(suspects: readonly Suspect[]): Promise<void> {
-    const { service, stream, log } = this.#options;
+    const { service, stream, log, seal, onDeadLetters } = this.#options;
     const attempts = this.#maxAttempts;
-    const letters = suspects.map(({ held, error }) =>
-      deadLetterOf(service, held.incoming, { error, attempts })
-    );
-    await this.#throughOutages(() => this.#publish([], letters));
+    const moved = await this.#throughOutages(async () => {
+      await onDeadLetters?.(suspects.map(({ held }) => held.incoming));
+      const failures = await Promise.all(suspects.map(async ({ held: { incoming }, error }) => {
+        const message = await seal?.(incoming) ?? incoming;
+        if (message === incoming) return { message, error };
+        const sealed = message.headers[DEADLETTER_HEADER.sealed] === "true";
+        return { message, error: unquoted(error), sealed };
+      }));
+      await this.#publish(
+        [],
+        failures.map(({ message, ...failure }) => deadLetterOf(service, message, { ...failure, attempts })),
+      );
+      return failures;
+    });
     this.#intake.acknowledge(suspects.map(({ held }) => held));
-    for (const { held: { incoming: { subject, sequence } }, error } of suspects) {
+    for (const { message: { subject, sequence }, error } of moved) {
       log.error(
         { err: error, stream: stream.name, subject, sequence },
         `Moved a message to the dead letters after ${attempts} attempts: ${messageOf(error)}`,
@@ -241,7 +301,7 @@ class DurableConsumer implements Consumer {
   }
 
   /** Does the work again, after growing pauses, until the infrastructure lets it come to its own end. */
-  async #throughOutages(work: () => Promise<void>): Promise<void> {
+  async #throughOutages<T>(work: () => Promise<T>): Promise<T> {
     const { log } = this.#options;
     let pauses = 0;
     const pausedAt = performance.now();

@@ -228,8 +228,9 @@ Deno.test("createConsumer() moves single bad events to the dead letters", async 
   const reasons = [{ path: "/id", message: "is missing" }];
   const consumer = eventsConsumer(bus, (batch) =>
     Promise.resolve({
-      aside: batch.map(({ data, name, stream, sequence }) => ({
+      aside: batch.map(({ data, name, subject, stream, sequence }) => ({
         name,
+        subject,
         data,
         reasons,
         headers: { "Content-Type": "text/plain" },

@@ -15,6 +15,8 @@ import { headerText, type Incoming, messageSize, type Outgoing } from "./message
 export interface Aside {
   /** Last token of the dead letter's subject: the source or model. */
   name: string;
+  /** Where it would be published to be handled again. */
+  subject: string;
   data: Uint8Array;
   headers?: Readonly<Record<string, string>>;
   reasons: readonly Reason[];
@@ -35,8 +37,9 @@ export const DEADLETTER_HEADER = {
   sequence: "Microml-Sequence",
   /** How often it was tried. */
   attempts: "Microml-Attempts",
-  /** Its message id in that stream. The dead letter has one of its own, and so has a redrive. */
-  messageId: "Microml-Message-Id",
+  messageId: HEADER.firstMessageId,
+  /** `true`: the payload is encrypted. */
+  sealed: "Microml-Sealed",
   /** Instead of a payload that would not fit beside these headers: its name in the file store. */
   payloadFile: "Microml-Payload-File",
 } as const;
@@ -44,25 +47,25 @@ export const DEADLETTER_HEADER = {
 const MAX_REASONS_LENGTH = 8_000;
 const MAX_REASON_LENGTH = 1_000;
 
-/** The dead letter of a whole message. */
+/** The dead letter of a whole message. `sealed`: its data are encrypted. */
 export function deadLetterOf(
   service: string,
   message: Incoming,
-  failure: { error: unknown; attempts: number },
+  failure: { error: unknown; attempts: number; sealed?: boolean },
 ): Outgoing {
   const { subject: from, stream, sequence } = message;
-  const messageId = message.headers[HEADER.messageId];
   return {
     subject: subject.deadletter(service, stream, message.name),
     data: message.data,
     headers: {
-      ...withoutServerHeaders(message.headers),
+      ...ownHeaders(message.headers),
       [DEADLETTER_HEADER.reasons]: reasonsText(reasonsOfFailure(failure.error)),
       [DEADLETTER_HEADER.subject]: from,
       [DEADLETTER_HEADER.stream]: stream,
       [DEADLETTER_HEADER.sequence]: String(sequence),
       [DEADLETTER_HEADER.attempts]: String(failure.attempts),
-      ...(messageId === undefined ? {} : { [DEADLETTER_HEADER.messageId]: messageId }),
+      [DEADLETTER_HEADER.messageId]: firstNameOf(message),
+      ...(failure.sealed === true ? { [DEADLETTER_HEADER.sealed]: "true" } : {}),
     },
     messageId: `${service}:${stream}:${sequence}:${message.receivedAt}`,
   };
@@ -75,8 +78,9 @@ export function deadLetterOfAside(service: string, stream: string, aside: Aside)
     subject: subject.deadletter(service, stream, aside.name),
     data: aside.data,
     headers: {
-      ...withoutServerHeaders(aside.headers ?? {}),
+      ...ownHeaders(aside.headers ?? {}),
       [DEADLETTER_HEADER.reasons]: reasonsText(aside.reasons),
+      [DEADLETTER_HEADER.subject]: aside.subject,
       [DEADLETTER_HEADER.stream]: stream,
       [DEADLETTER_HEADER.attempts]: "1",
     },
@@ -98,9 +102,21 @@ export async function fitted(bus: Bus, letter: Outgoing): Promise<Outgoing> {
   };
 }
 
-/** `Nats-...` headers are orders to the server: to deduplicate, to expire, even to drop what came before. */
-function withoutServerHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^nats-/i.test(name)));
+/** A message that was redriven and failed again keeps the name it had at first. */
+function firstNameOf({ headers, stream, sequence }: Incoming): string {
+  return headers[DEADLETTER_HEADER.messageId] ?? headers[HEADER.messageId] ?? `${stream}/${sequence}`;
+}
+
+const DEADLETTER_HEADERS = new Set<string>(Object.values(DEADLETTER_HEADER));
+
+/**
+ * The headers of a message without those that a dead letter has, and without `Nats-...`, which are orders to the
+ * server: to deduplicate, to expire, even to drop what came before.
+ */
+export function ownHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !/^nats-/i.test(name) && !DEADLETTER_HEADERS.has(name)),
+  );
 }
 
 function reasonsOfFailure(error: unknown): readonly Reason[] {

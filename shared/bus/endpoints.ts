@@ -6,7 +6,8 @@
 import { type ServiceMsg, Svcm } from "@nats-io/services";
 import type { BoundEndpoint, CallContext, Endpoint } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
-import { AppError, busy, invalid, messageOf, tooLarge } from "../errors.ts";
+import { AppError, busy, invalid, messageOf, tooLarge, unavailable } from "../errors.ts";
+import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Logger } from "../log.ts";
 import { parseWith } from "../validation.ts";
 import { type Bus, flushWithin } from "./connection.ts";
@@ -141,6 +142,10 @@ function knownError(error: unknown, { subject }: Endpoint, log: Logger): AppErro
   if (error instanceof AppError) {
     if (error.status >= 500) log.error({ err: error, subject }, error.message);
     return error;
+  }
+  if (isInfrastructureError(error)) {
+    log.warn({ err: error, subject }, `Cannot answer ${subject}: ${messageOf(error)}`);
+    return unavailable(`Cannot answer ${subject}: its database or the bus is away`, { cause: error });
   }
   const instance = `urn:uuid:${crypto.randomUUID()}`;
   log.error({ err: error, subject, instance }, `Cannot answer a request: ${instance}`);

@@ -11,8 +11,9 @@ import type { ConsumerInfo, PullOptions } from "@nats-io/jetstream";
 import { createInbox, millis, type Msg, nanos, type Subscription } from "nats";
 import { delay } from "../delay.ts";
 import { messageOf } from "../errors.ts";
+import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Logger } from "../log.ts";
-import { isBusAway, isMissing } from "./bus_errors.ts";
+import { isMissing } from "./bus_errors.ts";
 import { answeredWithin, type Bus } from "./connection.ts";
 import { type Delivery, toDelivery } from "./delivery.ts";
 import type { Incoming } from "./message.ts";
@@ -33,6 +34,10 @@ export interface IntakeOptions {
   ahead: number;
   /** ... and bytes of them, or a single message that is larger. */
   aheadBytes: number;
+  /** Told when the durable was made, before anything is fetched from it: at the start and after every break. */
+  onOpen?: ((createdAt: string) => Promise<void>) | undefined;
+  /** Before it fetches anew it lets come again what somebody has and does not speak for: those come first then. */
+  inOrder?: boolean | undefined;
   log: Logger;
 }
 
@@ -162,8 +167,13 @@ export class Intake {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         const info = await this.#consumerInfo();
+        await this.#options.onOpen?.(info.created);
         if (signal.aborted) return;
         this.#keepAlive(info);
+        if (this.#options.inOrder && info.num_ack_pending > this.#held.size) {
+          await delay(this.#ackWaitMs, signal);
+          if (signal.aborted) return;
+        }
         this.#inbox = createInbox();
         this.#requested = 0;
         this.#heardAt = performance.now();
@@ -175,8 +185,9 @@ export class Intake {
       } catch (error) {
         if (signal.aborted) return;
         const report = { stream, durable, reason: messageOf(error) };
-        if (!isBusAway(error)) log.error({ err: error, stream, durable }, "Cannot fetch from a stream");
-        else if (failures === 0) log.warn(report, "Cannot fetch from a stream: waiting for NATS");
+        if (!isInfrastructureError(error)) {
+          log.error({ err: error, stream, durable }, "Cannot fetch from a stream");
+        } else if (failures === 0) log.warn(report, "Cannot fetch from a stream yet");
         await delay(Math.min(100 * 2 ** failures, MAX_RETRY_MS), signal);
       }
     }

@@ -1,47 +1,75 @@
+/**
+ * Reading batches so that one bad event does not take its neighbours along.
+ *
+ * @module
+ */
 import type { z } from "zod";
 import type { PlatformEvent } from "../contracts/envelope.ts";
+import type { Reason } from "../errors.ts";
 import { reasonsOf } from "../validation.ts";
-import { decodeBatch } from "./batch.ts";
+import { splitBatch } from "./batch.ts";
 import type { Aside } from "./dead_letter.ts";
 import type { Incoming } from "./message.ts";
 
 export interface ReadEvents<Data> {
   events: PlatformEvent<Data>[];
-  /** Events whose data are not of the schema, each to be set aside by itself. */
+  /** What is no event, or has data that are not of the schema, each to be set aside by itself. */
   aside: Aside[];
 }
 
 /**
- * The events of messages, with their data as the schema gives them: one bad event does not take its neighbours along.
+ * The events of one message; what is none is set aside.
  *
- * @throws {BadMessage} when a message is no batch of events at all
+ * @throws {BadMessage} when the message is no JSON array at all
+ */
+export function readBatch(message: Incoming): ReadEvents<PlatformEvent["data"]> {
+  const { events, bad } = splitBatch(message);
+  return {
+    events: events.map(({ event }) => event),
+    aside: bad.map(({ value, position, reasons }) => asideOf(message, { value, position, reasons })),
+  };
+}
+
+/**
+ * The events of messages, with their data as the schema gives them.
+ *
+ * @throws {BadMessage} when a message is no JSON array at all
  */
 export function readEvents<Schema extends z.ZodType>(
   messages: readonly Incoming[],
   schema: Schema,
 ): ReadEvents<z.output<Schema>> {
-  const events: PlatformEvent<z.output<Schema>>[] = [];
-  const aside: Aside[] = [];
+  const read: ReadEvents<z.output<Schema>> = { events: [], aside: [] };
   for (const message of messages) {
-    decodeBatch(message).forEach((event, position) => {
+    const { events, bad } = splitBatch(message);
+    for (const { event, position } of events) {
       const data = schema.safeParse(event.data);
-      if (data.success) events.push({ ...event, data: data.data });
-      else aside.push(asideOf(message, event, { position, error: data.error }));
-    });
+      if (data.success) read.events.push({ ...event, data: data.data });
+      else bad.push({ value: event, position, reasons: inData(reasonsOf(data.error)) });
+    }
+    for (const { value, position, reasons } of bad) {
+      read.aside.push(asideOf(message, { value, position, reasons }));
+    }
   }
-  return { events, aside };
+  return read;
 }
 
+const inData = (reasons: readonly Reason[]) =>
+  reasons.map(({ path, message }) => ({ path: `/data${path}`, message }));
+
+const encoder = new TextEncoder();
+
+/** A batch of its own, so that it can be published again as it is. */
 function asideOf(
-  { name, stream, sequence, headers }: Incoming,
-  event: PlatformEvent,
-  { position, error }: { position: number; error: z.ZodError },
+  { name, subject, stream, sequence, headers }: Incoming,
+  { value, position, reasons }: { value: unknown; position: number; reasons: readonly Reason[] },
 ): Aside {
   return {
     name,
-    data: new TextEncoder().encode(JSON.stringify([event])),
+    subject,
+    data: encoder.encode(JSON.stringify([value])),
     headers,
-    reasons: reasonsOf(error).map(({ path, message }) => ({ path: `/data${path}`, message })),
+    reasons,
     origin: `${stream}/${sequence}/${position}`,
   };
 }

@@ -1,9 +1,10 @@
 /** alert: what it owns, answers and publishes. @module */
 import { z } from "zod";
+import { listDeadLetters, redriveDeadLetters } from "./dead_letters.ts";
 import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
 import { endpoint } from "./endpoint.ts";
 import { nameSchema } from "./names.ts";
-import { signalSchema } from "./model_monitoring.ts";
+import { signalSchema } from "./signal.ts";
 import { instantSchema } from "./time.ts";
 
 const service = "alert";
@@ -25,6 +26,9 @@ export type AlertRuleBody = z.infer<typeof alertRuleBodySchema>;
 export const putAlertRule = putDefinition(service, "alert-rule", alertRuleBodySchema);
 export const removeAlertRule = removeDefinition(service, "alert-rule");
 export const definitions = listDefinitions(service);
+
+export const deadLetters = listDeadLetters(service);
+export const redriveDead = redriveDeadLetters(service);
 
 /** An alert, from its first breach to its end; also the data of an `alerts.<severity>` event. */
 export const alertSchema = z.object({

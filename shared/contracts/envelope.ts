@@ -20,12 +20,21 @@ export const CLOUDEVENTS_BATCH_TYPE = "application/cloudevents-batch+json";
 export const HEADER = {
   contentType: "Content-Type",
   messageId: "Nats-Msg-Id",
+  /**
+   * What named a redriven message at first: its message id, else `<stream>/<sequence>`. Its own is another one, but
+   * ids made of it stay the same.
+   */
+  firstMessageId: "Microml-Message-Id",
   idempotencyKey: "Idempotency-Key",
   actor: "Microml-Actor",
   traceparent: "traceparent",
   /** The project clock after the batch, stamped by data-ingestion and carried on by every stage. */
   clock: "Microml-Clock",
   project: "Microml-Project",
+  /** The replay that a batch belongs to; absent in the live flow. */
+  run: "Microml-Run",
+  /** Whom a replay is for (shared/contracts/replay.ts). */
+  replayTo: "Microml-Replay-To",
 } as const;
 
 /** The event types that services publish, each with its major version. */
@@ -47,8 +56,11 @@ export type DataRecord = z.infer<typeof recordSchema>;
 
 /**
  * The envelope of an event inside the platform. `time` is the event time, `knownat` when the world could
- * know it, `definition` the version of the definition (source, cleaning, model ...) that made this data.
- * The unique key at every stage is (source, id, definition[, run]).
+ * know it, `definition` the version of the definition (source, cleaning, model ...) that made this data;
+ * 0 in a clean event: no cleaning did. `subject` is the entity whose state the record of an entity source is.
+ *
+ * The unique key at every stage is (source, id, definition[, run]). The run of a replay stands in the message's
+ * headers and not here: what is replayed has the bytes of what was live.
  */
 export function eventSchema<Data extends z.ZodType>(data: Data) {
   return z.object({
@@ -58,8 +70,8 @@ export function eventSchema<Data extends z.ZodType>(data: Data) {
     type: z.string().min(1),
     time: instantSchema,
     knownat: instantSchema,
-    definition: z.int().positive(),
-    run: z.string().optional(),
+    definition: z.int().nonnegative(),
+    subject: z.string().optional(),
     actor: z.string().optional(),
     traceparent: z.string().optional(),
     data,
@@ -72,4 +84,4 @@ export const dataEventSchema = eventSchema(recordSchema);
 export type PlatformEvent<Data = DataRecord> = Omit<z.infer<typeof dataEventSchema>, "data"> & { data: Data };
 
 /** What names an event at every stage. */
-export type EventKey = Pick<PlatformEvent, "source" | "id" | "definition" | "run">;
+export type EventKey = Pick<PlatformEvent, "source" | "id" | "definition">;

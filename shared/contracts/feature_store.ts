@@ -1,5 +1,6 @@
 /** feature-store: what it owns, answers and publishes. @module */
 import { z } from "zod";
+import { listDeadLetters, redriveDeadLetters } from "./dead_letters.ts";
 import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
 import { endpoint } from "./endpoint.ts";
 import { entitySchema, keyTypeSchema } from "./entity_key.ts";
@@ -77,6 +78,9 @@ export const removeView = removeDefinition(service, "view");
 export const putFeatureService = putDefinition(service, "feature-service", featureServiceBodySchema);
 export const removeFeatureService = removeDefinition(service, "feature-service");
 export const definitions = listDefinitions(service);
+
+export const deadLetters = listDeadLetters(service);
+export const redriveDead = redriveDeadLetters(service);
 
 /**
  * What a value is: there, null, no record of the entity in the view by T, or older than the view's TTL. The value is

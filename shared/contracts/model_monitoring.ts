@@ -1,5 +1,6 @@
 /** model-monitoring: what it owns, answers and publishes. @module */
 import { z } from "zod";
+import { listDeadLetters, redriveDeadLetters } from "./dead_letters.ts";
 import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
 import { endpoint } from "./endpoint.ts";
 import { nameSchema } from "./names.ts";
@@ -28,20 +29,8 @@ export const putMonitor = putDefinition(service, "monitor", monitorBodySchema);
 export const removeMonitor = removeDefinition(service, "monitor");
 export const definitions = listDefinitions(service);
 
-/** Data of a signal: a measured fact with its bound. The alert service alone decides what follows. */
-export const signalSchema = z.object({
-  project: nameSchema,
-  kind: nameSchema,
-  subjectType: nameSchema,
-  name: nameSchema,
-  status: z.enum(["ok", "breach"]),
-  value: z.number(),
-  threshold: z.number(),
-  summary: z.string(),
-  /** What an engineer wants to see first, such as the drifting features with their PSI. */
-  details: z.record(z.string(), z.unknown()),
-});
-export type Signal = z.infer<typeof signalSchema>;
+export const deadLetters = listDeadLetters(service);
+export const redriveDead = redriveDeadLetters(service);
 
 const driftWindowSchema = z.object({
   monitor: nameSchema,

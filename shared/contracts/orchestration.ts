@@ -1,5 +1,6 @@
 /** orchestration: what it owns, answers and publishes. @module */
 import { z } from "zod";
+import { listDeadLetters, redriveDeadLetters } from "./dead_letters.ts";
 import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
 import { endpoint } from "./endpoint.ts";
 import { nameSchema } from "./names.ts";
@@ -24,6 +25,9 @@ export type PipelineBody = z.infer<typeof pipelineBodySchema>;
 export const putPipeline = putDefinition(service, "pipeline", pipelineBodySchema);
 export const removePipeline = removeDefinition(service, "pipeline");
 export const definitions = listDefinitions(service);
+
+export const deadLetters = listDeadLetters(service);
+export const redriveDead = redriveDeadLetters(service);
 
 const stepSchema = z.object({
   name: z.enum(["train", "compare", "promote", "confirm"]),

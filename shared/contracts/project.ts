@@ -6,14 +6,15 @@
  */
 import { z } from "zod";
 import { alertRuleBodySchema } from "./alert.ts";
-import { clockKindSchema, sourceBodySchema } from "./data_ingestion.ts";
-import { cleaningBodySchema } from "./data_preprocessing.ts";
+import { cleaningBodySchema } from "./cleaning.ts";
+import { clockKindSchema } from "./data_ingestion.ts";
 import { entityBodySchema, featureServiceBodySchema, viewBodySchema } from "./feature_store.ts";
 import { monitorBodySchema } from "./model_monitoring.ts";
 import { deploymentBodySchema } from "./model_serving.ts";
 import { modelBodySchema } from "./model_training.ts";
 import { nameSchema } from "./names.ts";
 import { pipelineBodySchema } from "./orchestration.ts";
+import { sourceBodySchema } from "./source.ts";
 
 const named = <Body extends z.ZodType>(body: Body) => z.record(nameSchema, body).prefault({});
 

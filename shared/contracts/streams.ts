@@ -40,6 +40,14 @@ export const STREAM = {
     maxBytes: 1024 * MiB,
     durables: ["data-preprocessing"],
   },
+  replay: {
+    name: "REPLAY",
+    subjects: ["replay.*.*"],
+    retention: "interest",
+    discard: "new",
+    maxBytes: 512 * MiB,
+    durables: ["data-preprocessing"],
+  },
   clean: {
     name: "CLEAN",
     subjects: ["clean.*"],
@@ -98,6 +106,7 @@ export const STREAMS: readonly StreamRow[] = Object.values(STREAM);
 export const subject = {
   events: (source: string) => `events.${source}`,
   ingested: (source: string) => `ingested.${source}`,
+  replay: (run: string, source: string) => `replay.${run}.${source}`,
   clean: (source: string) => `clean.${source}`,
   model: (event: "registered" | "aliased" | "retired", model: string) => `models.${event}.${model}`,
   predictions: (model: string) => `predictions.${model}`,
@@ -114,6 +123,8 @@ export const BUCKET = {
   aliases: "aliases",
   /** `<project>` -> the project clock. Written by data-ingestion. */
   clocks: "clocks",
+  /** `<source>` -> why its records are held. Written by data-preprocessing. */
+  blocks: "blocks",
 } as const;
 
 /** The object store: files under their SHA-256 (training sets, ONNX models). */

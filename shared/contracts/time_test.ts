@@ -1,5 +1,25 @@
+import fc from "fast-check";
 import { assertEquals, assertThrows } from "@std/assert";
-import { durationSchema, durationToMs, parseTime } from "./time.ts";
+import { daysInMonth, durationSchema, durationToMs, parseTime, toInstant } from "./time.ts";
+
+Deno.test("toInstant() writes every time as Date does", () => {
+  fc.assert(fc.property(fc.double({ min: -8.64e15, max: 8.64e15, noNaN: true }), (epochMs) => {
+    assertEquals(toInstant(epochMs), new Date(epochMs).toISOString());
+    // Of the same day, which it remembers.
+    const later = Math.min(8.64e15, epochMs + 999.5);
+    assertEquals(toInstant(later), new Date(later).toISOString());
+  }));
+  for (const epochMs of [0, -1, -0.5, 86_399_999, 86_400_000, -62_167_219_200_001]) {
+    assertEquals(toInstant(epochMs), new Date(epochMs).toISOString());
+  }
+  assertThrows(() => toInstant(NaN), RangeError);
+  assertThrows(() => toInstant(8.64e15 + 1), RangeError);
+});
+
+Deno.test("daysInMonth() knows leap years", () => {
+  assertEquals([2000, 2012, 1900, 2011].map((year) => daysInMonth(year, 2)), [29, 29, 28, 28]);
+  assertEquals([daysInMonth(2011, 4), daysInMonth(2011, 12), daysInMonth(2011, 13)], [30, 31, 0]);
+});
 
 Deno.test("parseTime() reads the forms that people write as UTC instants", () => {
   const forms: [unknown, string][] = [

@@ -34,6 +34,8 @@ export interface DatabaseOptions {
   max?: number;
   /** Shown by `pg_stat_activity`; default `microml`. */
   name?: string;
+  /** Connections that are idle stay open, for what lives in their sessions. Default: they close after 20 s. */
+  keepsSessions?: boolean;
 }
 
 /** What postgres.js would otherwise take from the environment, which is not where our settings come from. */
@@ -52,7 +54,9 @@ const FIXED_OPTIONS = {
 } as unknown as { ssl: false };
 
 /** Opens no connection yet: the first query does. Release it with `db.end()`. */
-export function connectDatabase({ url, log, max = 4, name = "microml" }: DatabaseOptions): Database {
+export function connectDatabase(
+  { url, log, max = 4, name = "microml", keepsSessions = false }: DatabaseOptions,
+): Database {
   const address = parseDatabaseUrl(url);
   const { host, port, database, user, password } = address;
   const open = new OpenTransactions();
@@ -69,6 +73,7 @@ export function connectDatabase({ url, log, max = 4, name = "microml" }: Databas
     connection: { application_name: name, TimeZone: "UTC" },
     backoff: (failures: number) => Math.min(0.05 * 2 ** failures, 2),
     ...FIXED_OPTIONS,
+    ...(keepsSessions ? { idle_timeout: 0 } : {}),
     // Without TCP_NODELAY a COPY stalls 80 ms and a commit costs 1 ms more.
     ...(isSocketAddress(address) ? {} : { socket: () => createConnection({ host, port, noDelay: true }) }),
     onclose: () => open.connectionClosed(),

@@ -8,7 +8,7 @@
  */
 import type { CallContext } from "../contracts/endpoint.ts";
 import { busy, conflict, invalid } from "../errors.ts";
-import { type Database, type Transaction, transaction } from "./connection.ts";
+import { type Database, type Queryable, type Transaction, transaction } from "./connection.ts";
 import { jsonHash } from "./json_hash.ts";
 
 const MAX_KEY_LENGTH = 255;
@@ -50,7 +50,7 @@ export async function once<T>(
       insert into idempotency_keys (endpoint, key, request_hash)
       values (${call.endpoint}, ${key}, ${requestHash})
       on conflict do nothing`;
-    if (claimed.count === 0) return await earlierReply<T>(tx, { ...call, key, requestHash });
+    if (claimed.count === 0) return await earlierReply<T>(tx, { endpoint: call.endpoint, key, requestHash });
 
     const reply = await work(tx);
     await tx`
@@ -62,16 +62,44 @@ export async function once<T>(
   });
 }
 
-async function earlierReply<T>(
-  tx: Transaction,
-  { endpoint, key, requestHash }: { endpoint: string; key: string; requestHash: string },
-): Promise<T> {
-  const [earlier] = await tx<{ requestHash: string; reply: T }[]>`
+/**
+ * The answer that a key has got already, for a call that must look at what may have changed since, such as a neighbour,
+ * before it comes to {@link once}.
+ *
+ * @returns `undefined` without a key, and for one that was not answered yet
+ * @throws {AppError} `conflict` when the key came with another request before
+ */
+export async function answered<T>(
+  db: Database,
+  { idempotencyKey: key }: Pick<CallContext, "idempotencyKey">,
+  { endpoint, request }: KeyedCall,
+): Promise<T | undefined> {
+  if (key === undefined) return undefined;
+  return await findReply<T>(db, { endpoint, key, requestHash: jsonHash(request) });
+}
+
+async function earlierReply<T>(tx: Transaction, call: AnsweredCall): Promise<T> {
+  const reply = await findReply<T>(tx, call);
+  // It was that old: forgotten between the two statements.
+  if (reply === undefined) throw busy(`Cannot answer ${call.endpoint}: its idempotency key has just expired`);
+  return reply;
+}
+
+interface AnsweredCall {
+  endpoint: string;
+  key: string;
+  requestHash: string;
+}
+
+async function findReply<T>(
+  db: Queryable,
+  { endpoint, key, requestHash }: AnsweredCall,
+): Promise<T | undefined> {
+  const [earlier] = await db<{ requestHash: string; reply: T }[]>`
     select request_hash as "requestHash", reply
     from idempotency_keys
     where endpoint = ${endpoint} and key = ${key}`;
-  // It was that old: forgotten between the two statements.
-  if (earlier === undefined) throw busy(`Cannot answer ${endpoint}: its idempotency key has just expired`);
+  if (earlier === undefined) return undefined;
   if (earlier.requestHash !== requestHash) {
     throw conflict(
       `Cannot answer ${endpoint}: the idempotency key "${key}" was used for another request: ` +

@@ -11,7 +11,7 @@
 import type { Bus } from "../bus/connection.ts";
 import { type Outgoing, publishAll } from "../bus/publisher.ts";
 import { delay } from "../delay.ts";
-import { messageOf, tooLarge } from "../errors.ts";
+import { messageOf, tooLarge, unavailable } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Part } from "../lifecycle.ts";
 import type { Logger } from "../log.ts";
@@ -45,6 +45,25 @@ export async function enqueue(tx: Transaction, messages: readonly Outgoing[]): P
     }));
     await tx`insert into outbox ${tx(rows)}`;
   }
+}
+
+/** Of up to a mebibyte each. */
+const MAX_WAITING = 1_000;
+const LONG_OUTBOX_RETRY_S = 2;
+
+/**
+ * Call it before messages are enqueued for somebody who can come back later: the outbox must not grow for as long as
+ * nobody takes its messages.
+ *
+ * @param action what can't be done then, such as `hand on clean records`
+ * @throws {AppError} `unavailable` while more than 1,000 messages wait
+ */
+export async function refuseLongOutbox(tx: Transaction, action: string): Promise<void> {
+  const beyond = await tx`select from outbox order by id offset ${MAX_WAITING} limit 1`;
+  if (beyond.length === 0) return;
+  throw unavailable(`Cannot ${action}: more than ${MAX_WAITING} messages wait in the outbox`, {
+    retryAfter: LONG_OUTBOX_RETRY_S,
+  });
 }
 
 export interface Outbox extends Part {

@@ -68,7 +68,12 @@ export function createDailyPartitions(db: Database, options: DailyPartitionsOpti
       const [, year, month, date] = /_(\d{4})(\d{2})(\d{2})$/.exec(name) ?? [];
       const day = `${year}-${month}-${date}`;
       if (date === undefined || day >= oldest) continue;
-      await db.unsafe(`drop table if exists ${name}`);
+      await transaction(db, async (tx) => {
+        // The drop locks the whole table: behind a long reader it would wait, and the intake behind it. The next
+        // sweep tries again.
+        await tx`set local lock_timeout = '1s'`;
+        await tx.unsafe(`drop table if exists ${name}`);
+      });
       dropped.push(day);
     }
     if (dropped.length > 0) log.info({ table, dropped }, "Dropped partitions older than the retention");

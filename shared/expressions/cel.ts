@@ -21,8 +21,8 @@
 import { EvaluationError, ParseError, TypeError as CelTypeError } from "@marcbachmann/cel-js";
 import { AppError, invalid, messageOf } from "../errors.ts";
 import { toInstant } from "../contracts/time.ts";
-import { createEnvironment, type VariableType } from "./environment.ts";
-import { readNullsForMissing, rewrite } from "./tree.ts";
+import { createEnvironment, type FieldTypes, SAFE_MATCHES, type VariableType } from "./environment.ts";
+import { isUsedWhole, loosen, readNullsForMissing, rewrite } from "./tree.ts";
 
 export type { VariableType } from "./environment.ts";
 
@@ -41,6 +41,11 @@ export type ExpressionValue =
 export interface ExpressionOptions {
   /** The names it may use, such as `{ e: "map" }` for a record. */
   variables: Readonly<Record<string, VariableType>>;
+  /**
+   * By variable of the type `map`, the types of those of its fields that are known, null apart. They are checked
+   * with, and not relied on when it is evaluated. Default: none is known.
+   */
+  fields?: Readonly<Record<string, FieldTypes>>;
   /** `boolean` refuses, when compiled, what can only give something else. Default: any value. */
   gives?: "boolean" | "value";
 }
@@ -49,6 +54,8 @@ export interface Expression {
   readonly source: string;
   /** Fields read straight from each variable, sorted: `{ f: ["orders", "spend"] }` for `f.spend / f.orders`. */
   readonly reads: Readonly<Record<string, readonly string[]>>;
+  /** What it gives, null apart; `dyn`: that is known only when it is evaluated. A time is a `string`. */
+  readonly gives: VariableType;
   /**
    * @throws {AppError} `unprocessable` when the data does not fit, such as text times a number. Null operands
    *   never throw: their result is null
@@ -62,7 +69,7 @@ export interface Expression {
  * @throws {AppError} `invalid` when it is too long, malformed, of the wrong type, or uses an unknown name
  */
 export function compileExpression(source: string, options: ExpressionOptions): Expression {
-  const { variables, gives = "value" } = options;
+  const { variables, fields = {}, gives = "value" } = options;
   if (source.length > MAX_EXPRESSION_LENGTH) {
     throw invalid(
       `Cannot compile the expression: it has ${source.length} characters, at most ${MAX_EXPRESSION_LENGTH} ` +
@@ -75,14 +82,69 @@ export function compileExpression(source: string, options: ExpressionOptions): E
     const checked = program.check();
     if (!checked.valid) throw checked.error;
     refuseResult(checked.type ?? "dyn", gives);
+    const records = new Map(
+      Object.entries(fields).filter(([name]) => !isUsedWhole(program.ast, name))
+        .map(([name, types]) => [name, typesOfReads(reads[name] ?? [], types)]),
+    );
+    const type = records.size > 0 ? checkWithFields(source, { variables, records }) : checked.type;
+    refuseResult(type ?? "dyn", gives);
     readNullsForMissing(program.ast);
     return {
       source,
       reads,
+      gives: variableType(type ?? "dyn"),
       evaluate: (values) => evaluate(() => program(values), { source, gives }),
     };
   } catch (error) {
     throw invalid(`Cannot compile the expression ${JSON.stringify(source)}: ${celMessage(error)}`);
+  }
+}
+
+function typesOfReads(reads: readonly string[], types: FieldTypes): FieldTypes {
+  return Object.fromEntries(
+    reads.map((field) => [field, Object.hasOwn(types, field) ? types[field]! : "dyn"]),
+  );
+}
+
+/**
+ * Checks the expression once more, with what is known of the fields that it reads.
+ *
+ * @returns the type of its value
+ */
+function checkWithFields(
+  source: string,
+  { variables, records }: {
+    variables: Readonly<Record<string, VariableType>>;
+    records: ReadonlyMap<string, FieldTypes>;
+  },
+): string | undefined {
+  const check = (branches: boolean) => {
+    const program = createEnvironment(variables, records).parse(source);
+    rewrite(program.ast, Object.keys(variables));
+    loosen(program.ast, { branches });
+    return program.check();
+  };
+  const checked = check(false);
+  if (checked.valid) return checked.type;
+  // Branches of different types are no mistake: the value is of one or of the other.
+  const again = check(true);
+  if (again.valid) return again.type;
+  throw again.error;
+}
+
+function variableType(type: string): VariableType {
+  switch (type) {
+    case "double":
+    case "int":
+    case "uint":
+      return "double";
+    case "string":
+    case "google.protobuf.Timestamp":
+      return "string";
+    case "bool":
+      return "bool";
+    default:
+      return type.startsWith("list") ? "list" : type.startsWith("map") ? "map" : "dyn";
   }
 }
 
@@ -152,5 +214,5 @@ function toJson(value: unknown): ExpressionValue {
 function celMessage(error: unknown): string {
   const known = error instanceof EvaluationError || error instanceof ParseError ||
     error instanceof CelTypeError;
-  return known ? error.summary : messageOf(error);
+  return known ? error.summary.replaceAll(SAFE_MATCHES, "matches") : messageOf(error);
 }

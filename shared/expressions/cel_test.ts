@@ -134,3 +134,74 @@ Deno.test("compileExpression() tells which fields are read", () => {
   });
   assertEquals(expression.reads, { f: ["a b", "orders", "spend"], e: ["x"] });
 });
+
+const typed = (source: string) =>
+  compileExpression(source, {
+    variables: { e: "map" },
+    fields: { e: { quantity: "double", code: "string", paid: "bool", "unit price": "double" } },
+  });
+
+Deno.test("compileExpression() refuses what the types of fields make wrong", () => {
+  for (
+    const source of [
+      "e.quantity + e.code",
+      'e.quantity.startsWith("a")',
+      'e.quantity.matches("a")',
+      'e["unit price"] > "a"',
+      "e.code && e.paid",
+      "e.code ? 1 : 2",
+      "!e.quantity",
+      "e.quantity.deeper",
+      'e.quantity == "6"',
+      'e.quantity in ["a"]',
+      'size(e.lines) + 1 > 2 && e.unknown.map(x, x * e.code) == e.quantity + "a"',
+    ]
+  ) assertThrows(() => typed(source), AppError, "Cannot compile the expression", source);
+  assertThrows(() => typed('e.quantity.matches("a")'), AppError, "'double.matches(string)'");
+  assertThrows(
+    () =>
+      compileExpression("e.quantity", {
+        variables: { e: "map" },
+        fields: { e: { quantity: "double" } },
+        gives: "boolean",
+      }),
+    AppError,
+    "it must give true or false, but gives a value of type double",
+  );
+});
+
+Deno.test("compileExpression() refuses nothing that null, an unknown field or another branch makes right", () => {
+  for (
+    const source of [
+      "e.quantity == null || null != e.code",
+      "e.quantity in [1, null] && e.code in [null]",
+      "e.paid ? e.quantity : e.code",
+      "e.paid ? e.quantity : null",
+      "has(e.quantity) && has(e.unknown)",
+      "e.quantity * e.unknown + size(e.code)",
+      "e[e.code] + 1",
+      'size(e) > 1 && "quantity" in e',
+      "e.map(name, name) == [e.code]",
+      "timestamp(e.code).getHours() > e.quantity",
+      "e.unknown[e.quantity] > 1",
+      "e.unknown.exists(e, e.code > 1)",
+    ]
+  ) typed(source);
+});
+
+Deno.test("compileExpression() tells what type the value has", () => {
+  const gives = (source: string) => typed(source).gives;
+  assertEquals([gives("e.quantity"), gives("size(e.unknown)"), gives("e.unknown * 2")], [
+    "double",
+    "double",
+    "double",
+  ]);
+  assertEquals([gives('e.code + "x"'), gives("timestamp(e.code)")], ["string", "string"]);
+  assertEquals([gives("e.paid && e.unknown"), gives("e.quantity > 1")], ["bool", "bool"]);
+  assertEquals([gives("e.unknown"), gives("e.paid ? e.quantity : e.code"), gives("e")], [
+    "dyn",
+    "dyn",
+    "map",
+  ]);
+  assertEquals([gives('e.code.matches("a") ? [e.code] : []'), gives('{"a": e.code}')], ["list", "map"]);
+});

@@ -11,10 +11,28 @@ export const UTC_DAY_OF_YEAR = "getUtcDayOfYear";
 
 const DAY_MS = 86_400_000;
 
-/** An environment for one expression: its variables, and the functions that {@link rewrite} relies on. */
-export function createEnvironment(variables: Readonly<Record<string, VariableType>>): Environment {
+/** The types of a record's fields, of all that are read. */
+export type FieldTypes = Readonly<Record<string, VariableType>>;
+
+/**
+ * An environment for one expression: its variables, and the functions that {@link rewrite} relies on.
+ *
+ * @param records the fields of variables that are records; only to check with, not to evaluate
+ */
+export function createEnvironment(
+  variables: Readonly<Record<string, VariableType>>,
+  records: ReadonlyMap<string, FieldTypes> = new Map(),
+): Environment {
   const environment = new Environment({ homogeneousAggregateLiterals: false });
-  for (const [name, type] of Object.entries(variables)) environment.registerVariable(name, type);
+  for (const [name, type] of Object.entries(variables)) {
+    const fields = records.get(name);
+    if (fields === undefined) {
+      environment.registerVariable(name, type);
+    } else {
+      environment.registerType(`Record_${name}`, { fields });
+      environment.registerVariable(name, `Record_${name}`);
+    }
+  }
 
   const patterns = new Map<string, Pattern>();
   const patternOf = (source: string) => {

@@ -16,3 +16,12 @@ Deno.test("compilePattern() refuses what is too long or not RE2", () => {
 Deno.test("compilePattern() is not hung by a nested repetition", () => {
   assertEquals(compilePattern("^(a|a)*$").test(`${"a".repeat(10_000)}b`), false);
 });
+
+Deno.test("compilePattern() gives what the named groups hold, null where one took no part", () => {
+  const pattern = compilePattern("(?P<major>[0-9]+)[.](?:(?P<minor>[0-9]+)|(?<rest>[a-z]+))");
+  assertEquals(pattern.groups, ["major", "minor", "rest"]);
+  assertEquals(pattern.match("version 10.4 or 11.x"), { major: "10", minor: "4", rest: null });
+  assertEquals(pattern.match("version 10.4", { whole: true }), undefined);
+  assertEquals(pattern.match("11.x", { whole: true }), { major: "11", minor: null, rest: "x" });
+  assertEquals(pattern.match("none"), undefined);
+});

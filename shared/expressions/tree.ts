@@ -104,6 +104,48 @@ export function readNullsForMissing(node: ASTNode): void {
   if (node.op === "!_" || node.op === "-_") readNullsForMissing(node.args);
 }
 
+/** Whether a variable stands for itself somewhere, and not only for one of its fields. */
+export function isUsedWhole(node: ASTNode, variable: string): boolean {
+  if (node.op === "id") return node.args === variable;
+  if (node.op === "!_" || node.op === "-_") return isUsedWhole(node.args, variable);
+  return childSlots(node).some((slots) =>
+    slots.some((child, index) => {
+      if (!isNode(child)) return false;
+      const isReadFrom = (node.op === "." || node.op === "[]") && index === 0 && child.op === "id";
+      return !isReadFrom && isUsedWhole(child, variable);
+    })
+  );
+}
+
+/**
+ * Hides types from the check where null, which every field can be, makes the operation right all the same: in a
+ * comparison with null, and, where `branches` says so, in a choice between values of different types.
+ */
+export function loosen(node: ASTNode, { branches }: { branches: boolean }): void {
+  for (const slots of childSlots(node)) {
+    for (const child of slots) if (isNode(child)) loosen(child, { branches });
+  }
+  switch (node.op) {
+    case "!_":
+    case "-_":
+      return loosen(node.args, { branches });
+    case "==":
+    case "!=":
+    case "in":
+      if (node.args.some(holdsNull)) node.args[1] = call("dyn", node.args[1]);
+      return;
+    case "?:":
+      if (!branches) return;
+      node.args[1] = call("dyn", node.args[1]);
+      node.args[2] = call("dyn", node.args[2]);
+  }
+}
+
+/** Whether it is null as it is written, or a list in which null is written. */
+function holdsNull(node: ASTNode): boolean {
+  return node.op === "value" ? node.args === null : node.op === "list" && node.args.some(holdsNull);
+}
+
 function readField(object: unknown, key: unknown): unknown {
   if (typeof object !== "object" || object === null) return null;
   if (Array.isArray(object)) return object[Number(key)] ?? null;

@@ -5,7 +5,8 @@
  */
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
-import { AppError, ERROR_STATUS, type ErrorCode, type Reason } from "../errors.ts";
+import { AppError, ERROR_STATUS, type ErrorCode, type Reason, unavailable } from "../errors.ts";
+import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Logger } from "../log.ts";
 
 /** `method_not_allowed` has a meaning in HTTP only, so it is no code of an {@link AppError}. */
@@ -17,6 +18,7 @@ const TITLE: Readonly<Record<ProblemCode, string>> = {
   forbidden: "Not allowed",
   "not_found": "Not found",
   "method_not_allowed": "Method not allowed",
+  "too_slow": "The request came too slowly",
   conflict: "In conflict with the present state",
   "too_large": "The request is too large",
   unsupported: "The content type is not supported",
@@ -80,6 +82,10 @@ export function renderError(error: unknown, log: Logger): Response {
   }
   const code = error instanceof HTTPException ? codeOfStatus(error.status) : undefined;
   if (error instanceof HTTPException && code !== undefined) return problemResponse(code, error.message);
+  if (isInfrastructureError(error)) {
+    const detail = "Cannot answer the request: the database or the bus of the service is away";
+    return renderError(unavailable(detail, { cause: error }), log);
+  }
   const instance = `urn:uuid:${crypto.randomUUID()}`;
   log.error({ err: error, instance }, `Cannot answer a request: ${instance}`);
   return problemResponse("internal", "Cannot answer the request: an internal error occurred", { instance });

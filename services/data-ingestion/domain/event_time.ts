@@ -1,7 +1,7 @@
 import type { ClockKind } from "shared/contracts/data_ingestion.ts";
 import { durationToMs, type Instant, parseTime, toInstant } from "shared/contracts/time.ts";
 import type { Reason } from "shared/errors.ts";
-import { pointerToken, shown } from "./json_text.ts";
+import { pointerToken, shown } from "shared/reason_text.ts";
 import type { ReadRecord } from "./received.ts";
 import type { Source } from "./source.ts";
 
@@ -69,6 +69,29 @@ export function refuseFuture(
   if (time > latest) {
     reasons.push({ path, message: `lies too far ahead of the project's clock: ${time} is after ${latest}` });
   }
+}
+
+/**
+ * No event may come later than the source's bound allows. Out of order within the bound is as it should be.
+ *
+ * @param options.clock of its project. By its events, it counts from the newest seen, and nothing is late before the
+ * first; by the wall, from the arrival
+ */
+export function refuseLate(
+  { time, arrivedAt }: { time: Instant; arrivedAt: Instant },
+  { body: { lateBound, time: field } }: Source,
+  { clock, reasons }: { clock: Clock | undefined; reasons: Reason[] },
+): void {
+  const followsEvents = clock?.kind === "event";
+  const now = followsEvents ? clock.newest : arrivedAt;
+  if (lateBound === undefined || now === undefined) return;
+  const earliest = toInstant(Date.parse(now) - durationToMs(lateBound));
+  if (time >= earliest) return;
+  const since = followsEvents ? `the newest event, of ${now}` : `its arrival at ${now}`;
+  reasons.push({
+    path: `/${pointerToken(field ?? "time")}`,
+    message: `comes too late: ${time} is before ${earliest}, ${lateBound} before ${since}`,
+  });
 }
 
 /** An instant on a day that every month has: right as it stands, found at a tenth of the cost of parsing it. */

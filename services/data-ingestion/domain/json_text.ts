@@ -1,35 +1,70 @@
 import type { Reason } from "shared/errors.ts";
 import { messageOf } from "shared/errors.ts";
+import { pointerToken } from "shared/reason_text.ts";
 
-export type ParsedText =
-  | { value: unknown; mistakesIn: (part: unknown) => Reason[] }
-  | { text: string; reason: Reason };
+export type ParsedText = ParsedJson | UnparsedText;
+
+export interface ParsedJson {
+  value: unknown;
+  /** What in this part of the value could not be kept as it was written. */
+  mistakesIn(part: unknown): Reason[];
+}
+
+export interface UnparsedText {
+  text: string;
+  /** The text is not quite what came. */
+  altered: boolean;
+  reason: Reason;
+  /** The same without any of the text. */
+  quietReason: Reason;
+}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 const lossyUtf8 = new TextDecoder();
 
+const ROUNDED = "is an integer beyond 2^53, which JSON readers round: send it as text";
+const INFINITE = "is a number beyond 1.8e308, which JSON readers take for infinity: send it as text";
+
+/** Whether a value with these mistakes is not what was written. */
+export function isAltered(mistakes: readonly Reason[]): boolean {
+  return mistakes.some(({ message }) => message === ROUNDED || message === INFINITE);
+}
+
+/** The bytes as text, or what can be shown of them. */
+export function readText(data: Uint8Array): { text: string } | UnparsedText {
+  try {
+    return { text: utf8.decode(data) };
+  } catch {
+    const reason = { path: "", message: "must be text in UTF-8" };
+    return { text: storable(lossyUtf8.decode(data)), altered: true, reason, quietReason: reason };
+  }
+}
+
 /**
  * Reads JSON, and finds what JSON can say but the platform could not keep: integers beyond 2^53, which every
- * reader of JSON here would round; the character U+0000, which PostgreSQL has no place for; halves of
- * surrogate pairs.
+ * reader of JSON here would round; numbers beyond all; the character U+0000, which PostgreSQL has no place for;
+ * halves of surrogate pairs.
  *
  * @returns the value with a function that lists such mistakes in a part of it, or the text with why it is not JSON
  */
 export function parseJsonText(data: Uint8Array): ParsedText {
-  let text: string;
-  try {
-    text = utf8.decode(data);
-  } catch {
-    return { text: storable(lossyUtf8.decode(data)), reason: { path: "", message: "must be text in UTF-8" } };
-  }
+  const read = readText(data);
+  return "reason" in read ? read : parseJson(read.text);
+}
+
+/** {@link parseJsonText} for what is text already. */
+export function parseJson(text: string): ParsedText {
   try {
     const value: unknown = JSON.parse(text);
     const rounded = roundedIntegers(text);
     const maybeOddText = text.includes("\\u") && /\\u(?:0000|[dD][89a-fA-F])/.test(text);
-    if (rounded.size === 0 && !maybeOddText) return { value, mistakesIn: () => [] };
+    const maybeInfinite = /\d[eE]\+?\d{3}/.test(text);
+    if (rounded.size === 0 && !maybeOddText && !maybeInfinite) return { value, mistakesIn: () => [] };
     return { value, mistakesIn: (part) => [...mistakes(part, rounded, "")] };
   } catch (error) {
-    return { text: storable(text), reason: { path: "", message: `must be JSON: ${messageOf(error)}` } };
+    const quietReason = { path: "", message: "must be JSON" };
+    const reason = { path: "", message: `must be JSON: ${messageOf(error)}` };
+    return { text: storable(text), altered: text.includes("\0"), reason, quietReason };
   }
 }
 
@@ -50,9 +85,15 @@ function roundedIntegers(text: string): Set<number> {
   return rounded;
 }
 
+/** What in a value of text, however it was read, could not be kept. */
+export function textMistakes(value: unknown): Reason[] {
+  return [...mistakes(value, new Set(), "")];
+}
+
 function* mistakes(value: unknown, rounded: ReadonlySet<number>, path: string): Generator<Reason> {
-  if (typeof value === "number" && rounded.has(value)) {
-    yield { path, message: "is an integer beyond 2^53, which JSON readers round: send it as text" };
+  if (typeof value === "number") {
+    if (rounded.has(value)) yield { path, message: ROUNDED };
+    else if (!Number.isFinite(value)) yield { path, message: INFINITE };
   } else if (typeof value === "string") {
     if (value.includes("\0")) yield { path, message: "holds the character U+0000, which cannot be stored" };
     if (!value.isWellFormed()) {
@@ -84,15 +125,4 @@ export function cutBelow(value: unknown, levels: number): unknown {
   if (levels === 0) return "...";
   if (Array.isArray(value)) return value.map((item) => cutBelow(item, levels - 1));
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cutBelow(item, levels - 1)]));
-}
-
-/** A value as it may stand in a reason. */
-export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length <= 100 ? text : `${text.slice(0, 97)}...`;
-}
-
-/** A field's name within a JSON pointer. */
-export function pointerToken(field: string): string {
-  return field.replaceAll("~", "~0").replaceAll("/", "~1");
 }

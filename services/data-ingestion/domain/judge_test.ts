@@ -1,5 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
-import type { SourceBody } from "shared/contracts/data_ingestion.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { SourceBody } from "shared/contracts/source.ts";
+import { AppError } from "shared/errors.ts";
+import { createPrivacy } from "shared/privacy.ts";
 import { type Circumstances, judge, type Judgement } from "./judge.ts";
 import type { Received } from "./received.ts";
 import { compileSource } from "./source.ts";
@@ -33,6 +35,7 @@ function circumstances(
     clocks: new Map([["shop", { kind: "wall", newest: undefined }]]),
     nowMs: NOW,
     maxRecordBytes: 10_000,
+    privacy: undefined,
     ...more,
   };
 }
@@ -210,4 +213,132 @@ Deno.test("judge() dates what was known as the source declares", () => {
     "2010-12-05T00:00:00.000Z",
   );
   assert(reasonsOf(knownAt({ field: "told" }))?.[0]?.includes("when the record was known: it is not there"));
+});
+
+Deno.test("judge() refuses what comes later than the source's bound, and names both times", () => {
+  const at = (time: string, more: Partial<Circumstances> = {}) =>
+    reasonsOf(judge([message({ ...order, at: time })], circumstances({ lateBound: "P2D" }, more)));
+  assertEquals(at("2026-11-21T12:00:00Z"), undefined);
+  assertEquals(at("2026-11-21T11:00:00Z"), [
+    "/at comes too late: 2026-11-21T11:00:00.000Z is before 2026-11-21T11:59:59.000Z, P2D before its arrival at 2026-11-23T11:59:59.000Z",
+  ]);
+  const clocks = new Map([["shop", { kind: "event", newest: "2010-12-10T00:00:00.000Z" } as const]]);
+  assertEquals(at("2010-12-08", { clocks }), undefined);
+  assertEquals(at("2010-12-07", { clocks }), [
+    "/at comes too late: 2010-12-07T00:00:00.000Z is before 2010-12-08T00:00:00.000Z, P2D before the newest event, of 2010-12-10T00:00:00.000Z",
+  ]);
+  const first = new Map([["shop", { kind: "event", newest: undefined } as const]]);
+  assertEquals(at("2010-12-07", { clocks: first }), undefined);
+});
+
+Deno.test("judge() takes events out of order within the bound, by the newest of the batch", () => {
+  const clocks = new Map([["shop", { kind: "event", newest: "2010-12-10T00:00:00.000Z" } as const]]);
+  const days = ["2010-12-09", "2010-12-12", "2010-12-11", "2010-12-09"];
+  const orders = days.map((at, index) => ({ ...order, order: `53636${index}`, at }));
+  const { accepted, refused } = judge([message(orders)], circumstances({ lateBound: "P2D" }, { clocks }));
+  assertEquals(accepted.map(({ position }) => position), [0, 1, 2]);
+  assertEquals(refused.map(({ position, clock }) => [position, clock]), [[3, "2010-12-12T00:00:00.000Z"]]);
+});
+
+Deno.test("judge() counts what it received by source and day, whatever became of it", () => {
+  const yesterday = { ...message([order, {}]), arrivedAt: "2026-11-22T10:00:00.000Z" };
+  const { received } = judge([message(order), yesterday, message("{"), message([order, 1])], circumstances());
+  assertEquals(received, [
+    { source: "orders", day: "2026-11-23", records: 4 },
+    { source: "orders", day: "2026-11-22", records: 2 },
+  ]);
+});
+
+Deno.test("judge() says whose state a record of an entity is, and names it by the envelope where it has one", () => {
+  const source = circumstances({ kind: "entities", id: ["order", "quantity"] });
+  const envelope = { specversion: "1.0", id: "e-1", source: "/tills/4", type: "order" };
+  const { accepted } = judge([message(order), message({ ...envelope, data: order })], source);
+  assertEquals(accepted.map(({ id, entity }) => [id, entity]), [
+    ['["536365","6"]@2010-12-01T08:26:00.000Z', '["536365","6"]'],
+    ["e-1", '["536365","6"]'],
+  ]);
+  assertEquals(judge([message(order)], circumstances()).accepted[0]?.entity, undefined);
+});
+
+Deno.test("judge() names a record of a file by its line", () => {
+  const records = [{ line: 2, data: order }, { line: 3, data: order }];
+  const file = message({ file: "f00d", records }, {
+    "Content-Type": "application/vnd.microml.file-records+json",
+    "Nats-Msg-Id": "m-1",
+  });
+  const { accepted } = judge([file], circumstances({ id: [] }));
+  assertEquals(accepted.map(({ id, file }) => [id, file]), [
+    ["f00d:2", { name: "f00d", line: 2 }],
+    ["f00d:3", { name: "f00d", line: 3 }],
+  ]);
+});
+
+const privacy = createPrivacy("a key of the tests that is long enough");
+const secretOrders = (body: Partial<SourceBody> = {}) =>
+  circumstances({ secrets: { order: "hash", card: "drop" }, ...body }, { privacy });
+
+Deno.test("judge() checks secrets as they came, then keeps none, not even in ids", () => {
+  const { accepted, refused } = judge([message({ ...order, card: "4111" })], secretOrders());
+  assertEquals(refused, []);
+  const kept = { ...order, order: privacy.hash("536365") };
+  assertEquals(accepted[0]?.data, kept);
+  assertEquals(accepted[0]?.text, JSON.stringify(kept));
+  assertEquals(accepted[0]?.id, privacy.hash("536365"));
+  const bad = judge([message({ ...order, order: "5363651", card: "4111" })], secretOrders());
+  assertEquals(reasonsOf(bad), ['/order must match pattern "^[0-9]{6}$"']);
+  assertEquals(bad.refused[0]?.payload, { json: { ...order, order: privacy.hash("5363651") } });
+  assertEquals(bad.refused[0]?.headers, { "Microml-Secrets": "protected" });
+});
+
+Deno.test("judge() seals what it can't read of a source with secrets, and quotes nothing of it", () => {
+  for (
+    const text of ['{"order":"536365"', '"536365"', '["536365"]', '{"specversion":"1.0","data":"536365"}']
+  ) {
+    const { refused } = judge([message(text)], secretOrders());
+    const { payload, reasons } = refused[0]!;
+    assert("sealed" in payload, text);
+    assert(new TextDecoder().decode(privacy.open(payload.sealed)).includes("536365"));
+    assert(!JSON.stringify(reasons).includes("536365"), JSON.stringify(reasons));
+  }
+});
+
+Deno.test("judge() holds nothing against what HTTP has protected", () => {
+  const data = { ...order, order: privacy.hash("536365") };
+  const headers = { "microml-secrets": "protected" };
+  const required = { schema: { required: ["card"], properties: { order: { maxLength: 6 } } } };
+  assertEquals(
+    judge([message(data, headers)], secretOrders(required)).accepted[0]?.id,
+    privacy.hash("536365"),
+  );
+  assertEquals(judge([message(data)], secretOrders(required)).accepted.length, 1);
+  assertEquals(reasonsOf(judge([message(order)], secretOrders(required))), ["/card must be there"]);
+});
+
+Deno.test("judge() keeps a refused CloudEvent with its attributes, without the secrets", () => {
+  const envelope = { specversion: "1.0", id: "e-1", source: "/tills/4", type: "order", card: "4111" };
+  const { refused } = judge([message({ ...envelope, data: { order: "x", card: "4112" } })], secretOrders());
+  const { card: _, ...attributes } = envelope;
+  assertEquals(refused[0]?.payload, { json: { ...attributes, data: { order: privacy.hash("x") } } });
+});
+
+Deno.test("judge() waits for the key of secrets rather than lose a record", () => {
+  const error = assertThrows(
+    () => judge([message(order)], { ...secretOrders(), privacy: undefined }),
+    AppError,
+    "SECRETS_KEY is not set",
+  );
+  assertEquals(error.code, "unavailable");
+});
+
+Deno.test("judge() bounds the reasons of a record, and what stands in them", () => {
+  const names = Array.from({ length: 200 }, (_, index) => `${index}${"n".repeat(1_000)}\u0000`);
+  const record = Object.fromEntries(names.map((name) => [name, 1]));
+  const { refused } = judge(
+    [message(record)],
+    circumstances({ schema: { additionalProperties: false } }, { maxRecordBytes: 900_000 }),
+  );
+  const text = JSON.stringify(refused[0]?.reasons);
+  assert(text.length < 100_000, `${text.length}`);
+  assert(!text.includes("\\u0000"));
+  assertEquals(refused[0]?.reasons.length, 101);
 });

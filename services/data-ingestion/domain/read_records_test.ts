@@ -1,8 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { readRecords } from "./read_records.ts";
-import { isReadable, type Received } from "./received.ts";
+import { FILE_RECORDS_TYPE } from "shared/contracts/data_ingestion.ts";
+import { type FoundRecord, isReadable, type Received } from "./received.ts";
+import { compileSource, type Source } from "./source.ts";
 
-const read = (payload: unknown, headers: Record<string, string> = {}) => {
+const FILE = { "Content-Type": FILE_RECORDS_TYPE };
+
+const read = (payload: unknown, headers: Record<string, string> = {}, source?: Source) => {
   const received: Received = {
     source: "orders",
     data: new TextEncoder().encode(JSON.stringify(payload)),
@@ -10,7 +14,7 @@ const read = (payload: unknown, headers: Record<string, string> = {}) => {
     arrivedAt: "2026-11-23T11:59:59.000Z",
     origin: { sequence: 1 },
   };
-  return readRecords(received).map((record) =>
+  return readRecords(received, source).map((record) =>
     isReadable(record)
       ? { data: record.data, envelope: record.envelope, reasons: record.reasons }
       : { payload: record.payload, reasons: record.reasons }
@@ -91,4 +95,138 @@ Deno.test("readRecords() finds no record in what is nested too deeply, and lets 
   const { payload: { json } = {} } = deep as { payload?: { json?: unknown } };
   assertEquals(JSON.stringify(json), `{"a":${"[".repeat(99)}"..."${"]".repeat(99)}}`);
   assertEquals(fine?.reasons, []);
+  const [noFile] = read(nested(100_000), FILE);
+  assertEquals((noFile as { payload?: unknown }).payload, {
+    json: JSON.parse(`${"[".repeat(100)}"..."${"]".repeat(100)}`),
+  });
+});
+
+const logs = (body: Record<string, unknown> = {}) =>
+  compileSource({ name: "orders", project: "shop", version: 1, body: { kind: "logs", schema: {}, ...body } });
+
+const readBytes = (data: Uint8Array | string, source: Source, headers: Record<string, string> = {}) =>
+  readRecords({
+    source: "orders",
+    data: typeof data === "string" ? new TextEncoder().encode(data) : data,
+    headers,
+    arrivedAt: "2026-11-23T11:59:59.000Z",
+    origin: { sequence: 1 },
+  }, source);
+const dataOf = (records: FoundRecord[]) =>
+  records.map((record) => isReadable(record) ? record.data : record.reasons);
+
+Deno.test("readRecords() reads lines of a source of logs by its format, and keeps those that do not fit", () => {
+  const source = logs({ format: { pattern: "(?P<level>[A-Z]+) (?P<text>.*)" } });
+  const records = readBytes("INFO started\r\n\nhello\nWARN hot\n", source, { "Content-Type": "text/plain" });
+  assertEquals(records.map(({ position }) => position), [0, 1, 2]);
+  assertEquals(dataOf([records[0]!, records[2]!]), [
+    { level: "INFO", text: "started" },
+    { level: "WARN", text: "hot" },
+  ]);
+  assertEquals(records.map(({ payload }) => payload), [
+    { text: "INFO started" },
+    { text: "hello" },
+    { text: "WARN hot" },
+  ]);
+  assertEquals(records[1]!.reasons.length, 1);
+  assertEquals(readBytes("\n\n", source).map(({ reasons }) => reasons), [
+    [{ path: "", message: "must hold at least one line" }],
+  ]);
+});
+
+Deno.test("readRecords() takes JSON of a source of logs as of any other", () => {
+  const source = logs({ format: "combined" });
+  assertEquals(dataOf(readBytes('{"a":1}', source)), [{ a: 1 }]);
+  assertEquals(dataOf(readBytes('[{"a":1},{"a":2}]', source)), [{ a: 1 }, { a: 2 }]);
+  assertEquals(dataOf(readBytes(JSON.stringify(event), source)), [{ quantity: 6 }]);
+  const numbers = logs({ format: { pattern: "(?P<n>[0-9]+)" } });
+  assertEquals(dataOf(readBytes("17", numbers)), [{ n: "17" }]);
+  const broken = readBytes("{", source, { "content-type": "application/json" });
+  assertEquals(broken[0]?.reasons[0]?.message.startsWith("must be JSON"), true);
+});
+
+Deno.test("readRecords() reads lines of JSON with the same care as JSON", () => {
+  const records = readBytes('{"a":1}\n{"a":\n{"a":12345678901234567890}\n17', logs());
+  assertEquals(dataOf(records).slice(0, 1), [{ a: 1 }]);
+  assertEquals(records.map(({ reasons, altered }) => [reasons.length, altered]), [
+    [0, false],
+    [1, false],
+    [1, true],
+    [1, false],
+  ]);
+});
+
+Deno.test("readRecords() can't read just the lines that are not in UTF-8", () => {
+  const source = logs({ format: { pattern: "(?P<text>.*)" } });
+  const bytes = new Uint8Array([...new TextEncoder().encode("one\ntw"), 0xff, 0x0d, 0x0a, 0x33]);
+  const records = readBytes(bytes, source);
+  assertEquals(dataOf(records), [
+    { text: "one" },
+    [{ path: "", message: "must be text in UTF-8" }],
+    { text: "3" },
+  ]);
+  assertEquals(records.map(({ altered }) => altered), [false, true, false]);
+});
+
+Deno.test("readRecords() reads records of a file with their lines", () => {
+  const source = logs({ format: { pattern: "(?P<text>[a-z]+)" } });
+  const records = read(
+    {
+      file: "f00d",
+      records: [
+        { line: 2, data: { a: 1 } },
+        { line: 3, data: event },
+        { line: 5, text: "no \0 csv", reason: "has 3 fields, and must have 2" },
+        { line: 6, text: "word" },
+        { line: 7, sealed: "sealed:x", reason: "must be JSON: unlike this" },
+        { line: 0, data: {} },
+      ],
+    },
+    FILE,
+    source,
+  );
+  assertEquals(records, [
+    { data: { a: 1 }, envelope: {}, reasons: [] },
+    { data: { quantity: 6 }, envelope, reasons: [] },
+    {
+      payload: { text: "no \uFFFD csv" },
+      reasons: [{ path: "", message: "has 3 fields, and must have 2" }],
+    },
+    { data: { text: "word" }, envelope: {}, reasons: [] },
+    { payload: { sealed: "sealed:x" }, reasons: [{ path: "", message: "must be JSON: unlike this" }] },
+    {
+      payload: { json: { line: 0, data: {} } },
+      reasons: [{ path: "", message: "must be a record of a file, or a line of one, with its number" }],
+    },
+  ]);
+  const places = readBytes(
+    JSON.stringify({ file: "f00d", records: [{ line: 2, data: {} }, { line: 9, text: "word" }] }),
+    source,
+    FILE,
+  );
+  assertEquals(places.map(({ position, file }) => [position, file]), [
+    [0, { name: "f00d", line: 2 }],
+    [1, { name: "f00d", line: 9 }],
+  ]);
+});
+
+Deno.test("readRecords() takes no line for a source that is not of logs, and no file without a name", () => {
+  const events = compileSource({
+    name: "orders",
+    project: "shop",
+    version: 1,
+    body: { kind: "events", schema: {} },
+  });
+  const line = read({ file: "f", records: [{ line: 1, text: "a" }] }, FILE, events);
+  assertEquals(line[0]?.reasons[0]?.message, "is a line of text, and its source is not of logs");
+  assertEquals(read({ file: "", records: [{}] }, FILE)[0]?.reasons[0]?.path, "/file");
+  assertEquals(read({ file: "f", records: [] }, FILE)[0]?.reasons[0]?.path, "/records");
+});
+
+Deno.test("readRecords() finds what is wrong in the data of a CloudEvent by its place in there", () => {
+  const [record] = readBytes(
+    JSON.stringify(event).replace('"quantity":6', '"quantity":1e999').replace("/tills/4", "\\ud800"),
+    logs(),
+  );
+  assertEquals(record?.reasons.map(({ path }) => path), ["/source", "/quantity"]);
 });

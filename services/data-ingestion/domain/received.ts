@@ -30,6 +30,21 @@ export interface Place {
   origin: Origin;
   /** Its place in the message, from 0. */
   position: number;
+  /** Of a record that came in a file. */
+  file?: FilePlace;
+}
+
+/** A place in a file. */
+export interface FilePlace {
+  /** The file's SHA-256, else its upload or receipt. */
+  name: string;
+  /** From 1; in Parquet the row. */
+  line: number;
+}
+
+/** The place alone. */
+export function placeOf({ source, arrivedAt, origin, position, file }: Place): Place {
+  return { source, arrivedAt, origin, position, ...(file === undefined ? {} : { file }) };
 }
 
 /** Where a record came from, as it is shown and as ids are made of it: `EVENTS/17/0`. */
@@ -48,19 +63,23 @@ export interface Envelope {
   traceparent?: string;
 }
 
-/** A record that could be read. Whether it may come in is not known yet. */
-export interface ReadRecord extends Place {
-  data: Record<string, unknown>;
-  /** With its envelope, where it came in a structured one. */
-  asReceived: unknown;
-  envelope: Envelope;
-  /** Mistakes in its envelope and its JSON. */
-  reasons: readonly Reason[];
-}
+/** What is kept of a record that may not come in. `sealed`: encrypted, as its source has secrets. */
+export type Payload = { json: unknown } | { text: string } | { sealed: string };
 
 /** What was received where a record was expected, and why it is none. */
 export interface UnreadableRecord extends Place {
-  payload: { json: unknown } | { text: string };
+  /** As it came: JSON with its envelope, or a text. */
+  payload: Payload;
+  /** The payload alone is not quite what came (cut, rounded, not in UTF-8): it can be shown, not taken in again. */
+  altered: boolean;
+  reasons: readonly Reason[];
+}
+
+/** A record that could be read. Whether it may come in is not known yet. */
+export interface ReadRecord extends UnreadableRecord {
+  data: Record<string, unknown>;
+  envelope: Envelope;
+  /** Mistakes in its envelope and its JSON. */
   reasons: readonly Reason[];
 }
 

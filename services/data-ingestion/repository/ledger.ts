@@ -1,37 +1,12 @@
-/** The SQL of the ledger: rejects, duplicates and counts. @module */
-import type { LedgerRow } from "shared/contracts/data_ingestion.ts";
+/** The SQL of the ledger: duplicates and counts. @module */
 import type { Instant } from "shared/contracts/time.ts";
 import type { Database, Queryable, Transaction } from "shared/db/connection.ts";
-import type { Reason } from "shared/errors.ts";
-import type { RefusedRecord, RepeatedEvent } from "../domain/judge.ts";
-import { originText, type Place, requestOf, sequenceOf } from "../domain/received.ts";
+import type { RepeatedEvent } from "../domain/judge.ts";
+import { type Place, requestOf, sequenceOf } from "../domain/received.ts";
+import type { MessageKey } from "./handled_messages.ts";
 
-/** Records counted by source and day of arrival. */
-export type DayCounts = { source: string; day: string }[];
-
-/** @returns those that were not there from an earlier attempt */
-export async function insertRefused(tx: Transaction, refused: readonly RefusedRecord[]): Promise<DayCounts> {
-  if (refused.length === 0) return [];
-  const rows = refused.map((record) => ({
-    ...placeRow(record),
-    data: "json" in record.payload ? record.payload.json : null,
-    text: "text" in record.payload ? record.payload.text : null,
-    reasons: record.reasons,
-  }));
-  return await tx<DayCounts>`
-    insert into rejected (source, sequence, position, request, arrived_at, data, text, reasons)
-    select source, sequence, position, request, arrived_at, data, text, reasons
-    from unnest(
-      ${rows.map(({ source }) => source)}::text[], ${rows.map(({ sequence }) => sequence)}::bigint[],
-      ${rows.map(({ position }) => position)}::integer[], ${rows.map(({ request }) => request)}::uuid[],
-      ${rows.map(({ arrived_at }) => arrived_at)}::timestamptz[],
-      ${rows.map(({ data, text }) => text === null ? JSON.stringify(data) : null)}::text[]::json[],
-      ${rows.map(({ text }) => text)}::text[],
-      ${rows.map(({ reasons }) => JSON.stringify(reasons))}::text[]::json[]
-    ) as r (source, sequence, position, request, arrived_at, data, text, reasons)
-    on conflict (sequence, arrived_at, position) do nothing
-    returning source, (arrived_at at time zone 'UTC')::date as day`;
-}
+/** Records counted by source and day of arrival; several counts of one day add up. */
+export type DayCounts = { source: string; day: string; records: number }[];
 
 /** @returns those that were not there from an earlier attempt */
 export async function insertRepeated(
@@ -41,16 +16,22 @@ export async function insertRepeated(
   if (repeated.length === 0) return [];
   const rows = repeated.map((event) => ({ ...placeRow(event), id: event.id }));
   return await tx<DayCounts>`
-    insert into duplicates (source, id, sequence, position, request, arrived_at)
-    select source, id, sequence, position, request, arrived_at
-    from json_to_recordset(${JSON.stringify(rows)}::text::json) as r (
-      source text, id text, sequence bigint, position integer, request uuid, arrived_at timestamptz
+    with inserted as (
+      insert into duplicates (source, id, sequence, position, request, arrived_at)
+      select source, id, sequence, position, request, arrived_at
+      from json_to_recordset(${JSON.stringify(rows)}::text::json) as r (
+        source text, id text, sequence bigint, position integer, request uuid, arrived_at timestamptz
+      )
+      on conflict do nothing
+      returning source, arrived_at
     )
-    on conflict (sequence, arrived_at, position) do nothing
-    returning source, (arrived_at at time zone 'UTC')::date as day`;
+    select source, (arrived_at at time zone 'UTC')::date as day, count(*) as records
+    from inserted
+    group by source, day`;
 }
 
-function placeRow(place: Place) {
+/** A place as columns. */
+export function placeRow(place: Place) {
   return {
     source: place.source,
     sequence: sequenceOf(place),
@@ -60,13 +41,47 @@ function placeRow(place: Place) {
   };
 }
 
-/** What a batch adds to the ledger. */
+/** What is added to the counts of a day; numbers below zero take back. */
 export interface LedgerEntry {
   source: string;
+  /** Of arrival, UTC: `2011-05-02`. */
   day: string;
+  /** Records, counted when their message was read. */
+  received: number;
   stored: number;
   rejected: number;
   duplicates: number;
+  /** Messages. */
+  deadLettered: number;
+}
+
+export function countByDay(records: readonly Pick<Place, "source" | "arrivedAt">[]): DayCounts {
+  const counts = new Map<string, DayCounts[number]>();
+  for (const { source, arrivedAt } of records) {
+    const day = arrivedAt.slice(0, "2011-05-02".length);
+    const key = `${source} ${day}`;
+    const counted = counts.get(key);
+    if (counted === undefined) counts.set(key, { source, day, records: 1 });
+    else counted.records++;
+  }
+  return [...counts.values()];
+}
+
+type Column = keyof Omit<LedgerEntry, "source" | "day">;
+
+/** One entry a source and day. */
+export function ledgerEntries(counts: Partial<Record<Column, DayCounts>>): LedgerEntry[] {
+  const entries = new Map<string, LedgerEntry>();
+  for (const column of Object.keys(counts) as Column[]) {
+    for (const { source, day, records } of counts[column] ?? []) {
+      const key = `${source} ${day}`;
+      const nothing = { source, day, received: 0, stored: 0, rejected: 0, duplicates: 0, deadLettered: 0 };
+      const entry = entries.get(key) ?? nothing;
+      entry[column] += records;
+      entries.set(key, entry);
+    }
+  }
+  return [...entries.values()];
 }
 
 export async function addToLedger(tx: Transaction, entries: readonly LedgerEntry[]): Promise<void> {
@@ -74,106 +89,104 @@ export async function addToLedger(tx: Transaction, entries: readonly LedgerEntry
   // In one order for all copies, so that they wait for each other instead of dying in a deadlock.
   const rows = entries.toSorted((a, b) => `${a.source} ${a.day}` < `${b.source} ${b.day}` ? -1 : 1);
   await tx`
-    insert into ledger as l (source, day, stored, rejected, duplicates)
-    select source, day, stored, rejected, duplicates
-    from json_to_recordset(${JSON.stringify(rows)}::text::json)
-      as r (source text, day date, stored bigint, rejected bigint, duplicates bigint)
+    insert into ledger as l (source, day, received, stored, rejected, duplicates, dead_lettered)
+    select source, day, received, stored, rejected, duplicates, "deadLettered"
+    from json_to_recordset(${JSON.stringify(rows)}::text::json) as r (
+      source text, day date, received bigint, stored bigint, rejected bigint, duplicates bigint,
+      "deadLettered" bigint
+    )
     on conflict (source, day) do update
-    set stored = l.stored + excluded.stored,
+    set received = l.received + excluded.received,
+        stored = l.stored + excluded.stored,
         rejected = l.rejected + excluded.rejected,
-        duplicates = l.duplicates + excluded.duplicates`;
+        duplicates = l.duplicates + excluded.duplicates,
+        dead_lettered = l.dead_lettered + excluded.dead_lettered`;
+}
+
+/** Remembers messages that are moved to DEADLETTER, each once. @returns those that were not there yet */
+export async function insertDeadLetters(
+  tx: Transaction,
+  messages: readonly MessageKey[],
+): Promise<DayCounts> {
+  return await tx<DayCounts>`
+    with inserted as (
+      insert into dead_letters (sequence, arrived_at, source)
+      select sequence, "arrivedAt", source
+      from json_to_recordset(${JSON.stringify(messages)}::text::json)
+        as r (sequence bigint, "arrivedAt" timestamptz, source text)
+      on conflict do nothing
+      returning source, arrived_at
+    )
+    select source, (arrived_at at time zone 'UTC')::date as day, count(*) as records
+    from inserted
+    group by source, day`;
+}
+
+/** Forgets that these messages were to be moved to DEADLETTER. @returns those that were */
+export async function deleteDeadLetters(
+  tx: Transaction,
+  messages: readonly MessageKey[],
+): Promise<DayCounts> {
+  return await tx<DayCounts>`
+    with deleted as (
+      delete from dead_letters d
+      using json_to_recordset(${JSON.stringify(messages)}::text::json)
+        as r (sequence bigint, "arrivedAt" timestamptz)
+      where d.sequence = r.sequence and d.arrived_at = r."arrivedAt"
+      returning d.source, d.arrived_at
+    )
+    select source, (arrived_at at time zone 'UTC')::date as day, count(*) as records
+    from deleted
+    group by source, day`;
 }
 
 /** What the database knows of the ledger, at one moment. */
 export interface LedgerSnapshot {
-  sums: Pick<LedgerRow, "source" | "stored" | "rejected" | "duplicates">[];
-  /** Messages of a span of EVENTS that are dealt with, by source. */
-  handled: Map<string, number>;
+  entries: LedgerEntry[];
+  /** Messages of a span of EVENTS that are dealt with, by source and day of arrival. */
+  handled: DayCounts;
+}
+
+/** Which counts are meant. */
+export interface LedgerFilter {
+  /** Null: all. */
+  source: string | null;
+  /** Days of arrival, both included. */
+  from: string;
+  to: string;
 }
 
 /** @param span sequences of EVENTS, both ends included, and since when that stream has been there */
 export function readLedger(
   db: Database,
+  { source, from, to }: LedgerFilter,
   span: { first: number; last: number; since: Instant },
 ): Promise<LedgerSnapshot> {
-  return db.begin("isolation level repeatable read read only", async (tx) => {
-    const sums = await tx<LedgerSnapshot["sums"]>`
-      select source, sum(stored)::bigint as stored, sum(rejected)::bigint as rejected,
-        sum(duplicates)::bigint as duplicates
+  return db.begin("isolation level repeatable read read only", async (tx) => ({
+    entries: await tx<LedgerEntry[]>`
+      select source, day, received, stored, rejected, duplicates, dead_lettered as "deadLettered"
       from ledger
-      group by source
-      order by source`;
-    const handled = span.last < span.first ? [] : await tx<{ source: string; messages: number }[]>`
-      select source, count(*) as messages
-      from (
-        select source, sequence from events
-        where sequence between ${span.first} and ${span.last} and arrived_at >= ${span.since}
-        union
-        select source, sequence from rejected
-        where sequence between ${span.first} and ${span.last} and arrived_at >= ${span.since}
-        union
-        select source, sequence from duplicates
-        where sequence between ${span.first} and ${span.last} and arrived_at >= ${span.since}
-      ) as messages
-      group by source`;
-    return { sums: [...sums], handled: new Map(handled.map(({ source, messages }) => [source, messages])) };
-  }) as Promise<LedgerSnapshot>;
+      where (${source}::text is null or source = ${source}) and day between ${from} and ${to}
+      order by source, day`,
+    handled: span.last < span.first ? [] : await countHandled(tx, span),
+  })) as Promise<LedgerSnapshot>;
 }
 
-export interface RejectedRow {
-  number: number;
-  source: string;
-  origin: string;
-  receivedAt: Instant;
-  payload: unknown;
-  reasons: Reason[];
-}
-
-/** Rejected records, newest first. */
-export async function listRejected(
+async function countHandled(
   db: Queryable,
-  { source, before, limit, maxBytes }: {
-    source: string | undefined;
-    /** Numbers below this one. */
-    before: number;
-    limit: number;
-    /** The page ends before its payloads and reasons are larger than this; it holds one record in any case. */
-    maxBytes: number;
-  },
-): Promise<RejectedRow[]> {
-  const rows = await db<
-    (Place & {
-      number: number;
-      sequence: number | null;
-      request: string | null;
-      data: unknown;
-      text: string | null;
-      reasons: Reason[];
-    })[]
-  >`
-    select number, source, sequence, position, request, arrived_at as "arrivedAt", data, text, reasons
+  { first, last, since }: { first: number; last: number; since: Instant },
+): Promise<DayCounts> {
+  const inSpan = db`sequence between ${first} and ${last} and arrived_at >= ${since}`;
+  return await db<DayCounts>`
+    select source, (arrived_at at time zone 'UTC')::date as day, count(*) as records
     from (
-      select *, sum(octet_length(coalesce(data::text, text)) + octet_length(reasons::text)) over (order by number desc) as bytes,
-        row_number() over (order by number desc) as place
-      from (
-        select number, source, sequence, position, request, arrived_at, data, text, reasons
-        from rejected
-        where number < ${before} and (${source ?? null}::text is null or source = ${source ?? null})
-        order by number desc
-        limit ${limit}
-      ) as page
-    ) as measured
-    where place = 1 or bytes <= ${maxBytes}
-    order by number desc`;
-  return rows.map(({ number, source, position, sequence, request, arrivedAt, data, text, reasons }) => ({
-    number,
-    source,
-    origin: originText({
-      origin: sequence === null ? { request: request ?? "" } : { sequence },
-      position,
-    }),
-    receivedAt: arrivedAt,
-    payload: text ?? data,
-    reasons,
-  }));
+      select source, sequence, arrived_at from events where ${inSpan}
+      union
+      select source, sequence, arrived_at from rejected where ${inSpan}
+      union
+      select source, sequence, arrived_at from duplicates where ${inSpan}
+      union
+      select source, sequence, arrived_at from dead_letters where ${inSpan}
+    ) as messages
+    group by source, day`;
 }

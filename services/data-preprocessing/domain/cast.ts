@@ -3,7 +3,8 @@ import { parseTime } from "shared/contracts/time.ts";
 export type CastType = "string" | "integer" | "number" | "boolean" | "instant";
 
 const INTEGER = /^[+-]?\d+(?:\.0+)?$/;
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+/** No two of its parts can take the same digits, so that a long text costs no more than its length. */
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** A map, because an object would know `constructor` too. */
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ["true", true],

@@ -1,86 +1,196 @@
-import { type CleaningBody, cleaningBodySchema } from "shared/contracts/data_preprocessing.ts";
+import {
+  type CleaningBody,
+  cleaningBodySchema,
+  type Expectation,
+  type Step,
+} from "shared/contracts/cleaning.ts";
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import { messageOf, type Reason } from "shared/errors.ts";
+import type { Privacy } from "shared/privacy.ts";
 import { invalidInput } from "shared/validation.ts";
-import { compileExpectation } from "./expectations.ts";
-import { KnownFields } from "./known_fields.ts";
-import type { CompiledExpectation, CompiledStep, RecordState } from "./record_state.ts";
-import { compileStep } from "./steps.ts";
+import { compileExpectation } from "./expectations/compile.ts";
+import { type FieldFacts, KnownFields } from "./known_fields.ts";
+import type { Memory } from "./memory.ts";
+import type { RecordEvent, WindowExpectation } from "./record_state.ts";
+import { compileDeduplicate, compileUnique } from "./stages/deduplicate.ts";
+import { compileEnrich } from "./stages/enrich.ts";
+import { compileExplode } from "./stages/explode.ts";
+import { runStage, type Stage, type Track } from "./stages/stage.ts";
+import { isTooLarge, MAX_RECORD_BYTES } from "./record_size.ts";
+import { compileStep, type StepContext } from "./steps/compile.ts";
 
-/** What a cleaning makes of a record. */
+/** A record as it was ingested. */
+export interface RawRecord {
+  event: RecordEvent;
+  data: DataRecord;
+}
+
+/** What a cleaning makes of a record, or of one item of it. */
 export type Cleaned =
-  /** `warnings`: expectations that failed without holding it back. */
-  | { outcome: "clean"; data: DataRecord; warnings: Reason[] }
-  | { outcome: "filtered"; reason: string }
-  /** Every failure, not only the first. */
-  | { outcome: "quarantined"; reasons: Reason[] };
+  & {
+    /** The position in the batch of the record that it was made from. */
+    origin: number;
+    /** The record's id, with `#0`, `#1` ... behind it for each array that was exploded. */
+    id: string;
+  }
+  & (
+    /** `warnings`: expectations that failed without holding it back. */
+    | { outcome: "clean"; data: DataRecord; warnings: Reason[] }
+    | { outcome: "filtered"; reason: string }
+    /** Every failure, not only the first. `blocked`: one of them holds what comes after it. */
+    | { outcome: "quarantined"; reasons: Reason[]; blocked: boolean }
+  );
 
-/** Pure: the same record gives the same result, and is not changed. */
-export type Cleaning = (record: DataRecord) => Cleaned;
+export interface CleanOptions {
+  memory: Memory;
+  /** Told of the records of the batch after each step and then each expectation, by its index in the body. */
+  observe?(place: { path: "steps" | "expectations"; index: number }, records: readonly Track[]): void;
+}
+
+export interface Cleaning {
+  /** Whether what it makes of a record depends on nothing but the record; else on what the memory says, too. */
+  readonly pure: boolean;
+  /** Whether a record can block the source. */
+  readonly canBlock: boolean;
+  /** The records of a batch, in their order; they are not changed. Items of one record stand next to each other. */
+  clean(records: readonly RawRecord[], options: CleanOptions): Promise<Cleaned[]>;
+}
 
 /** What a source without a cleaning does. */
-export const passThrough: Cleaning = (data) => ({ outcome: "clean", data, warnings: [] });
+export const passThrough: Cleaning = {
+  pure: true,
+  canBlock: false,
+  clean: (records) =>
+    Promise.resolve(
+      records.map(({ event, data }, origin) => ({
+        origin,
+        id: event.id,
+        outcome: "clean",
+        data,
+        warnings: [],
+      })),
+    ),
+};
+
+interface PlacedStage {
+  stage: Stage;
+  index: number;
+}
+
+interface Stages {
+  steps: readonly PlacedStage[];
+  expectations: readonly PlacedStage[];
+}
+
+export interface CompileOptions {
+  /** Default: the service has no key, and steps that need one are refused. */
+  privacy?: Privacy | undefined;
+  /** What is known of the source's records; only to check with. Default: nothing. */
+  facts?: FieldFacts | undefined;
+}
 
 /**
- * Compiles a cleaning: its steps in order, then its expectations.
+ * Compiles a cleaning: its steps in order, then its expectations. What holds for windows is not looked at here.
  *
- * @throws {AppError} `invalid` with every mistake in expressions, patterns and names, by its place in the body
+ * @throws {AppError} `invalid` with every mistake in expressions, patterns, names and types, by its place in the body
  */
-export function compileCleaning(body: CleaningBody): Cleaning {
+export function compileCleaning(body: CleaningBody, options: CompileOptions = {}): Cleaning {
   const parsed = cleaningBodySchema.parse(body);
   const reasons: Reason[] = [];
-  const fields = new KnownFields();
-  const compiled = <In, Out>(path: string, items: readonly In[], compile: (item: In) => Out): Out[] =>
+  const fields = new KnownFields(options.facts);
+  const context: StepContext = { known: fields, privacy: options.privacy };
+  const compiled = <In>(
+    path: string,
+    items: readonly In[],
+    compile: (item: In) => Stage | undefined,
+  ): PlacedStage[] =>
     items.flatMap((item, index) => {
       try {
-        return [compile(item)];
+        const stage = compile(item);
+        return stage === undefined ? [] : [{ stage, index }];
       } catch (error) {
         reasons.push({ path: `/${path}/${index}`, message: messageOf(error) });
         return [];
       }
     });
-  const steps = compiled("steps", parsed.steps, (step) => compileStep(step, fields));
-  const expectations = compiled(
-    "expectations",
-    parsed.expectations,
-    (one) => compileExpectation(one, fields),
-  );
+  const stages: Stages = {
+    steps: compiled("steps", parsed.steps, (step) => stageOfStep(step, context)),
+    expectations: compiled("expectations", parsed.expectations, (one) => stageOfExpectation(one, fields)),
+  };
   if (reasons.length > 0) throw invalidInput("use the cleaning", reasons);
-  return (record) => clean(record, { steps, expectations });
+  return {
+    pure: [...stages.steps, ...stages.expectations].every(({ stage }) => stage.kind !== "memory"),
+    canBlock: parsed.expectations.some((one) => !isOfWindows(one) && one.action === "block"),
+    clean: (records, options) => clean(records, stages, options),
+  };
 }
 
-/** With its envelope a record must fit into one NATS message; one that does not would hold back its whole batch. */
-const MAX_RECORD_BYTES = 900_000;
-
-const encoder = new TextEncoder();
-
-/** Measured only where the number of characters leaves it open. */
-function isTooLarge(data: DataRecord): boolean {
-  let most = 0;
-  for (const [name, value] of Object.entries(data)) {
-    if (typeof value === "string" && value.length > MAX_RECORD_BYTES) return true;
-    const characters = typeof value === "object" ? JSON.stringify(value).length : String(value).length;
-    // A control character takes six bytes.
-    most += 6 * (name.length + characters) + 4;
+function stageOfStep(step: Step, context: StepContext): Stage {
+  const { known } = context;
+  switch (step.step) {
+    case "explode":
+      return compileExplode(step, known);
+    case "enrich":
+      return compileEnrich(step, known);
+    case "deduplicate":
+      return compileDeduplicate(step, known);
+    default:
+      return { kind: "step", apply: compileStep(step, context) };
   }
-  return most > MAX_RECORD_BYTES && encoder.encode(JSON.stringify(data)).length > MAX_RECORD_BYTES;
 }
 
-function clean(
-  record: DataRecord,
-  { steps, expectations }: { steps: readonly CompiledStep[]; expectations: readonly CompiledExpectation[] },
-): Cleaned {
-  const state: RecordState = { data: { ...record }, reasons: [], warnings: [], failed: new Set() };
-  for (const step of steps) {
-    const filtered = step(state);
-    if (filtered !== undefined) return { outcome: "filtered", reason: filtered };
+/** @returns nothing for what is judged when a window of event time is over */
+function stageOfExpectation(expectation: Expectation, fields: KnownFields): Stage | undefined {
+  if (isOfWindows(expectation)) return undefined;
+  if (expectation.expect === "unique") return compileUnique(expectation, fields);
+  return { kind: "expectation", apply: compileExpectation(expectation, fields) };
+}
+
+function isOfWindows(expectation: Expectation): expectation is WindowExpectation {
+  return ["freshness", "volume", "window"].includes(expectation.expect);
+}
+
+async function clean(
+  records: readonly RawRecord[],
+  { steps, expectations }: Stages,
+  { memory, observe }: CleanOptions,
+): Promise<Cleaned[]> {
+  let tracks: readonly Track[] = records.map(toTrack);
+  for (const { stage, index } of steps) {
+    tracks = await runStage(stage, tracks, memory);
+    observe?.({ path: "steps", index }, tracks);
   }
-  // Not judged as well: patterns would run over all of it.
-  if (isTooLarge(state.data)) {
-    const message = `has more than ${MAX_RECORD_BYTES} bytes after its steps`;
-    return { outcome: "quarantined", reasons: [...state.reasons, { path: "", message }] };
+  const judged = tracks.filter(refuseTooLarge);
+  for (const { stage, index } of expectations) {
+    await runStage(stage, judged, memory);
+    observe?.({ path: "expectations", index }, tracks);
   }
-  for (const expectation of expectations) expectation(state);
-  const { data, reasons, warnings } = state;
-  return reasons.length > 0 ? { outcome: "quarantined", reasons } : { outcome: "clean", data, warnings };
+  return tracks.map(toCleaned);
+}
+
+function toTrack({ event, data }: RawRecord, origin: number): Track {
+  return {
+    event,
+    origin,
+    data: { ...data },
+    reasons: [],
+    warnings: [],
+    failed: new Set(),
+    blocked: false,
+    filtered: undefined,
+  };
+}
+
+/** @returns whether it can be judged: patterns would run over all of a large one */
+function refuseTooLarge(track: Track): boolean {
+  if (track.filtered !== undefined) return false;
+  if (!isTooLarge(track.data)) return true;
+  track.reasons.push({ path: "", message: `has more than ${MAX_RECORD_BYTES} bytes after its steps` });
+  return false;
+}
+
+function toCleaned({ event: { id }, origin, filtered, data, reasons, warnings, blocked }: Track): Cleaned {
+  if (filtered !== undefined) return { origin, id, outcome: "filtered", reason: filtered };
+  if (reasons.length > 0) return { origin, id, outcome: "quarantined", reasons, blocked };
+  return { origin, id, outcome: "clean", data, warnings };
 }

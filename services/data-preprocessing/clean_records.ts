@@ -1,0 +1,163 @@
+/**
+ * Cleaning records within a transaction: what becomes of them is counted, quarantined and remembered there, and what
+ * is clean is given back, to be handed on. Shared by the intake, by replays and by the release of held records.
+ *
+ * @module
+ */
+import { EVENT_TYPE, type PlatformEvent } from "shared/contracts/envelope.ts";
+import type { Instant } from "shared/contracts/time.ts";
+import type { Transaction } from "shared/db/connection.ts";
+import type { VersionedCleaning } from "./cleanings.ts";
+import type { Cleaned, RawRecord } from "./domain/cleaning.ts";
+import { countOutcome, type Counts, dayOf } from "./domain/counts.ts";
+import { type Quarantined, quarantinedOf } from "./domain/items.ts";
+import { lockSource } from "./repository/intake.ts";
+import { createMemory, type DatabaseMemory, type EntityState, keepStates } from "./repository/memory.ts";
+import { insertQuarantined, type QuarantinedEvent } from "./repository/quarantined.ts";
+
+/** The message that brought records. */
+export interface Arrival {
+  sequence: number;
+  receivedAt: Instant;
+  /** Absent when the source has been removed. */
+  project: string | undefined;
+  clock: Instant | undefined;
+}
+
+export interface ArrivedRecord {
+  event: PlatformEvent;
+  arrival: Arrival;
+}
+
+/** Records of one source, of the live flow or of one replay, in the order in which they came. */
+export interface Flow {
+  /** Empty: the live flow. */
+  run: string;
+  source: string;
+  cleaning: VersionedCleaning;
+  records: readonly ArrivedRecord[];
+}
+
+export interface CleanedFlow {
+  clean: ArrivedRecord[];
+  /** When one of the records blocked the source. Replays block nothing. */
+  block?: {
+    /** Event time of that record. */
+    since: Instant;
+    reason: string;
+    /** What came after it, and was not looked at. */
+    rest: readonly ArrivedRecord[];
+  };
+}
+
+/** Cleans the records of a flow; where earlier records matter, one transaction at a time. */
+export async function cleanRecords(tx: Transaction, flow: Flow, counts: Counts): Promise<CleanedFlow> {
+  const { run, source, cleaning: { cleaning } } = flow;
+  if (!cleaning.pure) await lockSource(tx, { run, source });
+  const clean: ArrivedRecord[] = [];
+  for (let rest = flow.records; rest.length > 0;) {
+    const { cleaned, end, blocking, memory } = await cleanUntilBlocked(tx, flow, rest);
+    await memory.save(tx);
+    clean.push(...await settle(tx, flow, { records: rest, cleaned, counts }));
+    const since = rest[end - 1]!.event.time;
+    rest = rest.slice(end);
+    if (blocking !== undefined) return { clean, block: { since, reason: reasonText(blocking), rest } };
+  }
+  return { clean };
+}
+
+interface CleanedPart {
+  cleaned: readonly Cleaned[];
+  /** How many of the records were cleaned. */
+  end: number;
+  /** The last of them, when it blocks. */
+  blocking: Quarantined | undefined;
+  memory: DatabaseMemory;
+}
+
+/**
+ * Cleans up to the first record that blocks. It must do so without those behind it, too: one that came after it may
+ * be the earlier one by event time.
+ */
+async function cleanUntilBlocked(
+  tx: Transaction,
+  { run, source, cleaning: { cleaning } }: Flow,
+  records: readonly ArrivedRecord[],
+): Promise<CleanedPart> {
+  const raw = records.map(toRaw);
+  for (let end = raw.length;;) {
+    const memory = createMemory(tx, { run, source });
+    const cleaned = await cleaning.clean(end === raw.length ? raw : raw.slice(0, end), { memory });
+    const blocking = run === "" && cleaning.canBlock ? cleaned.find(blocks) : undefined;
+    if (blocking === undefined || blocking.origin === end - 1) return { cleaned, end, blocking, memory };
+    end = blocking.origin + 1;
+  }
+}
+
+function toRaw({ event: { id, time, knownat, data } }: ArrivedRecord): RawRecord {
+  return { event: { id, time, knownAt: knownat }, data };
+}
+
+function blocks(cleaned: Cleaned): cleaned is Quarantined {
+  return cleaned.outcome === "quarantined" && cleaned.blocked;
+}
+
+function reasonText({ reasons }: Quarantined): string {
+  return reasons.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
+}
+
+/** Writes what became of the records. @returns those that are clean */
+async function settle(
+  tx: Transaction,
+  flow: Flow,
+  { records, cleaned, counts }: {
+    records: readonly ArrivedRecord[];
+    cleaned: readonly Cleaned[];
+    counts: Counts;
+  },
+): Promise<ArrivedRecord[]> {
+  const { run, cleaning: { version } } = flow;
+  const clean: ArrivedRecord[] = [];
+  const failed = new Map<number, Quarantined[]>();
+  let previous = -1;
+  for (const one of cleaned) {
+    const { event, arrival } = records[one.origin]!;
+    const count = counts.of(flow, dayOf(arrival.receivedAt));
+    countOutcome(count, one);
+    if (one.origin === previous) count.exploded++;
+    previous = one.origin;
+    if (one.outcome === "clean") {
+      clean.push({ event: cleanEvent(event, one, version), arrival });
+    } else if (one.outcome === "quarantined") {
+      const ofRecord = failed.get(one.origin);
+      if (ofRecord === undefined) failed.set(one.origin, [one]);
+      else ofRecord.push(one);
+    }
+  }
+  await insertQuarantined(
+    tx,
+    [...failed].map(([origin, parts]): QuarantinedEvent => {
+      const { event, arrival: { project, receivedAt } } = records[origin]!;
+      const day = dayOf(receivedAt);
+      return { event, run, project, day, cleaning: version, ...quarantinedOf(event.id, parts) };
+    }),
+  );
+  await keepStates(tx, statesAmong(clean));
+  return clean;
+}
+
+/** What a cleaning made of an event. */
+export function cleanEvent(
+  event: PlatformEvent,
+  { id, data }: Extract<Cleaned, { outcome: "clean" }>,
+  version: number,
+): PlatformEvent {
+  return { ...event, id, type: EVENT_TYPE.clean, definition: version, data };
+}
+
+/** The states of entities among clean records. */
+export function statesAmong(records: readonly Pick<ArrivedRecord, "event">[]): EntityState[] {
+  return records.flatMap(({ event: { source, subject: entity, time, id, knownat, definition, data } }) =>
+    entity === undefined ? [] : [{ source, entity, time, id, knownAt: knownat, cleaning: definition, data }]
+  );
+}

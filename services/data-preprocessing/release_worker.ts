@@ -1,0 +1,134 @@
+/** Lets what is held of released sources go on: in the order in which it came, one batch a transaction. @module */
+import { Gauge, type Registry } from "prom-client";
+import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
+import { enqueue } from "shared/db/outbox.ts";
+import { delay } from "shared/delay.ts";
+import { messageOf } from "shared/errors.ts";
+import { isInfrastructureError } from "shared/infrastructure_error.ts";
+import type { Part } from "shared/lifecycle.ts";
+import type { Logger } from "shared/log.ts";
+import { announceBlocks, block, endBlock, hold } from "./blocks.ts";
+import { toMessages } from "./clean_messages.ts";
+import { cleanRecords } from "./clean_records.ts";
+import type { Cleanings } from "./cleanings.ts";
+import { Counts, dayOf } from "./domain/counts.ts";
+import { observationOf, type Observe } from "./observe.ts";
+import { refuseLongOutbox } from "./outbox_room.ts";
+import { listBlocks, lockReleased, takeFirstHeld } from "./repository/blocks.ts";
+import { addToCounts } from "./repository/counts.ts";
+
+export interface ReleaseDeps extends Pick<Cleanings, "cleaningOf"> {
+  db: Database;
+  log: Logger;
+  metrics: Registry;
+  observe: Observe;
+  pokeOutbox(): void;
+}
+
+export interface ReleaseWorker extends Part {
+  /** Looks at once whether something was released. */
+  poke(): void;
+}
+
+const POLL_MS = 1_000;
+const MAX_RETRY_MS = 10_000;
+
+export function createReleaseWorker(deps: ReleaseDeps): ReleaseWorker {
+  const { db, log } = deps;
+  const gauges = blockGauges(deps.metrics);
+  const stopped = new AbortController();
+  let alarm = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+
+  return {
+    name: "release of blocked sources",
+    start() {
+      running = run();
+      return Promise.resolve();
+    },
+    async stop() {
+      stopped.abort();
+      await running;
+    },
+    poke() {
+      alarm.abort();
+    },
+  };
+
+  async function run(): Promise<void> {
+    let announced = false;
+    for (let failures = 0; !stopped.signal.aborted;) {
+      alarm = new AbortController();
+      try {
+        if (!announced) await announceBlocks(db);
+        announced = true;
+        while (!stopped.signal.aborted && await releaseNext(deps)) deps.pokeOutbox();
+        gauges.set(await listBlocks(db));
+        failures = 0;
+        await delay(POLL_MS, AbortSignal.any([stopped.signal, alarm.signal]));
+      } catch (error) {
+        const level = isInfrastructureError(error) ? "warn" : "error";
+        log[level]({ err: error }, `Cannot let held records go on: ${messageOf(error)}`);
+        await delay(Math.min(POLL_MS * 2 ** failures++, MAX_RETRY_MS), stopped.signal);
+      }
+    }
+  }
+}
+
+/** @returns whether there was something to do */
+async function releaseNext(deps: ReleaseDeps): Promise<boolean> {
+  return await transaction(deps.db, async (tx) => {
+    const released = await lockReleased(tx);
+    if (released === undefined) return false;
+    await refuseLongOutbox(tx);
+    if (!await releaseBatch(tx, deps, released.source)) await endBlock(tx, released);
+    return true;
+  });
+}
+
+/** @returns whether there was a batch */
+async function releaseBatch(tx: Transaction, deps: ReleaseDeps, source: string): Promise<boolean> {
+  const batch = await takeFirstHeld(tx, source);
+  if (batch === undefined) return false;
+  const cleaning = await deps.cleaningOf(source);
+  const flow = {
+    run: "",
+    source,
+    cleaning,
+    records: batch.events.map((event) => ({ event, arrival: batch })),
+  };
+  const counts = new Counts();
+  counts.of(flow, dayOf(batch.receivedAt)).held -= batch.events.length;
+  const { clean, block: again } = await cleanRecords(tx, flow, counts);
+  if (again !== undefined) {
+    const { since, reason, rest } = again;
+    await block(tx, { source, project: cleaning.project, since, reason });
+    // It was held already: no more than before.
+    await hold(tx, rest, { counts, maxBytes: Infinity });
+  }
+  await addToCounts(tx, counts.entries);
+  await deps.observe(tx, [observationOf(flow, clean)]);
+  await enqueue(tx, toMessages(flow, clean));
+  return true;
+}
+
+function blockGauges(registry: Registry) {
+  const blocked = new Gauge({
+    name: "microml_preprocessing_blocked_sources",
+    help: "Sources that are held until somebody releases them",
+    registers: [registry],
+  });
+  const held = new Gauge({
+    name: "microml_preprocessing_held_records",
+    help: "Records that are held of a blocked source",
+    labelNames: ["source"],
+    registers: [registry],
+  });
+  return {
+    set(blocks: readonly { source: string; held: number }[]) {
+      blocked.set(blocks.length);
+      held.reset();
+      for (const { source, held: records } of blocks) held.set({ source }, records);
+    },
+  };
+}

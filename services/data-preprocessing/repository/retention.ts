@@ -1,0 +1,100 @@
+/** The SQL of forgetting what is old, a few rows at a time. @module */
+import type { Database } from "shared/db/connection.ts";
+
+const STEP_ROWS = 1_000;
+
+/** Messages that can't come again: what was acknowledged is gone from the stream. @returns how many were forgotten */
+export async function forgetMessages(db: Database, days: number): Promise<number> {
+  const { count } = await db`
+    delete from handled_messages
+    where ctid = any(array(
+      select ctid from handled_messages
+      where handled_at < now() - ${`${days} days`}::interval
+      limit ${STEP_ROWS}
+      for update skip locked
+    ))`;
+  return count;
+}
+
+/**
+ * Keys that would have been looked at so many days ago for the last time, had all come when it happened: what belongs
+ * together need not come together, least of all after its source was held.
+ */
+export async function forgetKeys(db: Database, days: number): Promise<number> {
+  const { count } = await db`
+    delete from used_keys
+    where ctid = any(array(
+      select ctid from used_keys
+      where keep_until < now() - ${`${days} days`}::interval
+      limit ${STEP_ROWS}
+      for update skip locked
+    ))`;
+  return count;
+}
+
+/** Of a source, or of all, what was quarantined so many days ago or more. */
+export async function forgetQuarantined(db: Database, days: number, source: string): Promise<number> {
+  const { count } = await db`
+    delete from quarantined
+    where number = any(array(
+      select number from quarantined
+      where source = ${source} and day <= (now() - ${`${days} days`}::interval)::date
+      order by number
+      limit ${STEP_ROWS}
+      for update skip locked
+    ))`;
+  return count;
+}
+
+export async function quarantinedSources(db: Database): Promise<string[]> {
+  const rows = await db<{ source: string }[]>`
+    with recursive sources as (
+      (select source from quarantined order by source limit 1)
+      union all
+      select (select q.source from quarantined q where q.source > s.source order by q.source limit 1)
+      from sources s
+      where s.source is not null
+    )
+    select source from sources where source is not null`;
+  return rows.map(({ source }) => source);
+}
+
+/** States that others of the same entity have followed, and that were kept so many days ago. */
+export async function forgetStates(db: Database, days: number, source: string): Promise<number> {
+  const { count } = await db`
+    delete from entity_states
+    where ctid = any(array(
+      select s.ctid
+      from entity_states s
+      where s.source = ${source} and s.kept_at < now() - ${`${days} days`}::interval
+        and exists (
+          select from entity_states later
+          where later.source = s.source and later.entity = s.entity
+            and (later.event_time, later.id) > (s.event_time, s.id)
+        )
+      limit ${STEP_ROWS}
+      for update skip locked
+    ))`;
+  return count;
+}
+
+/** Pages of the guard that one step looks through: about 13,000 events. */
+const STEP_PAGES = 128;
+
+/**
+ * Forgets old events of the guard, in one pass from page to page: an index on the day would cost each event more than
+ * a look at all of them now and then.
+ *
+ * @param page where the step begins, from 0
+ * @returns where the next one begins; nothing when the pass is over
+ */
+export async function forgetEvents(db: Database, days: number, page: number): Promise<number | undefined> {
+  const next = page + STEP_PAGES;
+  await db`
+    delete from cleaned_events
+    where ctid >= ${`(${page},0)`}::tid and ctid < ${`(${next},0)`}::tid
+      and seen_on < (now() - ${`${days} days`}::interval)::date`;
+  const [size] = await db<{ pages: number }[]>`
+    select pg_relation_size('cleaned_events') / current_setting('block_size')::integer as pages`;
+  return next < size!.pages ? next : undefined;
+}
