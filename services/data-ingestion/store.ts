@@ -1,5 +1,6 @@
 /** The use case of storing one event while its sender waits. @module */
 import { v5 as uuidv5 } from "uuid";
+import { createHash } from "node:crypto";
 import type { AppError } from "shared/errors.ts";
 import { HEADER } from "shared/contracts/envelope.ts";
 import { toInstant } from "shared/contracts/time.ts";
@@ -62,7 +63,7 @@ async function store(
     data,
     headers: idempotencyKey === undefined ? headers : { ...headers, [HEADER.messageId]: idempotencyKey },
     arrivedAt: toInstant(Date.now()),
-    origin: { request: requestOf(source, idempotencyKey) },
+    origin: { request: requestOf(source, data, idempotencyKey) },
   }]);
   const [refusal] = refused;
   if (refusal) throw invalidInput(`store the event of "${source}"`, refusal.reasons);
@@ -72,11 +73,15 @@ async function store(
   return { id: repeated[0]!.id, status: "duplicate" };
 }
 
-/** Of names that are made of a source and an idempotency key. */
+/** Of names that are made of a source, an idempotency key and what was sent. */
 const REQUEST_NAMESPACE = "b3a5ab9e-6a0f-4d0c-9d0e-5f2a7f0e6c11";
 
-/** What names a request, so that it is known when it comes again. */
-function requestOf(source: string, idempotencyKey: string | undefined): string {
+/**
+ * What names a request, so that it is known when it comes again. Another body under the same key is another request:
+ * taken for the same, it would be nowhere.
+ */
+function requestOf(source: string, data: Uint8Array, idempotencyKey: string | undefined): string {
   if (idempotencyKey === undefined) return crypto.randomUUID();
-  return uuidv5(JSON.stringify([source, idempotencyKey]), REQUEST_NAMESPACE);
+  const digest = createHash("sha256").update(data).digest("base64url");
+  return uuidv5(JSON.stringify([source, idempotencyKey, digest]), REQUEST_NAMESPACE);
 }
