@@ -12,11 +12,16 @@ import { messageOf } from "shared/errors.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
 import { createEndpoints } from "./endpoints.ts";
+import { createReadFeatures } from "./features/read_features.ts";
 import { createLiveModels } from "./live_models.ts";
 import { createPredict } from "./predict.ts";
-import { createPredictionLog } from "./prediction_log.ts";
+import { createPredictionLog } from "./prediction_log/prediction_log.ts";
 import { recordAdmission } from "./repository.ts";
-import { admitVersion } from "./runtime.ts";
+import { admitVersion } from "./runtime/admission.ts";
+import { createScore } from "./score.ts";
+
+/** Rows of a run, and rows that wait for one. */
+const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, config } = deps;
@@ -32,16 +37,18 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     list: contract.definitions,
   });
 
+  /** By model; made anew when they change, because every call looks here. */
+  let deployments = new Map<string, contract.DeploymentBody>();
   const models = createLiveModels({
     log,
-    deployments: () => new Map(definitions.list("deployment").map(({ name, body }) => [name, body])),
+    aliases: () => new Map([...deployments].map(([model, { alias }]) => [model, [alias]])),
     async admit(entry) {
       const outcome = (reason: string | null) =>
         recordAdmission(db, entry, { instance: config.INSTANCE, reason }).catch((error) =>
           log.warn(`Cannot keep the admission of ${entry.model} v${entry.version}: ${messageOf(error)}`)
         );
       try {
-        const served = await admitVersion(entry, await bus.files.get(entry.sha256));
+        const served = await admitVersion(entry, await bus.files.get(entry.sha256), BATCH_LIMITS);
         await outcome(null);
         return served;
       } catch (error) {
@@ -50,7 +57,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       }
     },
   });
-  definitions.onChange(() => models.deploymentsChanged());
+  definitions.onChange(() => {
+    deployments = new Map(definitions.list("deployment").map(({ name, body }) => [name, body]));
+    models.aliasesChanged();
+  });
   const aliases = watchBucket(bus, {
     bucket: BUCKET.aliases,
     filter: ">",
@@ -61,7 +71,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const predictionLog = createPredictionLog(bus, { instance: config.INSTANCE, log });
   const predict = createPredict({
     models,
-    readFeatures: (request, options) => call(bus, online, request, options),
+    deployments: () => deployments,
+    score: createScore(createReadFeatures((request, options) => call(bus, online, request, options))),
     appendToLog: predictionLog.append,
   });
 

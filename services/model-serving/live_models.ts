@@ -1,16 +1,15 @@
 /** The models that are served: loads what the aliases point to, and swaps without failing a request. @module */
-import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import type { AliasEntry } from "shared/contracts/model_training.ts";
-import { AppError, messageOf, notFound, unavailable } from "shared/errors.ts";
+import { AppError, messageOf, unavailable } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
-import type { ServedVersion } from "./runtime.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
 
 export interface LiveModelsDeps {
   log: Logger;
-  /** The deployments in force, by model. */
-  deployments: () => ReadonlyMap<string, DeploymentBody>;
+  /** The aliases whose versions are to be in memory, by model; the champion's first. */
+  aliases: () => ReadonlyMap<string, readonly string[]>;
   /** Fetches and admits a version. */
   admit: (entry: AliasEntry) => Promise<ServedVersion>;
 }
@@ -26,10 +25,16 @@ export interface ServedModel {
 export interface LiveModels extends Part {
   /** An alias moved, or was removed. */
   aliasChanged(key: string, entry: AliasEntry | undefined): void;
-  /** Deployments changed. */
-  deploymentsChanged(): void;
-  /** Runs work with the version in force; it stays in memory until the work is done. */
-  use<T>(model: string, work: (served: ServedVersion, deployment: DeploymentBody) => Promise<T>): Promise<T>;
+  /** Other aliases are to be in memory. */
+  aliasesChanged(): void;
+  /**
+   * Runs work with the version of an alias; it stays in memory until the work is done.
+   *
+   * @throws {AppError} `unavailable` when the alias has no version in memory
+   */
+  use<T>(model: string, alias: string, work: (served: ServedVersion) => Promise<T>): Promise<T>;
+  /** Whether the alias has a version in memory. */
+  has(model: string, alias: string): boolean;
   list(): ServedModel[];
   /** Throws when a deployed model that has a version is not in memory. */
   checkReady(): void;
@@ -62,7 +67,10 @@ class Lease {
   }
 }
 
+/** One alias of one model. */
 interface Slot {
+  readonly model: string;
+  readonly alias: string;
   /** What the alias points to. */
   wanted: AliasEntry | undefined;
   lease: Lease | undefined;
@@ -73,34 +81,41 @@ interface Slot {
 
 const RETRY_MS = 1_000;
 
-export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): LiveModels {
-  /** The alias entries known, by `<model>.<alias>`. */
-  const aliases = new Map<string, AliasEntry>();
+export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveModels {
+  /** The alias entries known, by `<model>.<alias>`; and what is held of those that are wanted, by the same key. */
+  const entries = new Map<string, AliasEntry>();
   const slots = new Map<string, Slot>();
   const retries = new Set<ReturnType<typeof setTimeout>>();
   let stopped = false;
 
-  /** Brings every deployed model to what its alias points to, and lets go of what is not deployed any more. */
+  /** Brings every wanted alias to the version it points to, and lets go of what is not wanted any more. */
   function reconcile(): void {
     if (stopped) return;
-    const deployed = deployments();
-    for (const model of new Set([...deployed.keys(), ...slots.keys()])) {
-      const slot = slotOf(model);
-      const alias = deployed.get(model)?.alias;
-      slot.wanted = alias === undefined ? undefined : aliases.get(`${model}.${alias}`);
-      slot.changing ??= change(model, slot);
+    const wanted = new Set<string>();
+    for (const [model, names] of aliases()) {
+      for (const alias of names) {
+        const key = keyOf(model, alias);
+        wanted.add(key);
+        if (!slots.has(key)) {
+          slots.set(key, {
+            model,
+            alias,
+            wanted: undefined,
+            lease: undefined,
+            error: null,
+            changing: undefined,
+          });
+        }
+      }
+    }
+    for (const [key, slot] of slots) {
+      slot.wanted = wanted.has(key) ? entries.get(key) : undefined;
+      slot.changing ??= change(key, slot);
     }
   }
 
-  function slotOf(model: string): Slot {
-    let slot = slots.get(model);
-    if (!slot) {
-      slots.set(model, slot = { wanted: undefined, lease: undefined, error: null, changing: undefined });
-    }
-    return slot;
-  }
-
-  async function change(model: string, slot: Slot): Promise<void> {
+  async function change(key: string, slot: Slot): Promise<void> {
+    const { model, alias } = slot;
     // It is known as the change in progress before it can be over.
     await Promise.resolve();
     while (!stopped && isBehind(slot)) {
@@ -117,13 +132,13 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
         slot.error = null;
         await previous?.retire();
         log.info(
-          { model, version: wanted?.version ?? null },
+          { model, alias, version: wanted?.version ?? null },
           wanted ? "serving a version" : "serving no version",
         );
       } catch (error) {
         slot.error = messageOf(error);
         log.error(
-          { model, version: wanted?.version, err: error },
+          { model, alias, version: wanted?.version, err: error },
           "cannot serve a version; what was served stays",
         );
         if (isInfrastructureError(error)) retryLater();
@@ -132,7 +147,7 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
     }
     // In the same turn as the last look: an alias that moves from here on begins a new change.
     slot.changing = undefined;
-    if (!slot.wanted && !deployments().has(model)) slots.delete(model);
+    if (!slot.wanted && !aliases().get(model)?.includes(alias)) slots.delete(key);
   }
 
   function retryLater(): void {
@@ -144,16 +159,18 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
   }
 
   function list(): ServedModel[] {
-    return [...deployments()].map(([model, { alias }]) => {
-      const slot = slots.get(model);
-      return {
-        model,
-        alias,
-        version: slot?.lease?.served.entry.version ?? null,
-        state: stateOf(slot),
-        error: slot?.error ?? null,
-      };
-    });
+    return [...aliases()].flatMap(([model, names]) =>
+      names.map((alias) => {
+        const slot = slots.get(keyOf(model, alias));
+        return {
+          model,
+          alias,
+          version: slot?.lease?.served.entry.version ?? null,
+          state: stateOf(slot),
+          error: slot?.error ?? null,
+        };
+      })
+    );
   }
 
   return {
@@ -169,37 +186,36 @@ export function createLiveModels({ log, deployments, admit }: LiveModelsDeps): L
       await Promise.all([...slots.values()].map(({ lease }) => lease?.retire()));
     },
     aliasChanged(key, entry) {
-      const known = aliases.get(key);
+      const known = entries.get(key);
       if (entry && known && entry.revision < known.revision) return;
-      if (entry) aliases.set(key, entry);
-      else aliases.delete(key);
+      if (entry) entries.set(key, entry);
+      else entries.delete(key);
       reconcile();
     },
-    deploymentsChanged: reconcile,
-    async use(model, work) {
-      const deployment = deployments().get(model);
-      if (!deployment) {
-        const known = [...deployments().keys()].join(", ") || "none is deployed";
-        throw notFound(`Cannot predict with "${model}": it must be one of the deployed models: ${known}`);
-      }
-      const slot = slots.get(model);
+    aliasesChanged: reconcile,
+    async use(model, alias, work) {
+      const slot = slots.get(keyOf(model, alias));
       if (!slot?.lease) {
         throw slot?.error
           ? new AppError("unavailable", `Cannot predict with "${model}": ${slot.error}`, { retryAfter: 5 })
-          : unavailable(`Cannot predict with "${model}": no version has the alias "${deployment.alias}" yet`);
+          : unavailable(`Cannot predict with "${model}": no version has the alias "${alias}" yet`);
       }
-      return await slot.lease.use((served) => work(served, deployment));
+      return await slot.lease.use(work);
     },
+    has: (model, alias) => slots.get(keyOf(model, alias))?.lease !== undefined,
     list,
     checkReady() {
       const notReady = list().filter(({ version, state }) => version === null && state !== "waiting");
       if (notReady.length === 0) return;
       throw unavailable(
-        notReady.map(({ model, state, error }) => `${model} is ${state}: ${error ?? ""}`).join("; "),
+        notReady.map(({ model, alias, state, error }) => `${model} (${alias}) is ${state}: ${error ?? ""}`)
+          .join("; "),
       );
     },
   };
 }
+
+const keyOf = (model: string, alias: string) => `${model}.${alias}`;
 
 /** Whether the alias points to something else than what is in memory. */
 function isBehind({ wanted, lease }: Slot): boolean {

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { deploymentBodySchema } from "shared/contracts/model_serving.ts";
 import type { AliasEntry } from "shared/contracts/model_training.ts";
 import { silentLogger } from "shared/log.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { createBatcher } from "./batching/batcher.ts";
 import { createLiveModels } from "./live_models.ts";
-import type { ServedVersion } from "./runtime.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
+import type { LoadedModel } from "./runtime/runtime.ts";
 import { signature } from "./testing/model_file.ts";
 
 const entry = (version: number, revision = version): AliasEntry => ({
@@ -23,7 +24,7 @@ function createStand() {
   const loading = new Map<number, () => void>();
   const models = createLiveModels({
     log: silentLogger,
-    deployments: () => new Map([["reorder", deploymentBodySchema.parse({})]]),
+    aliases: () => new Map([["reorder", ["champion"]]]),
     async admit(wanted): Promise<ServedVersion> {
       await new Promise<void>((resolve) => loading.set(wanted.version, resolve));
       loading.delete(wanted.version);
@@ -32,11 +33,15 @@ function createStand() {
         loaded.splice(loaded.indexOf(wanted.version), 1);
         return Promise.resolve();
       };
-      return {
-        entry: wanted,
-        signature,
-        model: { width: 2, predict: () => Promise.resolve(new Float32Array()), unload },
+      const model: LoadedModel = {
+        runtime: "none",
+        outputWidth: 1,
+        batches: false,
+        predict: () => Promise.resolve(new Float32Array()),
+        unload,
       };
+      const batcher = createBatcher(model, { model: wanted.model, maxRows: 1, maxWaitingRows: 1 });
+      return { entry: wanted, signature, model, batcher };
     },
   });
   return {

@@ -9,6 +9,17 @@ import { durationSchema, instantSchema } from "./time.ts";
 
 const service = "model-serving";
 
+/**
+ * What becomes of values that are not as the model takes them. Missing values and unseen categories are the model's own
+ * to say, in its signature; text with U+0000 is always refused.
+ */
+export const inputPolicySchema = z.object({
+  /** Infinity, or a number beyond float32: the call is refused, or the value counts as missing and is marked. */
+  notFinite: z.enum(["refuse", "missing"]).default("refuse"),
+  /** Fields that the model does not know: the call is refused, or they are passed over. */
+  unknown: z.enum(["refuse", "ignore"]).default("refuse"),
+});
+
 /** How the model of the same name is served. */
 export const deploymentBodySchema = z.object({
   /** The alias whose version answers. */
@@ -19,6 +30,7 @@ export const deploymentBodySchema = z.object({
     /** When it is late or away: refuse the call, or go on with every feature missing. */
     fallback: z.enum(["refuse", "missing"]).default("refuse"),
   }).prefault({}),
+  input: inputPolicySchema.prefault({}),
 });
 export type DeploymentBody = z.infer<typeof deploymentBodySchema>;
 
@@ -26,7 +38,14 @@ export const putDeployment = putDefinition(service, "deployment", deploymentBody
 export const removeDeployment = removeDefinition(service, "deployment");
 export const definitions = listDefinitions(service);
 
-const featureRow = z.record(featureReferenceSchema, z.union([z.number(), z.null()]));
+/** What did not go into the model as it came: it was missing, no finite float32, or a text unseen in training. */
+export const markSchema = z.enum(["MISSING", "NOT_FINITE", "UNSEEN"]);
+export type Mark = z.infer<typeof markSchema>;
+
+/** Looked at by the signature of the model that answers, not here: a schema of 1,000 rows costs more than their run. */
+const featureRow = z.custom<Record<string, unknown>>(() => true)
+  .meta({ type: "object", description: "Values by feature" });
+const featureColumn = z.array(z.custom<unknown>(() => true)).max(1_000);
 
 const predictionSchema = z.object({
   /** Names this prediction in the log, for labels and traces. */
@@ -36,6 +55,7 @@ const predictionSchema = z.object({
   entity: entitySchema.optional(),
   features: z.record(featureReferenceSchema, featureValueSchema),
   statuses: z.record(featureReferenceSchema, featureStatusSchema).optional(),
+  marks: z.record(featureReferenceSchema, markSchema).optional(),
 });
 
 export const predict = endpoint({
@@ -45,14 +65,28 @@ export const predict = endpoint({
   summary: "Predict for entities (their features are looked up) or for rows of features",
   request: z.object({
     model: nameSchema,
+    /** Whose features are looked up. */
     entities: z.array(entitySchema).min(1).max(1_000).optional(),
+    /** With entities, one for each: features that only the caller knows. */
+    features: z.array(z.record(featureReferenceSchema, featureValueSchema)).max(1_000).optional(),
+    /** Features given whole, as one object a row ... */
     rows: z.array(featureRow).min(1).max(1_000).optional(),
+    /** ... or as one list a feature. */
+    columns: z.record(featureReferenceSchema, featureColumn).optional(),
     /** T for the features of entities; default: now by the project clock. */
     asOf: instantSchema.optional(),
-  }).refine((request) => (request.entities === undefined) !== (request.rows === undefined), {
-    message: "must hold either entities or rows",
-    path: ["entities"],
-  }),
+    /** Whose rows run first where they wait. */
+    priority: z.enum(["high", "normal", "low"]).optional(),
+    /** How long the caller waits: what has not begun by then is refused. */
+    timeoutMs: z.number().positive().optional(),
+  }).refine(
+    ({ entities, rows, columns }) =>
+      [entities, rows, columns].filter((given) => given !== undefined).length === 1,
+    { message: "must hold one of entities, rows and columns", path: ["entities"] },
+  ).refine(
+    ({ entities, features }) => features === undefined || features.length === entities?.length,
+    { message: "must be as many as the entities", path: ["features"] },
+  ),
   reply: z.object({
     model: nameSchema,
     version: z.int().positive(),
@@ -60,6 +94,13 @@ export const predict = endpoint({
     /** T of the features; null for rows. */
     at: instantSchema.nullable(),
     predictions: z.array(predictionSchema),
+    times: z.object({
+      featuresMs: z.number(),
+      /** Waiting for a run, and the run itself. */
+      queueMs: z.number(),
+      runMs: z.number(),
+      totalMs: z.number(),
+    }),
   }),
 });
 

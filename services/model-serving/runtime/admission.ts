@@ -2,14 +2,17 @@
 import type { AliasEntry } from "shared/contracts/model_training.ts";
 import { MODEL_METADATA, type Signature, signatureSchema } from "shared/contracts/signature.ts";
 import { invalid } from "shared/errors.ts";
-import { type LoadedModel, loadModel } from "shared/onnx/runtime.ts";
+import { loadModel } from "shared/onnx/runtime.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { parseWith } from "shared/validation.ts";
+import { type Batcher, type BatchLimits, createBatcher } from "../batching/batcher.ts";
+import type { LoadedModel } from "./runtime.ts";
 
 export interface ServedVersion {
   readonly entry: AliasEntry;
   readonly signature: Signature;
   readonly model: LoadedModel;
+  readonly batcher: Batcher;
 }
 
 /** Rows of the trial run; the WASM code gets faster over its first runs. */
@@ -20,7 +23,11 @@ const WARM_UP_RUNS = 50;
  *
  * @throws {AppError} `invalid` when the file's signature is not the registry's, or it does not answer a trial run
  */
-export async function admitVersion(entry: AliasEntry, file: Uint8Array): Promise<ServedVersion> {
+export async function admitVersion(
+  entry: AliasEntry,
+  file: Uint8Array,
+  limits: BatchLimits,
+): Promise<ServedVersion> {
   const { metadata } = readModel(file);
   const text = metadata[MODEL_METADATA.signature];
   if (text === undefined) {
@@ -34,13 +41,20 @@ export async function admitVersion(entry: AliasEntry, file: Uint8Array): Promise
       `Cannot admit ${entry.model} v${entry.version}: its signature is not the one in the registry`,
     );
   }
-  const model = await loadModel(file, signature.inputs.length);
+  const loaded = await loadModel(file, signature.inputs.length);
   try {
     const row = new Float32Array(signature.inputs.length);
-    for (let run = 0; run < WARM_UP_RUNS; run++) await model.predict(row, 1);
+    for (let run = 0; run < WARM_UP_RUNS; run++) await loaded.predict(row, 1);
   } catch (error) {
-    await model.unload();
+    await loaded.unload();
     throw error;
   }
-  return { entry, signature, model };
+  const model: LoadedModel = {
+    runtime: "onnxruntime-web",
+    outputWidth: 1,
+    batches: true,
+    predict: ({ numbers, rows }) => loaded.predict(numbers, rows),
+    unload: () => loaded.unload(),
+  };
+  return { entry, signature, model, batcher: createBatcher(model, { model: entry.model, ...limits }) };
 }

@@ -1,0 +1,187 @@
+/**
+ * Collects the calls of one model into runs, counted in rows: one run at a time, and what comes meanwhile makes the
+ * next one larger.
+ *
+ * @module
+ */
+import { setImmediate } from "node:timers";
+import { AppError, unavailable } from "shared/errors.ts";
+import type { LoadedModel, ModelRows } from "../runtime/runtime.ts";
+
+export interface BatchLimits {
+  /** Rows of a run; a call with more runs alone. */
+  maxRows: number;
+  /** Rows that wait; what comes beyond is refused. */
+  maxWaitingRows: number;
+}
+
+export const PRIORITIES = ["high", "normal", "low"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+export interface CallTerms {
+  /** By `performance.now()`: a call whose run has not begun by then is refused instead. Default: none. */
+  deadline?: number | undefined;
+  /** Calls of a higher one run first. Default `normal`. */
+  priority?: Priority | undefined;
+}
+
+/** What came of a call. */
+export interface BatchAnswer {
+  outputs: Float32Array;
+  /** Before its run began. */
+  queueMs: number;
+  runMs: number;
+  /** Rows of the run it was part of. */
+  batchRows: number;
+}
+
+export interface Batcher {
+  /** Rows that wait. */
+  readonly waitingRows: number;
+  /**
+   * @throws {AppError} `unavailable` with Retry-After when too many rows wait, `timeout` when its deadline passed
+   * before its run began, and what the run threw
+   */
+  predict(input: ModelRows, terms?: CallTerms): Promise<BatchAnswer>;
+}
+
+interface Waiting {
+  input: ModelRows;
+  deadline: number;
+  since: number;
+  resolve: (answer: BatchAnswer) => void;
+  reject: (error: unknown) => void;
+}
+
+export interface BatcherOptions extends BatchLimits {
+  /** What it is called in errors. */
+  model: string;
+  /** Told of each run. */
+  onRun?: (run: { calls: number; rows: number; runMs: number }) => void;
+}
+
+export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Batcher {
+  const { model, maxRows, maxWaitingRows, onRun } = options;
+  const queues: Waiting[][] = PRIORITIES.map(() => []);
+  let waitingRows = 0;
+  let running = false;
+
+  function wake(): void {
+    if (running) return;
+    running = true;
+    // The calls of this turn of the event loop share a run.
+    setImmediate(() => void runAll());
+  }
+
+  async function runAll(): Promise<void> {
+    for (let batch = take(); batch.length > 0; batch = take()) await run(batch);
+    running = false;
+    if (waitingRows > 0) wake();
+  }
+
+  /** The next calls in order of priority and arrival, up to the rows of a run; those that are too late are refused. */
+  function take(): Waiting[] {
+    const now = performance.now();
+    const batch: Waiting[] = [];
+    let rows = 0;
+    for (const queue of queues) {
+      let taken = 0;
+      for (; taken < queue.length; taken++) {
+        const call = queue[taken]!;
+        if (call.deadline < now) {
+          waitingRows -= call.input.rows;
+          call.reject(
+            new AppError("timeout", `Cannot predict with "${model}": the deadline passed in the queue`),
+          );
+          continue;
+        }
+        if (batch.length > 0 && rows + call.input.rows > maxRows) break;
+        batch.push(call);
+        rows += call.input.rows;
+        waitingRows -= call.input.rows;
+      }
+      queue.splice(0, taken);
+      // What did not fit goes before anything of a lower priority.
+      if (queue.length > 0) break;
+    }
+    return batch;
+  }
+
+  async function run(batch: readonly Waiting[]): Promise<void> {
+    const startedAt = performance.now();
+    const input = joined(batch.map((call) => call.input));
+    try {
+      const outputs = await loaded.predict(input);
+      const runMs = performance.now() - startedAt;
+      const { outputWidth } = loaded;
+      if (outputs.length !== input.rows * outputWidth) {
+        throw new AppError(
+          "internal",
+          `Cannot predict with "${model}": it answered ${outputs.length} values for ${input.rows} rows`,
+        );
+      }
+      onRun?.({ calls: batch.length, rows: input.rows, runMs });
+      let offset = 0;
+      for (const { input: { rows }, since, resolve } of batch) {
+        const end = offset + rows * outputWidth;
+        // A copy: callers keep their part, and not the whole run.
+        resolve({
+          outputs: outputs.slice(offset, end),
+          queueMs: startedAt - since,
+          runMs,
+          batchRows: input.rows,
+        });
+        offset = end;
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  return {
+    get waitingRows() {
+      return waitingRows;
+    },
+    async predict(input, { deadline = Infinity, priority = "normal" } = {}) {
+      if (!loaded.batches) {
+        const startedAt = performance.now();
+        const outputs = await loaded.predict(input);
+        const runMs = performance.now() - startedAt;
+        onRun?.({ calls: 1, rows: input.rows, runMs });
+        return { outputs, queueMs: 0, runMs, batchRows: input.rows };
+      }
+      // A call that is larger than the bound may wait alone.
+      if (waitingRows > 0 && waitingRows + input.rows > maxWaitingRows) {
+        throw unavailable(
+          `Cannot predict with "${model}": ${waitingRows} rows wait, and ${maxWaitingRows} may`,
+          { retryAfter: 1 },
+        );
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<BatchAnswer>();
+      queues[PRIORITIES.indexOf(priority)]!.push({
+        input,
+        deadline,
+        since: performance.now(),
+        resolve,
+        reject,
+      });
+      waitingRows += input.rows;
+      wake();
+      return await promise;
+    },
+  };
+}
+
+/** The rows of several calls as those of one. */
+function joined(inputs: readonly ModelRows[]): ModelRows {
+  if (inputs.length === 1) return inputs[0]!;
+  const numbers = new Float32Array(inputs.reduce((sum, input) => sum + input.numbers.length, 0));
+  let rows = 0;
+  let offset = 0;
+  for (const input of inputs) {
+    numbers.set(input.numbers, offset);
+    offset += input.numbers.length;
+    rows += input.rows;
+  }
+  return { rows, numbers, categories: inputs.flatMap(({ categories }) => categories) };
+}

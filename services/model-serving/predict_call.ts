@@ -1,0 +1,57 @@
+/** A call and its answer as every protocol hands them to and takes them from the use case. @module */
+import type { Entity } from "shared/contracts/entity_key.ts";
+import type { FeatureStatus } from "shared/contracts/feature_store.ts";
+import type { Instant } from "shared/contracts/time.ts";
+import type { Priority } from "./batching/batcher.ts";
+import type { GivenFeatures } from "./features/read_features.ts";
+import type { CheckedRows, RowChecker } from "./validation/row_checker.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
+
+/** Whose features are looked up, or rows that are given whole. */
+export type Question =
+  | { entities: readonly Entity[]; given?: readonly GivenFeatures[] | undefined }
+  | {
+    rows: number;
+    /** Reads the rows of the protocol by the signature of the version that is to answer. */
+    check: (checker: RowChecker) => CheckedRows;
+  };
+
+export interface PredictCall {
+  model: string;
+  /** Only this version may answer. */
+  version?: number | undefined;
+  question: Question;
+  /** T for the features of entities; default: now by the project clock. */
+  asOf?: Instant | undefined;
+  /** The name by which callers are told apart, where no entity does that. */
+  key?: string | undefined;
+  priority?: Priority | undefined;
+  /** How long the caller waits, in ms. */
+  timeoutMs?: number | undefined;
+}
+
+export interface PredictTimes {
+  featuresMs: number;
+  queueMs: number;
+  runMs: number;
+  totalMs: number;
+}
+
+export interface Prediction {
+  served: ServedVersion;
+  arm: string;
+  /** T of the features; null for rows. */
+  at: Instant | null;
+  /** One for each row. */
+  ids: readonly string[];
+  entities: readonly Entity[] | undefined;
+  checked: CheckedRows;
+  /** By entity and then feature, in the order of the signature. */
+  statuses: readonly FeatureStatus[][] | undefined;
+  /** `served.model.outputWidth` values for each row. */
+  outputs: Float32Array;
+  times: PredictTimes;
+}
+
+export const sizeOf = (question: Question): number =>
+  "entities" in question ? question.entities.length : question.rows;

@@ -1,0 +1,72 @@
+/** One version answers one call: features, check by the signature, run. @module */
+import type { CallContext } from "shared/contracts/endpoint.ts";
+import type { DeploymentBody } from "shared/contracts/model_serving.ts";
+import type { FeatureRead, ReadFeatures } from "./features/read_features.ts";
+import type { PredictCall, PredictTimes } from "./predict_call.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
+import {
+  type CheckedRows,
+  createRowChecker,
+  type InputPolicy,
+  type RowChecker,
+} from "./validation/row_checker.ts";
+
+/** What is known of a call so far; the log keeps it also when the call fails. */
+export interface Scored {
+  read: FeatureRead | undefined;
+  checked: CheckedRows | undefined;
+  outputs: Float32Array | undefined;
+  times: PredictTimes;
+}
+
+export const nothingScored = (): Scored => ({
+  read: undefined,
+  checked: undefined,
+  outputs: undefined,
+  times: { featuresMs: 0, queueMs: 0, runMs: 0, totalMs: 0 },
+});
+
+export interface ScoreOf {
+  served: ServedVersion;
+  deployment: DeploymentBody;
+  context: CallContext;
+  /** By `performance.now()`. */
+  deadline: number;
+  /** Filled as far as the call gets. */
+  into: Scored;
+}
+
+export type Score = (call: PredictCall, of: ScoreOf) => Promise<void>;
+
+export function createScore(readFeatures: ReadFeatures): Score {
+  return async ({ question, asOf, priority }, { served, deployment, context, deadline, into }) => {
+    const checker = checkerOf(served, deployment.input);
+    if ("entities" in question) {
+      const startedAt = performance.now();
+      into.read = await readFeatures({ entities: question.entities, given: question.given, asOf }, {
+        signature: served.signature,
+        deployment,
+        context,
+      });
+      into.times.featuresMs = performance.now() - startedAt;
+      into.checked = checker.matrix(into.read.rows.flat(), into.read.rows.length, "/entities");
+    } else {
+      into.checked = question.check(checker);
+    }
+    const answer = await served.batcher.predict(into.checked, { deadline, priority });
+    into.outputs = answer.outputs;
+    into.times.queueMs = answer.queueMs;
+    into.times.runMs = answer.runMs;
+  };
+}
+
+/** A checker is made once for a version and a policy; a policy that changes is another object. */
+const checkers = new WeakMap<ServedVersion, { policy: InputPolicy; checker: RowChecker }>();
+
+function checkerOf(served: ServedVersion, policy: InputPolicy): RowChecker {
+  const known = checkers.get(served);
+  if (known?.policy === policy) return known.checker;
+  const checker = createRowChecker(served.signature, policy);
+  checkers.set(served, { policy, checker });
+  return checker;
+}

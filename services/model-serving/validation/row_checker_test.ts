@@ -1,0 +1,107 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { Signature } from "shared/contracts/signature.ts";
+import { AppError } from "shared/errors.ts";
+import { createRowChecker, type InputPolicy } from "./row_checker.ts";
+
+const signature: Signature = {
+  task: "binary",
+  entity: "customer",
+  featureService: { name: "reorder", version: 1 },
+  inputs: [
+    { name: "orders.count", type: "number", nulls: "refuse" },
+    { name: "orders.spend", type: "number", nulls: "as_trained" },
+  ],
+  output: "probability",
+  classes: ["0", "1"],
+};
+
+const checker = (policy: Partial<InputPolicy> = {}) =>
+  createRowChecker(signature, { notFinite: "refuse", unknown: "refuse", ...policy });
+
+const pathsOf = (check: () => unknown) =>
+  (assertThrows(check, AppError) as AppError).reasons.map(({ path }) => path);
+
+Deno.test("rows() lays rows out in the signature's order, whatever the order of the names", () => {
+  const { rows, numbers } = checker().rows([
+    { "orders.spend": 2.5, "orders.count": 1 },
+    { "orders.count": 3, "orders.spend": true },
+  ]);
+  assertEquals([...numbers], [1, 2.5, 3, 1]);
+  assertEquals(rows, 2);
+});
+
+Deno.test("rows() and columns() read the same values alike", () => {
+  const rows = checker().rows([{ "orders.count": 1, "orders.spend": 2 }, { "orders.count": 3 }]);
+  const columns = checker().columns({ "orders.count": [1, 3], "orders.spend": [2, null] });
+  assertEquals([...columns.numbers], [...rows.numbers]);
+  assertEquals(columns.given, rows.given);
+  assertEquals(columns.marks, rows.marks);
+});
+
+Deno.test("rows() makes NaN of what is missing where the model was trained on missing values, and marks it", () => {
+  const { numbers, marks } = checker().rows([
+    { "orders.count": 1, "orders.spend": null },
+    { "orders.count": 1, "orders.spend": 1 },
+    { "orders.count": 1 },
+  ]);
+  assert(Number.isNaN(numbers[1]) && Number.isNaN(numbers[5]));
+  assertEquals([...marks], [[0, { "orders.spend": "MISSING" }], [2, { "orders.spend": "MISSING" }]]);
+});
+
+Deno.test("rows() lists every mistake of every row with its path", () => {
+  const paths = pathsOf(() =>
+    checker().rows([
+      { "orders.spend": 1 },
+      { "orders.count": 1e39, "orders.spend": "many" },
+      { "orders.count": 1, "orders.spnd": 1 },
+      17,
+    ])
+  );
+  assertEquals(paths, [
+    "/rows/0/orders.count",
+    "/rows/1/orders.count",
+    "/rows/1/orders.spend",
+    "/rows/2/orders.spnd",
+    "/rows/3",
+  ]);
+});
+
+Deno.test("columns() lists columns that are unknown, no lists or of another length", () => {
+  const paths = pathsOf(() =>
+    checker().columns({ "orders.count": [1, 2], "orders.spend": [1], "orders.spnd": [1, 2] })
+  );
+  assertEquals(paths, ["/columns/orders.spend", "/columns/orders.spnd"]);
+  assertEquals(pathsOf(() => checker().columns({ "orders.count": [1], "orders.spend": 3 })), [
+    "/columns/orders.spend",
+  ]);
+});
+
+Deno.test("what is no finite float32 is refused, or missing and marked where that is declared", () => {
+  for (const value of [1e39, -Infinity]) {
+    const row = { "orders.count": 1, "orders.spend": value };
+    assertEquals(pathsOf(() => checker().rows([row])), ["/rows/0/orders.spend"]);
+    const { numbers, marks } = checker({ notFinite: "missing" }).rows([row]);
+    assert(Number.isNaN(numbers[1]));
+    assertEquals(marks.get(0), { "orders.spend": "NOT_FINITE" });
+    // Where the model takes no missing values, the declaration changes nothing.
+    assertEquals(pathsOf(() => checker({ notFinite: "missing" }).rows([{ "orders.count": value }])), [
+      "/rows/0/orders.count",
+    ]);
+  }
+});
+
+Deno.test("fields that the model does not know are passed over where that is declared", () => {
+  const { numbers } = checker({ unknown: "ignore" }).rows([{
+    "orders.count": 1,
+    "orders.spend": 2,
+    other: "x",
+  }]);
+  assertEquals([...numbers], [1, 2]);
+});
+
+Deno.test("matrix() takes values in the order of the signature, and names the row in its reasons", () => {
+  assertEquals([...checker().matrix([1, 2, 3, 4], 2).numbers], [1, 2, 3, 4]);
+  assertEquals(pathsOf(() => checker().matrix([1, 2, null, 4], 2, "/entities")), [
+    "/entities/1/orders.count",
+  ]);
+});
