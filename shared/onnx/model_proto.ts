@@ -39,6 +39,7 @@ export type Attribute =
   | { int: number }
   | { string: string }
   | { tensor: Tensor }
+  | { graph: Graph }
   | { floats: ArrayLike<number> }
   | { ints: ArrayLike<number> }
   | { strings: readonly string[] };

@@ -55,7 +55,16 @@ function writeNode(writer: WireWriter, node: Node): void {
 }
 
 /** Numbers of `AttributeProto.AttributeType`. */
-const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
+const ATTRIBUTE_TYPE = {
+  float: 1,
+  int: 2,
+  string: 3,
+  tensor: 4,
+  graph: 5,
+  floats: 6,
+  ints: 7,
+  strings: 8,
+} as const;
 
 function writeAttribute(writer: WireWriter, name: string, attribute: Attribute): void {
   writer.string(1, name);
@@ -71,6 +80,9 @@ function writeAttribute(writer: WireWriter, name: string, attribute: Attribute):
   } else if ("tensor" in attribute) {
     writer.message(5, (child) => writeTensor(child, attribute.tensor));
     writer.int(20, ATTRIBUTE_TYPE.tensor);
+  } else if ("graph" in attribute) {
+    writer.message(6, (child) => writeGraph(child, attribute.graph));
+    writer.int(20, ATTRIBUTE_TYPE.graph);
   } else if ("floats" in attribute) {
     writer.packedFloats(7, attribute.floats);
     writer.int(20, ATTRIBUTE_TYPE.floats);
