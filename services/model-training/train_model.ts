@@ -1,13 +1,19 @@
 /** From the file of a training set to a model's file that has been judged and tried. @module */
 import type { TrainingSetStatus } from "shared/contracts/feature_store.ts";
 import type { Evaluation, ModelBody, Run } from "shared/contracts/model_training.ts";
-import { OUTPUT_BINS, type ReferenceBins, type Signature } from "shared/contracts/signature.ts";
+import {
+  OUTPUT_BINS,
+  OUTPUT_OF_TASK,
+  type ReferenceBins,
+  type Signature,
+} from "shared/contracts/signature.ts";
 import { durationToMs, toInstant } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
-import { type Dataset, selectRows } from "./domain/dataset.ts";
+import { countClasses, type Dataset, selectRows } from "./domain/dataset.ts";
 import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
 import { evaluate, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
 import { referenceBins } from "./domain/reference_bins.ts";
+import { describeInputs } from "./domain/signature.ts";
 import { splitByTime, type TimeSplit } from "./domain/split.ts";
 import { prior } from "./domain/trainers/prior.ts";
 import { trainerFor } from "./domain/trainers/registry.ts";
@@ -66,7 +72,7 @@ export async function trainModel(
   const { train, test } = parts;
 
   tell({ stage: "fit", share: 0 });
-  const model = trainerFor(spec.algorithm, spec.task).fit(train, {
+  const model = await trainerFor(spec.algorithm, spec.task).fit(train, {
     task: spec.task,
     parameters: spec.parameters,
     seed: spec.seed,
@@ -75,10 +81,10 @@ export async function trainModel(
 
   tell({ stage: "evaluate", share: 0 });
   const answers = model.predict(test);
-  const evaluation = evaluateModel(parts, answers);
+  const evaluation = await evaluateModel(parts, answers);
 
   tell({ stage: "export", share: 0 });
-  const signature = signatureOf(task, train);
+  const signature = signatureOf(task, train, model);
   const bins = binsOf(model, train);
   const onnx = model.toOnnx({
     signature,
@@ -107,9 +113,12 @@ async function readParts({ file, spec, trainingSet }: TrainingTask): Promise<Par
   return { spec, split, train: selectRows(dataset, split.train), test: selectRows(dataset, split.test) };
 }
 
-function evaluateModel({ spec, split, train, test }: Parts, answers: Float64Array): Evaluation {
+async function evaluateModel(
+  { spec, split, train, test }: Parts,
+  answers: Float64Array,
+): Promise<Evaluation> {
   const { task, metric, seed } = spec;
-  const baseline = prior.fit(train, { task, parameters: {}, seed });
+  const baseline = await prior.fit(train, { task, parameters: {}, seed });
   const scored = scoreRows(test.labels, answers);
   // A run must not end with a model whose own metric says nothing.
   metricValue(metric, scored);
@@ -128,20 +137,17 @@ function evaluateModel({ spec, split, train, test }: Parts, answers: Float64Arra
   };
 }
 
-function signatureOf({ spec, trainingSet }: TrainingTask, train: Dataset): Signature {
-  const isBinary = spec.task === "binary";
+function signatureOf({ spec, trainingSet }: TrainingTask, train: Dataset, model: FittedModel): Signature {
+  const { task } = spec;
   return {
-    task: spec.task,
+    task,
     entity: spec.entity,
     featureService: trainingSet.manifest.featureService,
-    inputs: train.featureNames.map((name, column) => ({
-      name,
-      type: "number",
-      // Where no value was missing, the model has learnt nothing of missing ones: an answer would be chance.
-      nulls: train.columns[column]!.some(Number.isNaN) ? "as_trained" : "refuse",
-    })),
-    output: isBinary ? "probability" : "value",
-    classes: isBinary ? ["0", "1"] : null,
+    inputs: describeInputs(train, model.vocabularies),
+    output: OUTPUT_OF_TASK[task],
+    classes: task === "regression"
+      ? null
+      : Array.from({ length: countClasses(train.labels) }, (_, number) => String(number)),
   };
 }
 

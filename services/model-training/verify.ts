@@ -1,6 +1,6 @@
 import { AppError } from "shared/errors.ts";
 import { loadModel } from "shared/onnx/runtime.ts";
-import { type Dataset, featureMatrix } from "./domain/dataset.ts";
+import { type Dataset, modelBatch } from "./domain/dataset.ts";
 
 /** Rows given to the runtime at once: its memory never shrinks again, so one call must stay small. */
 const BATCH_ROWS = 4_096;
@@ -15,19 +15,22 @@ export interface Verification {
 }
 
 /**
- * The outputs of an ONNX file for every row of the data set.
+ * The outputs of an ONNX file for every row of the data set: [rows, outputs].
  *
+ * @param outputs values a row; default: 1
  * @throws {AppError} when the runtime can't load the file, or can't run it on these features
  */
-export async function scoreWithFile(file: Uint8Array, dataset: Dataset): Promise<Float64Array> {
-  const model = await loadModel(file, dataset.columns.length);
+export async function scoreWithFile(file: Uint8Array, dataset: Dataset, outputs = 1): Promise<Float64Array> {
+  const categories = dataset.dictionaries.filter((dictionary) => dictionary !== null).length;
+  const numbers = dataset.columns.length - categories;
+  const model = await loadModel(file, { numbers, categories, outputs });
   try {
-    const outputs = new Float64Array(dataset.rows);
+    const answers = new Float64Array(dataset.rows * outputs);
     for (let from = 0; from < dataset.rows; from += BATCH_ROWS) {
       const to = Math.min(dataset.rows, from + BATCH_ROWS);
-      outputs.set(await model.predict(featureMatrix(dataset, from, to), to - from), from);
+      answers.set(await model.predict(modelBatch(dataset, from, to)), from * outputs);
     }
-    return outputs;
+    return answers;
   } finally {
     await model.unload();
   }
@@ -38,26 +41,30 @@ export async function scoreWithFile(file: Uint8Array, dataset: Dataset): Promise
  * another model than the one that was judged.
  *
  * @param file ONNX bytes
- * @param expected the rows and the trainer's answer for each
+ * @param expected the rows and the trainer's answers, [rows, outputs]
  * @throws {AppError} `unprocessable` when an answer differs by more than 1e-5 x max(1, |answer|)
  */
 export async function verifyModelFile(
   file: Uint8Array,
   expected: { dataset: Dataset; answers: Float64Array },
 ): Promise<Verification> {
-  const outputs = await scoreWithFile(file, expected.dataset);
+  const { dataset, answers } = expected;
+  const width = answers.length / dataset.rows;
+  const outputs = await scoreWithFile(file, dataset, width);
   let largestDifference = 0;
-  for (const [row, answer] of expected.answers.entries()) {
-    const output = outputs[row]!;
+  for (const [index, answer] of answers.entries()) {
+    const output = outputs[index]!;
     const difference = Math.abs(output - answer) / Math.max(1, Math.abs(answer));
     // Negated, so that a NaN on either side fails too.
     if (!(difference <= TOLERANCE)) {
       throw new AppError(
         "unprocessable",
-        `Cannot accept the model's file: it answers ${output} in row ${row}, the trainer ${answer}: they may differ by ${TOLERANCE} x max(1, |answer|)`,
+        `Cannot accept the model's file: it answers ${output} in row ${
+          Math.floor(index / width)
+        }, the trainer ${answer}: they may differ by ${TOLERANCE} x max(1, |answer|)`,
       );
     }
     largestDifference = Math.max(largestDifference, difference);
   }
-  return { rows: expected.answers.length, largestDifference };
+  return { rows: dataset.rows, largestDifference };
 }

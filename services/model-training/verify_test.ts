@@ -13,7 +13,7 @@ for (const trainer of TRAINERS.values()) {
     Deno.test(`verifyModelFile() finds the file of ${trainer.algorithm} to answer as it does (${task})`, async () => {
       const train = noisyDataset(task, { rows: 2_000, seed: 1 });
       const parameters = trainer.algorithm === "gbdt" ? { rounds: 100 } : {};
-      const model = trainer.fit(train, { task, parameters, seed: 1 });
+      const model = await trainer.fit(train, { task, parameters, seed: 1 });
       const file = model.toOnnx(metadataFor(train, task));
       const heldOut = noisyDataset(task, { rows: 5_000, seed: 2 });
       const answers = model.predict(heldOut);
@@ -27,7 +27,7 @@ for (const trainer of TRAINERS.values()) {
 for (const task of ["binary", "regression"] as const) {
   Deno.test(`verifyModelFile() finds the file of trees exact on thresholds and next to them (${task})`, async () => {
     const train = noisyDataset(task, { rows: 2_000, seed: 1 });
-    const model = TRAINERS.get("gbdt")!.fit(train, { task, parameters: { rounds: 50 }, seed: 1 });
+    const model = await TRAINERS.get("gbdt")!.fit(train, { task, parameters: { rounds: 50 }, seed: 1 });
     const near = findBinning(train, { maxBins: 255, seed: 1 }).flatMap(({ feature, thresholds }) =>
       [...thresholds.slice(0, -1)].flatMap((threshold) => {
         const float = Float32Array.of(threshold);
@@ -50,7 +50,7 @@ for (const task of ["binary", "regression"] as const) {
 Deno.test("verifyModelFile() finds large values that cancel out exact enough", async () => {
   const plain = noisyDataset("regression", { rows: 3_000, seed: 1 });
   const train = datasetOf(plain.columns, plain.labels.map((label) => label * 1e6));
-  const model = TRAINERS.get("gbdt")!.fit(train, { task: "regression", parameters: {}, seed: 1 });
+  const model = await TRAINERS.get("gbdt")!.fit(train, { task: "regression", parameters: {}, seed: 1 });
   const file = model.toOnnx(metadataFor(train, "regression"));
   await verifyModelFile(file, { dataset: train, answers: model.predict(train) });
 });
@@ -60,7 +60,7 @@ Deno.test("verifyModelFile() finds large features with a small spread exact", as
     [Array.from({ length: 500 }, (_, row) => 1.6e9 + 128 * (row % 40))],
     Array.from({ length: 500 }, (_, row) => row % 40 > 15 + (row % 7) ? 1 : 0),
   );
-  const model = TRAINERS.get("logistic")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
+  const model = await TRAINERS.get("logistic")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
   const file = model.toOnnx(metadataFor(train, "binary"));
   const { largestDifference } = await verifyModelFile(file, {
     dataset: train,
@@ -71,7 +71,7 @@ Deno.test("verifyModelFile() finds large features with a small spread exact", as
 
 Deno.test("verifyModelFile() refuses a file that answers otherwise in a single row", async () => {
   const train = noisyDataset("binary", { rows: 500, seed: 1 });
-  const model = TRAINERS.get("logistic")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
+  const model = await TRAINERS.get("logistic")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
   const file = model.toOnnx(metadataFor(train, "binary"));
   const answers = model.predict(train);
   const verify = (changed: Float64Array) => verifyModelFile(file, { dataset: train, answers: changed });
@@ -83,7 +83,11 @@ Deno.test("verifyModelFile() refuses a file that answers otherwise in a single r
 
 Deno.test("scoreWithFile() lines calls up that come at once", async () => {
   const train = noisyDataset("binary", { rows: 5_000, seed: 1 });
-  const model = TRAINERS.get("gbdt")!.fit(train, { task: "binary", parameters: { rounds: 20 }, seed: 1 });
+  const model = await TRAINERS.get("gbdt")!.fit(train, {
+    task: "binary",
+    parameters: { rounds: 20 },
+    seed: 1,
+  });
   const file = model.toOnnx(metadataFor(train, "binary"));
   const [first, ...others] = await Promise.all([1, 2, 3].map(() => scoreWithFile(file, train)));
   for (const other of others) assertEquals(other, first);
@@ -92,14 +96,14 @@ Deno.test("scoreWithFile() lines calls up that come at once", async () => {
 Deno.test("scoreWithFile() refuses what is no model, and rows of another width", async () => {
   const train = noisyDataset("binary", { rows: 500, seed: 1 });
   await assertRejects(() => scoreWithFile(new Uint8Array(9), train), AppError);
-  const model = TRAINERS.get("prior")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
+  const model = await TRAINERS.get("prior")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
   const file = model.toOnnx(metadataFor(train, "binary"));
   await assertRejects(() => scoreWithFile(file, datasetOf([[1, 2]], [0, 1])), AppError);
 });
 
 Deno.test("scoreWithFile() also works in a worker", async () => {
   const train = noisyDataset("binary", { rows: 500, seed: 1 });
-  const model = TRAINERS.get("logistic")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
+  const model = await TRAINERS.get("logistic")!.fit(train, { task: "binary", parameters: {}, seed: 1 });
   const code = `import { scoreWithFile } from "${new URL("verify.ts", import.meta.url)}";
     self.onmessage = async ({ data }) => self.postMessage(await scoreWithFile(data.file, data.train));
     self.postMessage("ready");`;
@@ -118,11 +122,11 @@ Deno.test("scoreWithFile() also works in a worker", async () => {
   }
 });
 
-Deno.test("toOnnx() describes the model in the file, and refuses another model's signature", () => {
+Deno.test("toOnnx() describes the model in the file, and refuses another model's signature", async () => {
   const train = noisyDataset("binary", { rows: 500, seed: 1 });
   const metadata = metadataFor(train, "binary");
-  const fitted = [...TRAINERS.values()].map((trainer) =>
-    trainer.fit(train, { task: "binary", parameters: {}, seed: 1 })
+  const fitted = await Promise.all(
+    [...TRAINERS.values()].map((trainer) => trainer.fit(train, { task: "binary", parameters: {}, seed: 1 })),
   );
   for (const model of fitted) {
     const summary = readModel(model.toOnnx(metadata));

@@ -1,32 +1,64 @@
 import { z } from "zod";
 import { featureReferenceSchema, nameSchema } from "./names.ts";
 
-/** One input of a model, in the order in which the graph takes it. */
-export const modelInputSchema = z.object({
+const inputBase = {
   /** The feature that fills it, `view.feature`. */
   name: featureReferenceSchema,
-  type: z.enum(["number"]),
-  /** What a missing or null value does: the call is refused, or the graph treats it as trained (NaN goes in). */
+  /** What a missing or null value does: the call is refused, or the graph treats it as trained. */
   nulls: z.enum(["refuse", "as_trained"]),
-});
+};
+
+/** One input of a model, in the order of its feature service. */
+export const modelInputSchema = z.discriminatedUnion("type", [
+  z.object({ ...inputBase, type: z.literal("number") }),
+  z.object({
+    ...inputBase,
+    type: z.literal("category"),
+    /** The texts the model knows apart; the empty text is a missing value. */
+    vocabulary: z.array(z.string().min(1)),
+    /** What any other text does: the call is refused, or the graph treats all of them alike, as the rare ones. */
+    unseen: z.enum(["refuse", "as_other"]),
+  }),
+]);
 export type ModelInput = z.infer<typeof modelInputSchema>;
 
-export const taskSchema = z.enum(["binary", "regression"]);
+export const taskSchema = z.enum(["binary", "multiclass", "regression"]);
 export type Task = z.infer<typeof taskSchema>;
 
-/** What a model takes and gives. Stands in the registry and in the ONNX file's metadata. */
+/** Names of the graph's inputs: float32 [rows, inputs of type number] and text [rows, inputs of type category]. */
+export const MODEL_TENSORS = { numbers: "features", categories: "categories" } as const;
+
+/**
+ * What a model takes and gives. Stands in the registry and in the ONNX file's metadata. The graph has one input tensor
+ * a type of {@link MODEL_TENSORS}, with the inputs of that type in the order in which they stand here; a type that no
+ * input has, has no tensor. A missing number is NaN, a missing text is empty.
+ */
 export const signatureSchema = z.object({
   task: taskSchema,
   entity: nameSchema,
   /** The versioned set of features the model was trained on. */
   featureService: z.object({ name: nameSchema, version: z.int().positive() }),
-  /** One float32 tensor `features` of shape [rows, inputs.length]. */
   inputs: z.array(modelInputSchema).min(1),
-  /** One float32 tensor of shape [rows]: the probability of the second class, or the value. */
-  output: z.enum(["probability", "value"]),
-  classes: z.tuple([z.string(), z.string()]).nullable(),
+  /**
+   * The graph's one output, float32: `probability` of the second class or `value`, of shape [rows], or
+   * `probabilities` of shape [rows, classes.length].
+   */
+  output: z.enum(["probability", "probabilities", "value"]),
+  /** Null for a regression. */
+  classes: z.array(z.string()).min(2).nullable(),
 });
 export type Signature = z.infer<typeof signatureSchema>;
+
+/** What the output of each task is called. */
+export const OUTPUT_OF_TASK: Readonly<Record<Task, Signature["output"]>> = {
+  binary: "probability",
+  multiclass: "probabilities",
+  regression: "value",
+};
+
+/** How many values the graph answers a row with. */
+export const outputWidth = ({ output, classes }: Pick<Signature, "output" | "classes">): number =>
+  output === "probabilities" ? classes!.length : 1;
 
 /**
  * How a feature or the output was distributed in training, to compare what is served with.
@@ -37,6 +69,11 @@ export const referenceBinsSchema = z.object({
   edges: z.array(z.number()),
   counts: z.array(z.int().nonnegative()),
   missing: z.int().nonnegative(),
+  /**
+   * Of a category: the text whose number (from 0) stands for it, where everything else has the number
+   * `categories.length`. Of the output of a multiclass model: its classes.
+   */
+  categories: z.array(z.string()).optional(),
 });
 export type ReferenceBins = z.infer<typeof referenceBinsSchema>;
 

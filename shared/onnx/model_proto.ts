@@ -30,6 +30,7 @@ export type Tensor =
   & (
     | { type: "float"; data: Float32Array }
     | { type: "double"; data: Float64Array }
+    | { type: "uint8"; data: Uint8Array }
     | { type: "int64"; data: BigInt64Array }
   );
 

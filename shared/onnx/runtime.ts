@@ -8,20 +8,21 @@
  */
 // The main entry (WebAssembly alone under Deno), because `/wasm` can't be imported in a worker, where training runs.
 import * as ort from "onnxruntime-web";
+import { MODEL_TENSORS } from "../contracts/signature.ts";
 import { AppError, invalid, messageOf } from "../errors.ts";
+import type { ModelBatch, ModelShape } from "./model_batch.ts";
 
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";
 
-/** A model in memory: one float32 input [rows, width], one float32 output with a value for each row. */
+/** A model in memory. */
 export interface LoadedModel {
-  readonly width: number;
+  readonly shape: ModelShape;
   /**
-   * @param features row after row, rows * width long
-   * @returns one value for each row
+   * @returns row after row, rows * outputs values
    * @throws {AppError} `internal` when the runtime fails
    */
-  predict(features: Float32Array, rows: number): Promise<Float32Array>;
+  predict(batch: ModelBatch): Promise<Float32Array>;
   /** Frees its memory; the model can't predict any more. */
   unload(): Promise<void>;
 }
@@ -48,43 +49,63 @@ async function createSession(file: Uint8Array): Promise<ort.InferenceSession> {
 /**
  * Loads an ONNX file.
  *
- * @param width how many features a row has
- * @throws {AppError} `invalid` when the runtime can't load it, or it has not exactly one input and one output
+ * @throws {AppError} `invalid` when the runtime can't load it, or its inputs and outputs are not those of the shape
  */
-export async function loadModel(file: Uint8Array, width: number): Promise<LoadedModel> {
+export async function loadModel(file: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
   const session = await exclusively(() => createSession(file)).catch((error) => {
     throw invalid(`Cannot load the model: the ONNX runtime refuses it: ${messageOf(error)}`);
   });
-  const [input, ...otherInputs] = session.inputNames;
+  const expected = [
+    ...(shape.numbers > 0 ? [MODEL_TENSORS.numbers] : []),
+    ...(shape.categories > 0 ? [MODEL_TENSORS.categories] : []),
+  ];
   const [output, ...otherOutputs] = session.outputNames;
-  if (input === undefined || output === undefined || otherInputs.length > 0 || otherOutputs.length > 0) {
+  const takesOthers = session.inputNames.toSorted().join() !== expected.toSorted().join();
+  if (takesOthers || output === undefined || otherOutputs.length > 0) {
     await exclusively(() => session.release());
     throw invalid(
       `Cannot load the model: it has the inputs ${session.inputNames.join(", ")} and the outputs ` +
-        `${session.outputNames.join(", ")}, and must have one of each`,
+        `${session.outputNames.join(", ")}, and must have the inputs ${expected.join(", ")} and one output`,
     );
   }
   return {
-    width,
-    async predict(features, rows) {
-      if (features.length !== rows * width) {
-        throw new RangeError(`Cannot predict: ${features.length} values are not ${rows} rows of ${width}`);
-      }
-      const feeds = { [input]: new ort.Tensor("float32", features, [rows, width]) };
+    shape,
+    async predict(batch) {
+      const feeds = tensorsOf(batch, shape);
       const results = await exclusively(() => session.run(feeds)).catch((error) => {
         throw new AppError("internal", `Cannot predict: the ONNX runtime failed: ${messageOf(error)}`, {
           cause: error,
         });
       });
       const values = results[output]?.data;
-      if (!(values instanceof Float32Array) || values.length !== rows) {
+      if (!(values instanceof Float32Array) || values.length !== batch.rows * shape.outputs) {
         throw new AppError(
           "internal",
-          `Cannot predict: the output "${output}" is not one float32 for each row`,
+          `Cannot predict: the output "${output}" is not ${shape.outputs} float32 for each row`,
         );
       }
       return values;
     },
     unload: () => exclusively(() => session.release()),
   };
+}
+
+function tensorsOf(
+  { rows, numbers, categories }: ModelBatch,
+  shape: ModelShape,
+): Record<string, ort.Tensor> {
+  const tensors: Record<string, ort.Tensor> = {};
+  for (
+    const [values, width] of [[numbers, shape.numbers], [categories, shape.categories]] as const
+  ) {
+    if (values.length === rows * width) continue;
+    throw new RangeError(`Cannot predict: ${values.length} values are not ${rows} rows of ${width}`);
+  }
+  if (shape.numbers > 0) {
+    tensors[MODEL_TENSORS.numbers] = new ort.Tensor("float32", numbers, [rows, shape.numbers]);
+  }
+  if (shape.categories > 0) {
+    tensors[MODEL_TENSORS.categories] = new ort.Tensor("string", [...categories], [rows, shape.categories]);
+  }
+  return tensors;
 }

@@ -118,6 +118,9 @@ function littleEndianBytes(tensor: Tensor): Uint8Array {
     case "double":
       tensor.data.forEach((value, index) => view.setFloat64(index * 8, value, true));
       break;
+    case "uint8":
+      bytes.set(tensor.data);
+      break;
     case "int64":
       tensor.data.forEach((value, index) => view.setBigInt64(index * 8, value, true));
       break;

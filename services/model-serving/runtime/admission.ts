@@ -2,6 +2,7 @@
 import type { AliasEntry } from "shared/contracts/model_training.ts";
 import { MODEL_METADATA, type Signature, signatureSchema } from "shared/contracts/signature.ts";
 import { invalid } from "shared/errors.ts";
+import { shapeOf } from "shared/onnx/model_batch.ts";
 import { loadModel } from "shared/onnx/runtime.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { parseWith } from "shared/validation.ts";
@@ -41,19 +42,24 @@ export async function admitVersion(
       `Cannot admit ${entry.model} v${entry.version}: its signature is not the one in the registry`,
     );
   }
-  const loaded = await loadModel(file, signature.inputs.length);
+  const loaded = await loadModel(file, shapeOf(signature));
   try {
-    const row = new Float32Array(signature.inputs.length);
-    for (let run = 0; run < WARM_UP_RUNS; run++) await loaded.predict(row, 1);
+    const { numbers, categories } = loaded.shape;
+    const row = {
+      rows: 1,
+      numbers: new Float32Array(numbers),
+      categories: new Array<string>(categories).fill(""),
+    };
+    for (let run = 0; run < WARM_UP_RUNS; run++) await loaded.predict(row);
   } catch (error) {
     await loaded.unload();
     throw error;
   }
   const model: LoadedModel = {
     runtime: "onnxruntime-web",
-    outputWidth: 1,
+    outputWidth: loaded.shape.outputs,
     batches: true,
-    predict: ({ numbers, rows }) => loaded.predict(numbers, rows),
+    predict: (rows) => loaded.predict(rows),
     unload: () => loaded.unload(),
   };
   return { entry, signature, model, batcher: createBatcher(model, { model: entry.model, ...limits }) };

@@ -1,14 +1,20 @@
 import type { Task } from "shared/contracts/signature.ts";
 import { invalid, type Reason } from "shared/errors.ts";
+import type { ModelBatch } from "shared/onnx/model_batch.ts";
 
 /** Rows to learn from or to judge by, column by column. All arrays have `rows` elements. */
 export interface Dataset {
   readonly rows: number;
   /** In the order of the model's inputs. */
   readonly featureNames: readonly string[];
-  /** One array a feature. Each value is exactly a float32, as the served model will see it; NaN is missing. */
-  readonly columns: readonly Float64Array[];
-  /** 0 or 1 for a binary task, any finite number for a regression. */
+  /**
+   * One array a feature, float32 as the served model will see it. A number that is missing is NaN. A category is the
+   * number (from 1) of its text in the feature's dictionary, 0 is missing.
+   */
+  readonly columns: readonly Float32Array[];
+  /** Of each category its distinct texts; null for a number. */
+  readonly dictionaries: readonly (readonly string[] | null)[];
+  /** 0 or 1 for a binary task, the number of the class (from 0) for a multiclass one, else any finite number. */
   readonly labels: Float64Array;
   /** T of each row, milliseconds since 1970. */
   readonly times: Float64Array;
@@ -16,10 +22,18 @@ export interface Dataset {
   readonly entities: readonly string[];
 }
 
+/** A category as a training set's file holds it. */
+export interface TextColumn {
+  /** The position of each row's text in `categories`; NaN is missing. */
+  readonly values: ArrayLike<number>;
+  /** Distinct texts; the empty one is a missing value too. */
+  readonly categories: readonly string[];
+}
+
 export interface DatasetInput {
   featureNames: readonly string[];
-  /** NaN is missing. */
-  columns: readonly ArrayLike<number>[];
+  /** Of numbers NaN is missing. */
+  columns: readonly (ArrayLike<number> | TextColumn)[];
   labels: ArrayLike<number>;
   times: ArrayLike<number>;
   entities: readonly string[];
@@ -27,6 +41,8 @@ export interface DatasetInput {
 
 /** How many mistakes of a data set are listed before the rest is only counted by its absence. */
 const MAX_REASONS = 20;
+/** A tree is grown for each class in each round, and each is a line of the confusion table. */
+const MAX_CLASSES = 100;
 
 /**
  * Checks the rows and rounds the features to float32. Trainers must see the rounded values: a threshold between a
@@ -51,7 +67,10 @@ export function createDataset(input: DatasetInput): Dataset {
     );
   }
   const lengths: [string, number][] = [
-    ...columns.map((column, index): [string, number] => [featureNames[index]!, column.length]),
+    ...columns.map((column, index): [string, number] => [
+      featureNames[index]!,
+      "categories" in column ? column.values.length : column.length,
+    ]),
     ["times", times.length],
     ["entities", entities.length],
   ];
@@ -60,7 +79,11 @@ export function createDataset(input: DatasetInput): Dataset {
   }
   if (reasons.length > 0) throw invalid("Cannot build the data set: its columns differ in length", reasons);
 
-  const rounded = columns.map((column, index) => roundColumn(column, featureNames[index]!, reasons));
+  const read = columns.map((column, index) =>
+    "categories" in column
+      ? readTexts(column, featureNames[index]!, reasons)
+      : { column: roundColumn(column, featureNames[index]!, reasons), dictionary: null }
+  );
   const checkedLabels = finiteColumn(labels, "label", reasons);
   const checkedTimes = finiteColumn(times, "time", reasons);
   if (reasons.length > 0) {
@@ -69,55 +92,100 @@ export function createDataset(input: DatasetInput): Dataset {
       reasons.slice(0, MAX_REASONS),
     );
   }
-  return { rows, featureNames, columns: rounded, labels: checkedLabels, times: checkedTimes, entities };
+  return {
+    rows,
+    featureNames,
+    columns: read.map(({ column }) => column),
+    dictionaries: read.map(({ dictionary }) => dictionary),
+    labels: checkedLabels,
+    times: checkedTimes,
+    entities,
+  };
 }
 
 /** The given rows, in the given order. */
 export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
   const pick = (column: Float64Array) => Float64Array.from(rows, (row) => column[row]!);
   return {
+    ...dataset,
     rows: rows.length,
-    featureNames: dataset.featureNames,
-    columns: dataset.columns.map(pick),
+    columns: dataset.columns.map((column) => Float32Array.from(rows, (row) => column[row]!)),
     labels: pick(dataset.labels),
     times: pick(dataset.times),
     entities: Array.from(rows, (row) => dataset.entities[row]!),
   };
 }
 
-/** Rows `from` (included) to `to` (not included) as a float32 matrix of shape [to - from, features]. */
-export function featureMatrix(dataset: Dataset, from: number, to: number): Float32Array {
-  const width = dataset.columns.length;
-  const matrix = new Float32Array((to - from) * width);
-  dataset.columns.forEach((column, feature) => {
-    for (let row = from; row < to; row++) matrix[(row - from) * width + feature] = column[row]!;
+/** Rows `from` (included) to `to` (not included) as a model's graph takes them. */
+export function modelBatch(dataset: Dataset, from: number, to: number): ModelBatch {
+  const rows = to - from;
+  const { columns, dictionaries } = dataset;
+  const features = [...columns.keys()];
+  const ofNumbers = features.filter((feature) => dictionaries[feature] === null);
+  const ofTexts = features.filter((feature) => dictionaries[feature] !== null);
+  const numbers = new Float32Array(rows * ofNumbers.length);
+  ofNumbers.forEach((feature, index) => {
+    const column = columns[feature]!;
+    for (let row = 0; row < rows; row++) numbers[row * ofNumbers.length + index] = column[from + row]!;
   });
-  return matrix;
+  const categories = new Array<string>(rows * ofTexts.length);
+  ofTexts.forEach((feature, index) => {
+    const column = columns[feature]!;
+    const dictionary = dictionaries[feature]!;
+    for (let row = 0; row < rows; row++) {
+      const code = column[from + row]!;
+      categories[row * ofTexts.length + index] = code === 0 ? "" : dictionary[code - 1]!;
+    }
+  });
+  return { rows, numbers, categories };
 }
 
-/** @throws {AppError} `invalid` when a binary part has labels other than 0 and 1, or only one of them */
+/** @throws {AppError} `invalid` when a part has labels that are no class, or only one class */
 export function requireUsableLabels(labels: Float64Array, task: Task, part: string): void {
-  if (task !== "binary") return;
-  let positive = 0;
+  if (task === "regression") return;
+  const classes = new Set<number>();
   for (const [row, label] of labels.entries()) {
-    if (label !== 0 && label !== 1) {
+    if (task === "binary" && label !== 0 && label !== 1) {
       throw invalid(
         `Cannot use the ${part} part: the label is ${label} in row ${row}, a binary label must be 0 or 1`,
       );
     }
-    positive += label;
+    if (!(Number.isInteger(label) && label >= 0 && label < MAX_CLASSES)) {
+      throw invalid(
+        `Cannot use the ${part} part: the label is ${label} in row ${row}, the number of a class must be a whole ` +
+          `number from 0 to ${MAX_CLASSES - 1}`,
+      );
+    }
+    classes.add(label);
   }
-  if (positive === 0 || positive === labels.length) {
+  if (classes.size === 1) {
     throw invalid(
-      `Cannot use the ${part} part: all ${labels.length} rows have the label ${
-        positive === 0 ? 0 : 1
-      }, both must occur`,
+      `Cannot use the ${part} part: all ${labels.length} rows have the label ${labels[0]}, ${
+        task === "binary" ? "both" : "at least two"
+      } must occur`,
     );
   }
 }
 
-function roundColumn(column: ArrayLike<number>, name: string, reasons: Reason[]): Float64Array {
-  const rounded = new Float64Array(column.length);
+/** How many classes the labels name: the largest number there is, and one. */
+export const countClasses = (labels: Float64Array): number =>
+  labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+
+function readTexts({ values, categories }: TextColumn, name: string, reasons: Reason[]) {
+  // The runtime would take such a text as ended by it.
+  const bad = categories.find((text) => text.includes("\0"));
+  if (bad !== undefined) {
+    reasons.push({ path: name, message: `holds a text with the character NUL: ${JSON.stringify(bad)}` });
+  }
+  const column = Float32Array.from(values, (position) => {
+    const isMissing = Number.isNaN(position) || categories[position] === "";
+    return isMissing ? 0 : position + 1;
+  });
+  return { column, dictionary: categories };
+}
+
+function roundColumn(column: ArrayLike<number>, name: string, reasons: Reason[]): Float32Array {
+  const rounded = new Float32Array(column.length);
   for (let row = 0; row < column.length; row++) {
     const value = Math.fround(column[row]!);
     if (value === Infinity || value === -Infinity) {

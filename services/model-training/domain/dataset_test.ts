@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { AppError } from "shared/errors.ts";
-import { createDataset, featureMatrix, requireUsableLabels, selectRows } from "./dataset.ts";
+import { createDataset, modelBatch, requireUsableLabels, selectRows } from "./dataset.ts";
 
 const input = {
   featureNames: ["v.a", "v.b"],
@@ -51,8 +51,8 @@ Deno.test("selectRows() picks rows of every column in the given order", () => {
   assertEquals(picked.entities, ["z", "x"]);
 });
 
-Deno.test("featureMatrix() lays the rows out one after the other", () => {
-  assertEquals([...featureMatrix(createDataset(input), 0, 2)], [1, Math.fround(0.1), 2, NaN]);
+Deno.test("modelBatch() lays the rows out one after the other", () => {
+  assertEquals([...modelBatch(createDataset(input), 0, 2).numbers], [1, Math.fround(0.1), 2, NaN]);
 });
 
 Deno.test("requireUsableLabels() refuses a binary part with one class or with other labels", () => {

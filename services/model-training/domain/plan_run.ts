@@ -2,7 +2,7 @@ import type { Metric, ModelBody } from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { METRICS } from "./evaluation/metrics.ts";
-import { resolveParameters } from "./trainers/parameters.ts";
+import { plainParameters, resolveParameters } from "./trainers/parameters.ts";
 import { trainerFor } from "./trainers/registry.ts";
 
 /** What one run replaces of its model's definition. */
@@ -33,14 +33,14 @@ export function planRun(name: string, body: ModelBody, overrides: RunOverrides =
   return {
     ...body,
     algorithm,
-    parameters: resolveParameters(algorithm, trainer.parameters, given),
+    parameters: plainParameters(resolveParameters(algorithm, trainer.parameters, given)),
     seed: overrides.seed ?? body.seed,
   };
 }
 
 function wrongMetric({ task, metric }: ModelBody): Reason[] {
-  if (METRICS[metric].task === task) return [];
-  const fitting = (Object.keys(METRICS) as Metric[]).filter((name) => METRICS[name].task === task);
+  if (METRICS[metric].tasks.includes(task)) return [];
+  const fitting = (Object.keys(METRICS) as Metric[]).filter((name) => METRICS[name].tasks.includes(task));
   return [{
     path: "/metric",
     message: `is ${metric}: the metric of a ${task} task must be one of ${fitting.join(", ")}`,

@@ -37,7 +37,7 @@ Deno.test("planRun() refuses what can't be trained", () => {
   const refuse = (changes: Record<string, unknown>, message: string) =>
     assertThrows(() => planRun("reorder", body(changes)), AppError, message);
   refuse({ parameters: { trees: 5 } }, "trees is unknown: it must be one of rounds, ");
-  refuse({ parameters: { rounds: true } }, "rounds is true: it must be a whole number");
+  refuse({ parameters: { rounds: true } }, "rounds is true: expected number");
   refuse({ metric: "mae" }, "/metric is mae: the metric of a binary task must be one of auc, ");
   refuse({ task: "regression", algorithm: "logistic", metric: "mae" }, 'Cannot train with "logistic"');
   refuse({ label: { source: "events", aggregate: "exists", within: "PT0S" } }, "/label/within is PT0S");

@@ -13,7 +13,7 @@ const DEFAULT_BINS = 10;
  */
 export function referenceBins(
   name: string,
-  values: Float64Array,
+  values: Float64Array | Float32Array,
   options: { bins?: number } = {},
 ): ReferenceBins {
   const { bins = DEFAULT_BINS } = options;
@@ -30,7 +30,7 @@ export function referenceBins(
   return { name, edges, counts, missing: values.length - present };
 }
 
-function binEdges(sorted: Float64Array, bins: number): number[] {
+function binEdges(sorted: Float64Array | Float32Array, bins: number): number[] {
   if (sorted.length === 0) return [];
   const candidates = firstDistinct(sorted, bins + 1);
   const chosen = candidates.length <= bins
@@ -41,7 +41,7 @@ function binEdges(sorted: Float64Array, bins: number): number[] {
   return [...new Set(chosen)].filter((edge) => edge < largest);
 }
 
-function firstDistinct(sorted: Float64Array, most: number): number[] {
+function firstDistinct(sorted: Float64Array | Float32Array, most: number): number[] {
   const distinct: number[] = [];
   for (const value of sorted) {
     if (distinct.length === 0 || value > distinct[distinct.length - 1]!) {

@@ -1,12 +1,17 @@
 /** Data sets that the tests of several files learn from. @module */
 import { parse } from "csv-parse/sync";
-import type { Signature, Task } from "shared/contracts/signature.ts";
-import { createDataset, type Dataset } from "../domain/dataset.ts";
+import { OUTPUT_OF_TASK, type Signature, type Task } from "shared/contracts/signature.ts";
+import { countClasses, createDataset, type Dataset, type TextColumn } from "../domain/dataset.ts";
+import { learnVocabularies } from "../domain/encoding.ts";
+import { describeInputs } from "../domain/signature.ts";
 import type { ModelMetadata } from "../domain/model_file.ts";
 import { Random } from "../domain/random.ts";
 
 /** A data set of the given columns, named `view.f0` and on; rows are an hour apart and of different entities. */
-export function datasetOf(columns: readonly ArrayLike<number>[], labels: ArrayLike<number>): Dataset {
+export function datasetOf(
+  columns: readonly (ArrayLike<number> | TextColumn)[],
+  labels: ArrayLike<number>,
+): Dataset {
   return createDataset({
     featureNames: columns.map((_, index) => `view.f${index}`),
     columns,
@@ -41,15 +46,25 @@ export function noisyDataset(task: Task, options: { rows: number; seed: number }
   return datasetOf(columns, labels);
 }
 
+/** A category from its texts; null is missing. */
+export function textColumn(texts: readonly (string | null)[]): TextColumn {
+  const categories = [...new Set(texts.filter((text) => text !== null))].sort();
+  const positions = new Map(categories.map((text, position) => [text, position]));
+  return { values: texts.map((text) => text === null ? NaN : positions.get(text)!), categories };
+}
+
 /** Metadata of a model that was trained on the data set. */
 export function metadataFor(dataset: Dataset, task: Task): ModelMetadata {
+  const vocabularies = learnVocabularies(dataset);
   const signature: Signature = {
     task,
     entity: "customer",
     featureService: { name: "orders", version: 1 },
-    inputs: dataset.featureNames.map((name) => ({ name, type: "number", nulls: "as_trained" })),
-    output: task === "binary" ? "probability" : "value",
-    classes: task === "binary" ? ["no", "yes"] : null,
+    inputs: describeInputs(dataset, vocabularies),
+    output: OUTPUT_OF_TASK[task],
+    classes: task === "regression"
+      ? null
+      : Array.from({ length: countClasses(dataset.labels) }, (_, number) => `class ${number}`),
   };
   return { signature, trainingSet: { sha256: "0".repeat(64), views: [] }, referenceBins: [] };
 }

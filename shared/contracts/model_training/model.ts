@@ -6,6 +6,7 @@ import { nameSchema } from "../names.ts";
 import { taskSchema } from "../signature.ts";
 import { durationSchema, instantSchema } from "../time.ts";
 import { gateSchema } from "./gate.ts";
+import { parametersSchema } from "./parameters.ts";
 import { algorithmSchema, metricSchema } from "./algorithm.ts";
 
 const service = "model-training";
@@ -20,7 +21,7 @@ export const modelBodySchema = z.object({
   observeFrom: instantSchema.optional(),
   algorithm: algorithmSchema,
   /** Parameters of the algorithm; unknown names are refused with the list of known ones. */
-  parameters: z.record(z.string(), z.union([z.number(), z.boolean()])).default({}),
+  parameters: parametersSchema.default({}),
   metric: metricSchema,
   /** The last mature observations of this length are the test part; before them a gap of the label's horizon. */
   split: z.object({ test: durationSchema }),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { endpoint } from "../endpoint.ts";
 import { nameSchema } from "../names.ts";
 import { instantSchema } from "../time.ts";
+import { parametersSchema } from "./parameters.ts";
 import { algorithmSchema } from "./algorithm.ts";
 import { evaluationSchema } from "./evaluation.ts";
 
@@ -41,7 +42,7 @@ export const startRun = endpoint({
     reason: z.string().default(""),
     /** Each replaces what the model's definition says, for this run alone. */
     algorithm: algorithmSchema.optional(),
-    parameters: z.record(z.string(), z.union([z.number(), z.boolean()])).optional(),
+    parameters: parametersSchema.optional(),
     seed: z.int().nonnegative().optional(),
   }),
   reply: z.object({ id: z.uuid() }),

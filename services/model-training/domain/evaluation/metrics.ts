@@ -4,61 +4,86 @@ import { invalid } from "shared/errors.ts";
 
 /** Labels with a model's outputs for the same rows. */
 export interface ScoredRows {
+  /** Of several classes, the number of the class. */
   labels: Float64Array;
-  /** Probabilities of the label 1, or values. */
+  /** Probabilities of the label 1, values, or the probabilities of all classes: [rows, classes]. */
   outputs: Float64Array;
-  /** Row numbers, highest output first: the metrics that rank share one sort. */
+  /** Row numbers, highest output first: the metrics that rank share one sort. Of several classes empty. */
   ranking: Int32Array;
+  /** Of several classes, each against all others; else empty. */
+  classes: readonly ScoredRows[];
 }
 
 /** Sums over rows in which row i counts `weights[i]` times; NaN where the metric is not defined on the rows. */
 type Compute = (rows: ScoredRows, weights: Float64Array) => number;
 
 interface MetricSpec {
-  task: Task;
+  tasks: readonly Task[];
   /** Which way is better. */
   better: "higher" | "lower";
   compute: Compute;
 }
 
+const CLASSES: readonly Task[] = ["binary", "multiclass"];
+const VALUES: readonly Task[] = ["regression"];
+
 /** Every metric a model can be judged by. */
 export const METRICS: Readonly<Record<Metric, MetricSpec>> = {
-  auc: { task: "binary", better: "higher", compute: areaUnderRoc },
-  "average_precision": { task: "binary", better: "higher", compute: averagePrecision },
-  "log_loss": { task: "binary", better: "lower", compute: logLoss },
-  brier: { task: "binary", better: "lower", compute: meanSquaredError },
-  accuracy: { task: "binary", better: "higher", compute: accuracy },
-  rmse: { task: "regression", better: "lower", compute: (rows, w) => Math.sqrt(meanSquaredError(rows, w)) },
-  mae: { task: "regression", better: "lower", compute: meanAbsoluteError },
-  r2: { task: "regression", better: "higher", compute: determination },
+  auc: { tasks: CLASSES, better: "higher", compute: overClasses(areaUnderRoc) },
+  "average_precision": { tasks: CLASSES, better: "higher", compute: overClasses(averagePrecision) },
+  "log_loss": { tasks: CLASSES, better: "lower", compute: logLoss },
+  brier: { tasks: CLASSES, better: "lower", compute: brier },
+  accuracy: { tasks: CLASSES, better: "higher", compute: accuracy },
+  f1: { tasks: CLASSES, better: "higher", compute: f1 },
+  "calibration_error": { tasks: CLASSES, better: "lower", compute: calibrationError },
+  rmse: { tasks: VALUES, better: "lower", compute: (rows, w) => Math.sqrt(meanSquaredError(rows, w)) },
+  mae: { tasks: VALUES, better: "lower", compute: meanAbsoluteError },
+  mape: { tasks: VALUES, better: "lower", compute: meanAbsolutePercentageError },
+  r2: { tasks: VALUES, better: "higher", compute: determination },
+  pinball: { tasks: VALUES, better: "lower", compute: (rows, weights) => pinballLoss(rows, weights, 0.5) },
 };
 
 /**
  * Pairs labels with outputs.
  *
+ * @param outputs one a row, or one a row and class
  * @throws {AppError} `invalid` when the lengths differ, there is no row, or an output is not a finite number
  */
 export function scoreRows(labels: Float64Array, outputs: Float64Array): ScoredRows {
   if (labels.length === 0) throw invalid("Cannot evaluate: there are no rows");
-  if (labels.length !== outputs.length) {
+  const width = outputs.length / labels.length;
+  if (!Number.isInteger(width) || width === 0) {
     throw invalid(`Cannot evaluate: ${labels.length} labels have ${outputs.length} outputs`);
   }
-  const row = outputs.findIndex((output) => !Number.isFinite(output));
-  if (row >= 0) {
-    throw invalid(`Cannot evaluate: the output is ${outputs[row]} in row ${row}, it must be finite`);
+  const index = outputs.findIndex((output) => !Number.isFinite(output));
+  if (index >= 0) {
+    const row = Math.floor(index / width);
+    throw invalid(`Cannot evaluate: the output is ${outputs[index]} in row ${row}, it must be finite`);
   }
+  if (width === 1) return { labels, outputs, ranking: rank(outputs), classes: [] };
+  const against = Array.from({ length: width }, (_, number) => {
+    const own = Float64Array.from(labels, (_, row) => outputs[row * width + number]!);
+    const isOwn = labels.map((label) => label === number ? 1 : 0);
+    return { labels: isOwn, outputs: own, ranking: rank(own), classes: [] };
+  });
+  return { labels, outputs, ranking: new Int32Array(0), classes: against };
+}
+
+function rank(outputs: Float64Array): Int32Array {
   const ranking = Int32Array.from(outputs, (_, index) => index);
-  ranking.sort((a, b) => outputs[b]! - outputs[a]! || a - b);
-  return { labels, outputs, ranking };
+  return ranking.sort((a, b) => outputs[b]! - outputs[a]! || a - b);
 }
 
 /** Every metric of the task that is defined on these rows, by name. */
-export function evaluate(task: Task, rows: ScoredRows): Partial<Record<Metric, number>> {
-  const once = onceEach(rows);
+export function evaluate(
+  task: Task,
+  rows: ScoredRows,
+  weights: Float64Array = onceEach(rows),
+): Partial<Record<Metric, number>> {
   const values: Partial<Record<Metric, number>> = {};
   for (const [name, metric] of Object.entries(METRICS) as [Metric, MetricSpec][]) {
-    if (metric.task !== task) continue;
-    const value = metric.compute(rows, once);
+    if (!metric.tasks.includes(task)) continue;
+    const value = metric.compute(rows, weights);
     if (!Number.isNaN(value)) values[name] = value;
   }
   return values;
@@ -69,7 +94,9 @@ export function metricValue(metric: Metric, rows: ScoredRows): number {
   const value = METRICS[metric].compute(rows, onceEach(rows));
   if (Number.isNaN(value)) {
     throw invalid(
-      `Cannot compute ${metric} over ${rows.labels.length} rows: the labels must not all be the same`,
+      `Cannot compute ${metric} over ${rows.labels.length} rows: ${
+        metric === "mape" ? "no label may be 0" : "the labels must not all be the same"
+      }`,
     );
   }
   return value;
@@ -129,49 +156,141 @@ function forEachTie(
   }
 }
 
+/** The mean over the classes that occur, each against all others; of two classes the metric itself. */
+function overClasses(compute: Compute): Compute {
+  return (rows, weights) => {
+    if (rows.classes.length === 0) return compute(rows, weights);
+    const values = rows.classes.map((own) => compute(own, weights)).filter((value) => !Number.isNaN(value));
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+}
+
+/** The probability that a row's outputs give to its label. */
+function likelihood({ labels, outputs, classes }: ScoredRows, row: number): number {
+  if (classes.length > 0) return outputs[row * classes.length + labels[row]!]!;
+  return labels[row] === 1 ? outputs[row]! : 1 - outputs[row]!;
+}
+
 /**
  * The mean negative log likelihood (Good, "Rational decisions", 1952). Probabilities of exactly 0 and 1 are moved
  * in by one float64 epsilon, so that a single wrong certainty is costly and not infinite.
  */
 function logLoss(rows: ScoredRows, weights: Float64Array): number {
-  return weightedMean(rows, weights, (label, probability) => {
-    const clipped = Math.min(1 - Number.EPSILON, Math.max(Number.EPSILON, probability));
-    return label === 1 ? -Math.log(clipped) : -Math.log1p(-clipped);
-  });
+  return weightedMean(
+    rows,
+    weights,
+    (row) => -Math.log(Math.min(1 - Number.EPSILON, Math.max(Number.EPSILON, likelihood(rows, row)))),
+  );
 }
 
-/** Over probabilities this is the Brier score (Brier, "Verification of forecasts", 1950). */
+/** Brier, "Verification of forecasts", 1950: of two classes the squared error of one, of more the sum over all. */
+function brier(rows: ScoredRows, weights: Float64Array): number {
+  if (rows.classes.length === 0) return meanSquaredError(rows, weights);
+  return rows.classes.reduce((sum, own) => sum + meanSquaredError(own, weights), 0);
+}
+
 function meanSquaredError(rows: ScoredRows, weights: Float64Array): number {
-  return weightedMean(rows, weights, (label, output) => (label - output) ** 2);
+  const { labels, outputs } = rows;
+  return weightedMean(rows, weights, (row) => (labels[row]! - outputs[row]!) ** 2);
 }
 
 function meanAbsoluteError(rows: ScoredRows, weights: Float64Array): number {
-  return weightedMean(rows, weights, (label, output) => Math.abs(label - output));
+  const { labels, outputs } = rows;
+  return weightedMean(rows, weights, (row) => Math.abs(labels[row]! - outputs[row]!));
 }
 
-/** The share of rows whose label is the likelier one; a probability of exactly 0.5 counts as label 1. */
+/** As a part of the label; not defined where a label is 0. */
+function meanAbsolutePercentageError(rows: ScoredRows, weights: Float64Array): number {
+  const { labels, outputs } = rows;
+  return weightedMean(
+    rows,
+    weights,
+    (row) => labels[row] === 0 ? NaN : Math.abs((labels[row]! - outputs[row]!) / labels[row]!),
+  );
+}
+
+/**
+ * The loss whose mean the quantile minimises (Koenker and Bassett, "Regression quantiles", 1978).
+ *
+ * @param quantile between 0 and 1
+ */
+export function pinballLoss(rows: ScoredRows, weights: Float64Array, quantile: number): number {
+  const { labels, outputs } = rows;
+  return weightedMean(rows, weights, (row) => {
+    const missed = labels[row]! - outputs[row]!;
+    return Math.max(quantile * missed, (quantile - 1) * missed);
+  });
+}
+
+/** The class a row's outputs make the likeliest; of two, a probability of exactly 0.5 counts as label 1. */
+export function likeliestClass({ outputs, classes }: ScoredRows, row: number): number {
+  if (classes.length === 0) return outputs[row]! >= 0.5 ? 1 : 0;
+  let best = 0;
+  for (let number = 1; number < classes.length; number++) {
+    if (outputs[row * classes.length + number]! > outputs[row * classes.length + best]!) best = number;
+  }
+  return best;
+}
+
+/** The share of rows whose label is the likeliest one. */
 function accuracy(rows: ScoredRows, weights: Float64Array): number {
-  return weightedMean(rows, weights, (label, probability) => (probability >= 0.5 ? 1 : 0) === label ? 1 : 0);
+  return weightedMean(rows, weights, (row) => likeliestClass(rows, row) === rows.labels[row] ? 1 : 0);
+}
+
+/** The harmonic mean of precision and recall (van Rijsbergen, 1979), of several classes the mean over those that occur. */
+function f1(rows: ScoredRows, weights: Float64Array): number {
+  const classes = rows.classes.length === 0 ? [1] : [...rows.classes.keys()];
+  const values = classes.map((number) => {
+    let [both, said, is] = [0, 0, 0];
+    for (let row = 0; row < rows.labels.length; row++) {
+      const isSaid = likeliestClass(rows, row) === number;
+      const isSo = rows.labels[row] === number;
+      if (isSaid) said += weights[row]!;
+      if (isSo) is += weights[row]!;
+      if (isSaid && isSo) both += weights[row]!;
+    }
+    return is === 0 ? NaN : 2 * both / (said + is);
+  }).filter((value) => !Number.isNaN(value));
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+const CALIBRATION_BINS = 10;
+
+/**
+ * The mean distance between what is said and what happens, over ten bins of equal width (Guo and others, "On
+ * calibration of modern neural networks", 2017, equation 3). Of several classes, of the likeliest one.
+ */
+function calibrationError(rows: ScoredRows, weights: Float64Array): number {
+  const said = new Float64Array(CALIBRATION_BINS);
+  const happened = new Float64Array(CALIBRATION_BINS);
+  let total = 0;
+  for (let row = 0; row < rows.labels.length; row++) {
+    const isWide = rows.classes.length > 0;
+    const answer = likeliestClass(rows, row);
+    const confidence = isWide ? rows.outputs[row * rows.classes.length + answer]! : rows.outputs[row]!;
+    const isTrue = isWide ? answer === rows.labels[row] : rows.labels[row] === 1;
+    const bin = Math.max(0, Math.min(CALIBRATION_BINS - 1, Math.floor(confidence * CALIBRATION_BINS)));
+    said[bin] = said[bin]! + weights[row]! * confidence;
+    happened[bin] = happened[bin]! + (isTrue ? weights[row]! : 0);
+    total += weights[row]!;
+  }
+  return said.reduce((sum, value, bin) => sum + Math.abs(value - happened[bin]!), 0) / total;
 }
 
 /** One minus the residual sum of squares over that of the mean (Wright, "Correlation and causation", 1921). */
 function determination(rows: ScoredRows, weights: Float64Array): number {
-  const mean = weightedMean(rows, weights, (label) => label);
-  const variance = weightedMean(rows, weights, (label) => (label - mean) ** 2);
+  const mean = weightedMean(rows, weights, (row) => rows.labels[row]!);
+  const variance = weightedMean(rows, weights, (row) => (rows.labels[row]! - mean) ** 2);
   return variance === 0 ? NaN : 1 - meanSquaredError(rows, weights) / variance;
 }
 
-function weightedMean(
-  { labels, outputs }: ScoredRows,
-  weights: Float64Array,
-  term: (label: number, output: number) => number,
-): number {
+function weightedMean({ labels }: ScoredRows, weights: Float64Array, term: (row: number) => number): number {
   let sum = 0;
   let total = 0;
   for (let row = 0; row < labels.length; row++) {
     const weight = weights[row]!;
     if (weight === 0) continue;
-    sum += weight * term(labels[row]!, outputs[row]!);
+    sum += weight * term(row);
     total += weight;
   }
   return sum / total;

@@ -9,7 +9,19 @@ const scored = (labels: number[], outputs: number[]) =>
 Deno.test("evaluate() gives the binary metrics as computed by hand", () => {
   // Pairs (positive, negative): 0.8>0.6, 0.8>0.2, 0.6=0.6, 0.6>0.2: 3.5 of 4 are ranked rightly.
   const values = evaluate("binary", scored([1, 1, 0, 0], [0.8, 0.6, 0.6, 0.2]));
-  assertEquals(Object.keys(values).sort(), ["accuracy", "auc", "average_precision", "brier", "log_loss"]);
+  assertEquals(Object.keys(values).sort(), [
+    "accuracy",
+    "auc",
+    "average_precision",
+    "brier",
+    "calibration_error",
+    "f1",
+    "log_loss",
+  ]);
+  // Two of the three called positive are, and both positives are called so.
+  assertAlmostEquals(values.f1!, 2 * 2 / (3 + 2));
+  // Bins at 0.8, at 0.6 (one of two happens) and at 0.2.
+  assertAlmostEquals(values.calibration_error!, (0.2 + 0.2 + 0.2) / 4);
   assertAlmostEquals(values.auc!, 3.5 / 4);
   // Precision 1 for the first half of the recall, then 2 of 3 for the other.
   assertAlmostEquals(values.average_precision!, 0.5 * 1 + 0.5 * (2 / 3));
@@ -22,6 +34,8 @@ Deno.test("evaluate() gives the regression metrics as computed by hand", () => {
   const values = evaluate("regression", scored([1, 2, 6], [2, 2, 4]));
   assertAlmostEquals(values.rmse!, Math.sqrt(5 / 3));
   assertAlmostEquals(values.mae!, 1);
+  assertAlmostEquals(values.mape!, (1 + 0 + 1 / 3) / 3);
+  assertAlmostEquals(values.pinball!, 0.5);
   // The labels' mean is 3, their squared distances from it 4 + 1 + 9.
   assertAlmostEquals(values.r2!, 1 - 5 / 14);
 });
@@ -30,9 +44,16 @@ Deno.test("evaluate() leaves out what is not defined for one class or one value"
   assertEquals(Object.keys(evaluate("binary", scored([1, 1], [0.8, 0.6]))).sort(), [
     "accuracy",
     "brier",
+    "calibration_error",
+    "f1",
     "log_loss",
   ]);
-  assertEquals(Object.keys(evaluate("regression", scored([1, 1], [0.8, 0.6]))).sort(), ["mae", "rmse"]);
+  assertEquals(Object.keys(evaluate("regression", scored([1, 1], [0.8, 0.6]))).sort(), [
+    "mae",
+    "mape",
+    "pinball",
+    "rmse",
+  ]);
 });
 
 Deno.test("metricValue() refuses AUC on one class", () => {
@@ -46,7 +67,7 @@ Deno.test("metricValue() keeps log loss finite for a wrong certainty", () => {
 
 Deno.test("scoreRows() refuses no rows, unequal lengths and outputs that are not finite", () => {
   assertThrows(() => scored([], []), AppError, "there are no rows");
-  assertThrows(() => scored([1], [1, 2]), AppError, "1 labels have 2 outputs");
+  assertThrows(() => scored([1, 0], [1, 2, 3]), AppError, "2 labels have 3 outputs");
   assertThrows(() => scored([1], [Infinity]), AppError, "the output is Infinity in row 0");
 });
 
@@ -76,6 +97,24 @@ Deno.test("METRICS count a row of weight two as two rows", () => {
   const once = scored(repeated.map((row) => labels[row]!), repeated.map((row) => outputs[row]!));
   for (const [name, metric] of Object.entries(METRICS)) {
     const weighted = metric.compute(scored(labels, outputs), Float64Array.of(1, 2, 1, 0, 3));
-    assertAlmostEquals(weighted, metric.compute(once, new Float64Array(7).fill(1)), 1e-12, name);
+    const expected = metric.compute(once, new Float64Array(7).fill(1));
+    if (Number.isNaN(expected)) assertEquals(weighted, NaN, name);
+    else assertAlmostEquals(weighted, expected, 1e-12, name);
   }
+});
+
+Deno.test("evaluate() gives the metrics of several classes as computed by hand", () => {
+  const values = evaluate("multiclass", scored([0, 1, 2], [0.6, 0.3, 0.1, 0.2, 0.5, 0.3, 0.5, 0.1, 0.4]));
+  assertAlmostEquals(values.log_loss!, -(Math.log(0.6) + Math.log(0.5) + Math.log(0.4)) / 3);
+  assertAlmostEquals(values.accuracy!, 2 / 3);
+  assertAlmostEquals(
+    values.brier!,
+    (0.16 + 0.09 + 0.01 + 0.04 + 0.25 + 0.09 + 0.25 + 0.01 + 0.36) / 3,
+  );
+  // Each class against the others: of its two pairs, class 0 and 1 rank both rightly, and so does class 2.
+  assertAlmostEquals(values.auc!, 1);
+  // F1 of class 0: said twice, right once of one; of class 1: 1; of class 2: never said.
+  assertAlmostEquals(values.f1!, (2 / 3 + 1 + 0) / 3);
+  // Said 0.6, 0.5, 0.5; right, right, wrong: the two at 0.5 share a bin.
+  assertAlmostEquals(values.calibration_error!, (0.4 + 0) / 3);
 });

@@ -1,11 +1,12 @@
+import { z } from "zod";
 import { assertEquals, assertThrows } from "@std/assert";
 import { AppError } from "shared/errors.ts";
 import { resolveParameters } from "./parameters.ts";
 
-const specs = {
-  rounds: { description: "", default: 100, min: 1, max: 1_000, integer: true },
-  rate: { description: "", default: 0.1, min: 0.01, max: 1 },
-};
+const specs = z.strictObject({
+  rounds: z.int().min(1).max(1_000).default(100),
+  rate: z.number().min(0.01).max(1).default(0.1),
+});
 
 Deno.test("resolveParameters() fills in the defaults", () => {
   assertEquals(resolveParameters("gbdt", specs, { rate: 0.5 }), { rounds: 100, rate: 0.5 });
@@ -22,8 +23,8 @@ Deno.test("resolveParameters() names every unknown parameter and every bad value
   );
   assertEquals(error.reasons, [
     { path: "/round", message: "is unknown: it must be one of rounds, rate" },
-    { path: "/rounds", message: "is 1.5: it must be a whole number from 1 to 1000" },
-    { path: "/rate", message: "is 2: it must be a number from 0.01 to 1" },
+    { path: "/rounds", message: "is 1.5: expected int, received number" },
+    { path: "/rate", message: "is 2: Too big: expected number to be <=1" },
   ]);
 });
 

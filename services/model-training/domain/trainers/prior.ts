@@ -1,31 +1,71 @@
-import { requireUsableLabels } from "../dataset.ts";
-import { encodeModelFile } from "../model_file.ts";
-import { ensembleNodes } from "./gbdt/tree_onnx.ts";
+import { ALGORITHM_PARAMETERS } from "shared/contracts/model_training.ts";
+import type { Node, Tensor } from "shared/onnx/model_proto.ts";
+import { countClasses, type Dataset, requireUsableLabels } from "../dataset.ts";
+import { learnVocabularies } from "../encoding.ts";
+import { COLUMNS, encodeModelFile, SCORES } from "../model_file.ts";
 import { resolveParameters } from "./parameters.ts";
-import type { Trainer } from "./trainer.ts";
+import type { FitOptions, FittedModel, Trainer } from "./trainer.ts";
 
 /**
  * The baseline that is run beside every other: it gives each row the mean of the training labels, which is the base
- * rate of a binary one. A model that is no better has learnt nothing.
+ * rate of a binary one, or the share of each class. A model that is no better has learnt nothing.
  */
 export const prior: Trainer = {
   algorithm: "prior",
-  tasks: ["binary", "regression"],
-  parameters: {},
-  fit(train, { task, parameters }) {
-    resolveParameters("prior", {}, parameters);
-    requireUsableLabels(train.labels, task, "training");
-    const mean = Math.fround(train.labels.reduce((sum, label) => sum + label, 0) / train.rows);
-    return {
-      task,
-      facts: { mean },
-      predict: (dataset) => new Float64Array(dataset.rows).fill(mean),
-      toOnnx: (metadata) =>
-        encodeModelFile({
-          task,
-          featureNames: train.featureNames,
-          ...ensembleNodes({ base: mean, trees: [], link: "identity" }),
-        }, metadata),
-    };
-  },
+  tasks: ["binary", "multiclass", "regression"],
+  parameters: ALGORITHM_PARAMETERS.prior,
+  fit: (train, options) => Promise.try(() => fitPrior(train, options)),
 };
+
+function fitPrior(train: Dataset, { task, parameters }: FitOptions): FittedModel {
+  resolveParameters("prior", ALGORITHM_PARAMETERS.prior, parameters);
+  requireUsableLabels(train.labels, task, "training");
+  const answer = Float32Array.from(
+    task === "multiclass" ? classShares(train.labels) : [meanOf(train.labels)],
+  );
+  const vocabularies = learnVocabularies(train);
+  return {
+    task,
+    vocabularies,
+    outputs: answer.length,
+    facts: task === "multiclass" ? {} : { mean: answer[0]! },
+    predict: ({ rows }) =>
+      Float64Array.from({ length: rows * answer.length }, (_, index) => answer[index % answer.length]!),
+    toOnnx: (metadata) =>
+      encodeModelFile(
+        { task, featureNames: train.featureNames, vocabularies, ...constantNodes(answer) },
+        metadata,
+      ),
+  };
+}
+
+const meanOf = (labels: Float64Array) => labels.reduce((sum, label) => sum + label, 0) / labels.length;
+
+function classShares(labels: Float64Array): number[] {
+  const shares = new Array<number>(countClasses(labels)).fill(0);
+  for (const label of labels) shares[label] = shares[label]! + 1 / labels.length;
+  return shares;
+}
+
+/** The same answer for as many rows as there are. */
+function constantNodes(answer: Float32Array): { nodes: Node[]; initializers: Tensor[] } {
+  const int64 = (name: string, values: bigint[]): Tensor => ({
+    name,
+    dims: [values.length],
+    type: "int64",
+    data: BigInt64Array.from(values),
+  });
+  return {
+    nodes: [
+      { op: "Shape", inputs: [COLUMNS], outputs: ["shape"] },
+      { op: "Gather", inputs: ["shape", "first"], outputs: ["row_count"] },
+      { op: "Concat", inputs: ["row_count", "one"], outputs: ["repeats"], attributes: { axis: { int: 0 } } },
+      { op: "Tile", inputs: ["answer", "repeats"], outputs: [SCORES] },
+    ],
+    initializers: [
+      { name: "answer", dims: [1, answer.length], type: "float", data: answer },
+      int64("first", [0n]),
+      int64("one", [1n]),
+    ],
+  };
+}

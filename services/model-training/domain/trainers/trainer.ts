@@ -1,7 +1,9 @@
+import type { z } from "zod";
+import type { BuiltInAlgorithm } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
 import type { Dataset } from "../dataset.ts";
+import type { Vocabularies } from "../encoding.ts";
 import type { ModelMetadata } from "../model_file.ts";
-import type { ParameterSpecs } from "./parameters.ts";
 
 /** How far a fit has come; what is not known yet is left out. */
 export interface FitProgress {
@@ -18,29 +20,40 @@ export interface FitOptions {
   /** As given by the user; the trainer fills in defaults and refuses what it does not know. */
   parameters: Readonly<Record<string, unknown>>;
   seed: number;
+  /** Names of the classes in the order of their numbers; default: the numbers. Class weights go by them. */
+  classes?: readonly string[];
   /** Later rows that tell when to stop; never the test part. */
   validation?: Dataset;
+  /** Most threads that work at it, this one included; default: 1. Any number gives the same model. */
+  threads?: number;
   onProgress?: (progress: FitProgress) => void;
 }
 
 /**
- * Learns a model. A fit is synchronous and takes as long as it takes: it belongs in a worker. The same rows,
+ * Learns a model. A fit keeps its thread busy for as long as it takes: it belongs in a worker. The same rows,
  * parameters and seed give the same model, bit for bit.
  */
 export interface Trainer {
-  readonly algorithm: string;
+  readonly algorithm: BuiltInAlgorithm;
   readonly tasks: readonly Task[];
-  readonly parameters: ParameterSpecs;
+  /** What it can be told, with defaults, ranges and descriptions. */
+  readonly parameters: z.ZodObject;
   /** @throws {AppError} `invalid` for parameters or rows it cannot learn from */
-  fit(train: Dataset, options: FitOptions): FittedModel;
+  fit(train: Dataset, options: FitOptions): Promise<FittedModel>;
 }
 
 export interface FittedModel {
   readonly task: Task;
   /** Numbers worth keeping with the run, such as the rounds kept after early stopping. */
   readonly facts: Readonly<Record<string, number>>;
-  /** For each row the probability of the label 1, or the value. */
+  /** Of each feature the texts it knows apart; null for a number. */
+  readonly vocabularies: Vocabularies;
+  /** Answers for each row: 1, or the number of classes of a multiclass task. */
+  readonly outputs: number;
+  /** Of each feature how much it has lowered the loss in training; absent where the algorithm can't tell. */
+  readonly gains?: Float64Array;
+  /** For each row the probability of the label 1, the probabilities of all classes, or the value: [rows, outputs]. */
   predict(dataset: Dataset): Float64Array;
-  /** One ONNX file from raw features to output; {@link encodeModelFile} describes its inputs and outputs. */
+  /** One ONNX file from raw features to output; `encodeModelFile()` describes its inputs and outputs. */
   toOnnx(metadata: ModelMetadata): Uint8Array<ArrayBuffer>;
 }

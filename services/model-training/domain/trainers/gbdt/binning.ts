@@ -41,7 +41,7 @@ export function findBinning(dataset: Dataset, options: { maxBins: number; seed: 
     : undefined;
   const found: FeatureBinning[] = [];
   dataset.columns.forEach((column, feature) => {
-    const values = sample ? Float64Array.from(sample, (row) => column[row]!) : column.slice();
+    const values = sample ? Float32Array.from(sample, (row) => column[row]!) : column.slice();
     // The default order of a typed array puts NaN last.
     values.sort();
     let present = values.length;
@@ -83,7 +83,7 @@ function binOf(thresholds: Float64Array, value: number): number {
   return low + 1;
 }
 
-function placeThresholds(sorted: Float64Array, maxBins: number): Float64Array {
+function placeThresholds(sorted: Float32Array, maxBins: number): Float64Array {
   const { values, counts } = countDistinct(sorted);
   const limit = Math.max(1, Math.min(maxBins, Math.floor(sorted.length / MIN_ROWS_PER_BIN)));
   const thresholds = values.length <= limit
@@ -133,7 +133,7 @@ function closeBins(values: readonly number[], counts: readonly number[], plan: B
 /** A float32 t with low <= t < high, so that the exported float32 comparison parts them as the trainer does. */
 const between = (low: number, high: number) => floorToFloat32(low + (high - low) / 2);
 
-function countDistinct(sorted: Float64Array): { values: number[]; counts: number[] } {
+function countDistinct(sorted: Float32Array): { values: number[]; counts: number[] } {
   const values: number[] = [];
   const counts: number[] = [];
   for (const value of sorted) {

@@ -1,61 +1,20 @@
+import { ALGORITHM_PARAMETERS, type ParametersOf } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
 import { type Dataset, requireUsableLabels } from "../../dataset.ts";
+import { encodeColumns, learnVocabularies, type Vocabularies } from "../../encoding.ts";
 import { encodeModelFile } from "../../model_file.ts";
 import { Random } from "../../random.ts";
-import { type ParametersOf, resolveParameters } from "../parameters.ts";
+import { resolveParameters } from "../parameters.ts";
 import type { FitOptions, FittedModel, Trainer } from "../trainer.ts";
-import { type BinnedRows, binRows, findBinning, MAX_VALUE_BINS } from "./binning.ts";
+import { type BinnedRows, binRows, findBinning } from "./binning.ts";
 import { layoutHistogram, toExactSteps } from "./histogram.ts";
 import { type Objective, OBJECTIVES } from "./objective.ts";
-import { addBinnedScores, addTreeScores, type BinnedTree } from "./tree.ts";
+import { addTreeScores } from "shared/onnx/tree_ensemble.ts";
+import { addBinnedScores, type BinnedTree } from "./tree.ts";
 import { type GrownTree, TreeGrower } from "./tree_grower.ts";
-import { ensembleNodes } from "./tree_onnx.ts";
+import { treeModelNodes } from "./tree_onnx.ts";
 
-const PARAMETERS = {
-  rounds: { description: "Most trees", default: 300, min: 1, max: 10_000, integer: true },
-  learningRate: { description: "Share of each tree that is added", default: 0.1, min: 1e-4, max: 1 },
-  maxLeaves: { description: "Most leaves of a tree", default: 31, min: 2, max: 4_096, integer: true },
-  maxDepth: {
-    description: "Most splits on the way to a leaf; 0: any number",
-    default: 0,
-    min: 0,
-    max: 64,
-    integer: true,
-  },
-  minRowsPerLeaf: {
-    description: "Fewest rows of a leaf, estimated from their share of the hessian",
-    default: 20,
-    min: 1,
-    max: 1e9,
-    integer: true,
-  },
-  minHessianPerLeaf: {
-    description: "Smallest sum of second derivatives in a leaf",
-    default: 1e-3,
-    min: 0,
-    max: 1e9,
-  },
-  l2: { description: "Penalty on the squares of the leaves' values", default: 0, min: 0, max: 1e9 },
-  minGain: { description: "Smallest gain for which a leaf is split", default: 0, min: 0, max: 1e9 },
-  featureFraction: { description: "Share of the features each tree may use", default: 1, min: 0.01, max: 1 },
-  rowFraction: { description: "Share of the rows each tree learns from", default: 1, min: 0.01, max: 1 },
-  maxBins: {
-    description: "Most bins of a feature's values",
-    default: MAX_VALUE_BINS,
-    min: 2,
-    max: MAX_VALUE_BINS,
-    integer: true,
-  },
-  earlyStoppingRounds: {
-    description:
-      "Stop after so many rounds without a better validation loss; 0, or no validation rows: never",
-    default: 50,
-    min: 0,
-    max: 10_000,
-    integer: true,
-  },
-} as const;
-type Parameters = ParametersOf<typeof PARAMETERS>;
+type Parameters = ParametersOf<"gbdt">;
 
 /**
  * Gradient-boosted trees on histograms: log loss for a binary task, squared error for a regression. Missing values
@@ -64,17 +23,26 @@ type Parameters = ParametersOf<typeof PARAMETERS>;
 export const gbdt: Trainer = {
   algorithm: "gbdt",
   tasks: ["binary", "regression"],
-  parameters: PARAMETERS,
-  fit(train, options) {
-    const parameters = resolveParameters("gbdt", PARAMETERS, options.parameters);
-    requireUsableLabels(train.labels, options.task, "training");
-    return boost(train, options, parameters);
-  },
+  parameters: ALGORITHM_PARAMETERS.gbdt,
+  fit: (train, options) =>
+    Promise.try(() => {
+      const parameters = resolveParameters("gbdt", ALGORITHM_PARAMETERS.gbdt, options.parameters);
+      requireUsableLabels(train.labels, options.task, "training");
+      const vocabularies = learnVocabularies(train);
+      const encode = (dataset: Dataset) => ({ ...dataset, columns: encodeColumns(dataset, vocabularies) });
+      const { validation, ...rest } = options;
+      const encoded = validation ? { ...rest, validation: encode(validation) } : rest;
+      return boost(encode(train), encoded, { parameters, vocabularies });
+    }),
 };
 
-function boost(train: Dataset, options: FitOptions, parameters: Parameters): FittedModel {
+function boost(
+  train: Dataset,
+  options: FitOptions,
+  { parameters, vocabularies }: { parameters: Parameters; vocabularies: Vocabularies },
+): FittedModel {
   const { task, seed, onProgress } = options;
-  const objective = OBJECTIVES[task];
+  const objective = OBJECTIVES[task]!;
   const random = new Random(seed);
   const columns = findBinning(train, { maxBins: parameters.maxBins, seed });
   const binned = binRows(train, columns);
@@ -110,7 +78,7 @@ function boost(train: Dataset, options: FitOptions, parameters: Parameters): Fit
   const kept = validation && parameters.earlyStoppingRounds > 0
     ? trees.slice(0, validation.bestRound())
     : trees;
-  return ensembleModel(train.featureNames, { task, base, trees: kept });
+  return ensembleModel(train.featureNames, { task, base, trees: kept, vocabularies });
 }
 
 /** The same as {@link addBinnedScores} where every row is in a leaf, without walking down to it. */
@@ -166,23 +134,31 @@ function drawer(
 
 function ensembleModel(
   featureNames: readonly string[],
-  ensemble: { task: Task; base: number; trees: readonly BinnedTree[] },
+  ensemble: { task: Task; base: number; trees: readonly BinnedTree[]; vocabularies: Vocabularies },
 ): FittedModel {
-  const { task, base, trees } = ensemble;
-  const objective = OBJECTIVES[task];
+  const { task, base, trees, vocabularies } = ensemble;
+  const objective = OBJECTIVES[task]!;
   return {
     task,
+    vocabularies,
+    outputs: 1,
     facts: { rounds: trees.length },
     predict(dataset) {
       const scores = new Float64Array(dataset.rows).fill(base);
-      for (const tree of trees) addTreeScores(tree, dataset.columns, scores);
+      const columns = encodeColumns(dataset, vocabularies);
+      for (const tree of trees) addTreeScores(tree, columns, scores);
       return scores.map((score) => objective.output(score));
     },
     toOnnx: (metadata) =>
       encodeModelFile({
         task,
         featureNames,
-        ...ensembleNodes({ base, trees, link: task === "binary" ? "sigmoid" : "identity" }),
+        vocabularies,
+        ...treeModelNodes({
+          base: Float64Array.of(base),
+          trees,
+          link: task === "binary" ? "sigmoid" : "identity",
+        }),
       }, metadata),
   };
 }

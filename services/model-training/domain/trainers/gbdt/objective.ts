@@ -51,7 +51,10 @@ const squared: Objective = {
   output: (score) => score,
 };
 
-export const OBJECTIVES: Readonly<Record<Task, Objective>> = { binary: logistic, regression: squared };
+export const OBJECTIVES: Readonly<Partial<Record<Task, Objective>>> = {
+  binary: logistic,
+  regression: squared,
+};
 
 function mean(values: Float64Array): number {
   let sum = 0;

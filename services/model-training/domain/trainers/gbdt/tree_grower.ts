@@ -1,7 +1,8 @@
 import { type BinnedRows, MISSING_BIN } from "./binning.ts";
 import { addRows, type Derivatives, type HistogramLayout, subtract } from "./histogram.ts";
 import { findBestSplit, type LeafSums, type Split, type SplitRules } from "./split_finder.ts";
-import { type BinnedTree, LEAF } from "./tree.ts";
+import { LEAF, NO_SET } from "shared/onnx/tree_ensemble.ts";
+import type { BinnedTree } from "./tree.ts";
 
 export interface GrowthRules extends SplitRules {
   maxLeaves: number;
@@ -215,6 +216,9 @@ function emptyTree(nodes: number): BinnedTree {
     feature: new Int32Array(nodes).fill(LEAF),
     column: new Int32Array(nodes),
     threshold: new Float64Array(nodes),
+    set: new Int32Array(nodes).fill(NO_SET),
+    sets: new Uint32Array(0),
+    cover: new Float64Array(nodes),
     bin: new Uint8Array(nodes),
     missingLeft: new Uint8Array(nodes),
     left: new Int32Array(nodes),
@@ -227,6 +231,9 @@ const trim = (tree: BinnedTree, nodes: number): BinnedTree => ({
   feature: tree.feature.slice(0, nodes),
   column: tree.column.slice(0, nodes),
   threshold: tree.threshold.slice(0, nodes),
+  set: tree.set.slice(0, nodes),
+  sets: tree.sets,
+  cover: tree.cover.slice(0, nodes),
   bin: tree.bin.slice(0, nodes),
   missingLeft: tree.missingLeft.slice(0, nodes),
   left: tree.left.slice(0, nodes),

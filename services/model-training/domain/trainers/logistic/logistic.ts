@@ -1,61 +1,56 @@
 import { ELEMENT_TYPE, type Node, type Tensor } from "shared/onnx/model_proto.ts";
-import { requireUsableLabels } from "../../dataset.ts";
-import { encodeModelFile, type Estimator, FEATURES, SCORES } from "../../model_file.ts";
+import { ALGORITHM_PARAMETERS } from "shared/contracts/model_training.ts";
+import { type Dataset, requireUsableLabels } from "../../dataset.ts";
+import { encodeColumns, learnVocabularies, type Vocabularies } from "../../encoding.ts";
+import { COLUMNS, encodeModelFile, type Estimator, SCORES } from "../../model_file.ts";
 import { sigmoid } from "../log_odds.ts";
 import { resolveParameters } from "../parameters.ts";
-import type { FittedModel, Trainer } from "../trainer.ts";
+import type { FitOptions, FittedModel, Trainer } from "../trainer.ts";
 import { fitLogistic, type LinearFit } from "./newton.ts";
 import { fitStandardiser, standardise, type Standardiser } from "./standardiser.ts";
-
-const PARAMETERS = {
-  l2: {
-    description: "Penalty: half of it times the sum of the squared weights of the standardised features",
-    default: 1,
-    min: 1e-9,
-    max: 1e9,
-  },
-  maxIterations: {
-    description: "Most steps of Newton's method",
-    default: 100,
-    min: 1,
-    max: 10_000,
-    integer: true,
-  },
-} as const;
 
 /** Logistic regression on standardised features with an L2 penalty; a missing value counts as the mean. */
 export const logistic: Trainer = {
   algorithm: "logistic",
   tasks: ["binary"],
-  parameters: PARAMETERS,
-  fit(train, { task, parameters, onProgress }) {
-    const { l2, maxIterations } = resolveParameters("logistic", PARAMETERS, parameters);
-    requireUsableLabels(train.labels, task, "training");
-    const standardiser = fitStandardiser(train);
-    const design = {
-      values: standardise(train, standardiser),
-      features: train.columns.length,
-      labels: train.labels,
-    };
-    const fit = fitLogistic(design, {
-      l2,
-      maxIterations,
-      onIteration: (round, trainingLoss) => onProgress?.({ round, rounds: maxIterations, trainingLoss }),
-    });
-    return linearModel(train.featureNames, standardiser, fit);
-  },
+  parameters: ALGORITHM_PARAMETERS.logistic,
+  fit: (given, options) => Promise.try(() => fitLine(given, options)),
 };
 
+function fitLine(given: Dataset, { task, parameters, onProgress }: FitOptions): FittedModel {
+  const { l2, maxIterations } = resolveParameters("logistic", ALGORITHM_PARAMETERS.logistic, parameters);
+  const vocabularies = learnVocabularies(given);
+  const train = { ...given, columns: encodeColumns(given, vocabularies) };
+  requireUsableLabels(train.labels, task, "training");
+  const standardiser = fitStandardiser(train);
+  const design = {
+    values: standardise(train, standardiser),
+    features: train.columns.length,
+    labels: train.labels,
+  };
+  const fit = fitLogistic(design, {
+    l2,
+    maxIterations,
+    onIteration: (round, trainingLoss) => onProgress?.({ round, rounds: maxIterations, trainingLoss }),
+  });
+  return linearModel({ featureNames: train.featureNames, vocabularies, standardiser }, fit);
+}
+
 function linearModel(
-  featureNames: readonly string[],
-  standardiser: Standardiser,
+  { featureNames, vocabularies, standardiser }: {
+    featureNames: readonly string[];
+    vocabularies: Vocabularies;
+    standardiser: Standardiser;
+  },
   { weights, intercept, iterations }: LinearFit,
 ): FittedModel {
   return {
     task: "binary",
+    vocabularies,
+    outputs: 1,
     facts: { iterations },
     predict(dataset) {
-      const values = standardise(dataset, standardiser);
+      const values = standardise({ ...dataset, columns: encodeColumns(dataset, vocabularies) }, standardiser);
       return Float64Array.from({ length: dataset.rows }, (_, row) => {
         let score = intercept;
         for (let i = 0; i < weights.length; i++) score += weights[i]! * values[row * weights.length + i]!;
@@ -64,7 +59,7 @@ function linearModel(
     },
     toOnnx: (metadata) =>
       encodeModelFile(
-        { task: "binary", featureNames, ...linearNodes(standardiser, { weights, intercept }) },
+        { task: "binary", featureNames, vocabularies, ...linearNodes(standardiser, { weights, intercept }) },
         metadata,
       ),
   };
@@ -92,7 +87,7 @@ function linearNodes(
     { name: "intercept", dims: [1], type: "double", data: Float64Array.of(intercept) },
   ];
   const nodes: Node[] = [
-    { op: "Cast", inputs: [FEATURES], outputs: ["raw"], attributes: { to: { int: ELEMENT_TYPE.double } } },
+    { op: "Cast", inputs: [COLUMNS], outputs: ["raw"], attributes: { to: { int: ELEMENT_TYPE.double } } },
     { op: "IsNaN", inputs: ["raw"], outputs: ["missing"] },
     { op: "Where", inputs: ["missing", "means", "raw"], outputs: ["imputed"] },
     { op: "Sub", inputs: ["imputed", "means"], outputs: ["centred"] },

@@ -35,7 +35,7 @@ export function standardise(dataset: Dataset, { means, factors }: Standardiser):
   return matrix;
 }
 
-function moments(column: Float64Array): { mean: number; deviation: number } {
+function moments(column: Float32Array): { mean: number; deviation: number } {
   const present = column.filter((value) => !Number.isNaN(value));
   if (present.length === 0) return { mean: 0, deviation: 0 };
   const mean = present.reduce((sum, value) => sum + value, 0) / present.length;
