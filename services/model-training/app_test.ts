@@ -123,7 +123,7 @@ Deno.test("model-training refuses a model that could not be trained, with what i
   assertStringIncludes(unknown, "trees is unknown: it must be one of rounds, learningRate");
   assertStringIncludes(
     await refused({ parameters: { rounds: 0 } }),
-    "rounds is 0: it must be a whole number",
+    "rounds is 0: Too small: expected number to be >=1",
   );
   assertStringIncludes(await refused({ metric: "rmse" }), "must be one of auc, average_precision, log_loss");
   assertStringIncludes(

@@ -1,19 +1,16 @@
 import { z } from "zod";
 import { featureReferenceSchema, nameSchema } from "./names.ts";
 
-const inputBase = {
-  /** The feature that fills it, `view.feature`. */
-  name: featureReferenceSchema,
-  /** What a missing or null value does: the call is refused, or the graph treats it as trained. */
-  nulls: z.enum(["refuse", "as_trained"]),
-};
+/** What a missing or null value does: the call is refused, or the graph treats it as trained. */
+const nullsSchema = z.enum(["refuse", "as_trained"]);
 
-/** One input of a model, in the order of its feature service. */
+/** One input of a model, in the order of its feature service; `name` is the feature that fills it, `view.feature`. */
 export const modelInputSchema = z.discriminatedUnion("type", [
-  z.object({ ...inputBase, type: z.literal("number") }),
+  z.object({ name: featureReferenceSchema, type: z.literal("number"), nulls: nullsSchema }),
   z.object({
-    ...inputBase,
+    name: featureReferenceSchema,
     type: z.literal("category"),
+    nulls: nullsSchema,
     /** The texts the model knows apart; the empty text is a missing value. */
     vocabulary: z.array(z.string().min(1)),
     /** What any other text does: the call is refused, or the graph treats all of them alike, as the rare ones. */
