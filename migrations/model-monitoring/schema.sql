@@ -64,6 +64,10 @@ CREATE TABLE prediction_boots (
   model text NOT NULL,
   received bigint NOT NULL,
   last_sequence bigint NOT NULL,
+  head bigint DEFAULT 0 NOT NULL,
+  closed boolean DEFAULT false NOT NULL,
+  first_seen_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  last_seen_at timestamp(3) with time zone DEFAULT now() NOT NULL,
   CONSTRAINT prediction_boots_pkey PRIMARY KEY (instance, boot, model)
 );
 
@@ -71,10 +75,10 @@ CREATE TABLE predictions (
   id text NOT NULL,
   served_at timestamp(3) with time zone NOT NULL,
   at timestamp(3) with time zone NOT NULL,
-  project text NOT NULL,
+  project text,
   model text NOT NULL,
-  version integer NOT NULL,
-  arm text NOT NULL,
+  version integer,
+  arm text,
   outcome text NOT NULL,
   error text,
   output double precision,
@@ -83,6 +87,14 @@ CREATE TABLE predictions (
   "position" bigint,
   latency_ms double precision NOT NULL,
   traceparent text,
+  assigned text,
+  rerouted text,
+  shadow_of text,
+  code text,
+  statuses jsonb DEFAULT '{}'::jsonb NOT NULL,
+  marks jsonb DEFAULT '{}'::jsonb NOT NULL,
+  features_from text,
+  sample double precision DEFAULT 1 NOT NULL,
   CONSTRAINT predictions_pkey PRIMARY KEY (served_at, id),
   CONSTRAINT predictions_outcome_check CHECK (outcome = ANY (ARRAY['ok'::text, 'error'::text]))
 ) PARTITION BY RANGE (served_at);

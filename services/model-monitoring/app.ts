@@ -11,7 +11,8 @@ import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { createModelHandler, createPredictionHandler } from "./messages.ts";
-import { countPredictions, listWindows } from "./repository.ts";
+import { compareShadows, countPredictions, listLogGaps, listWindows, sumLogGaps } from "./repository.ts";
+import { measureLogGaps } from "./metrics.ts";
 import { recordPredictions, recordReference } from "./record_predictions.ts";
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
@@ -35,6 +36,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
   const monitors = () => definitions.list("monitor");
   const consumerOptions = { service, durable: service, log, metrics };
+  measureLogGaps(metrics, () => sumLogGaps(db));
   let handled = 0;
   const models = createConsumer(bus, {
     ...consumerOptions,
@@ -51,7 +53,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     handle: createPredictionHandler({
       db,
       ensurePartitions: partitions.ensure,
-      record: (tx, events) => recordPredictions(tx, events, monitors()),
+      record: (tx, logged) => recordPredictions(tx, logged, monitors()),
       recorded(events) {
         outbox.poke();
         handled += events;
@@ -70,6 +72,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       ...createEndpoints({
         listWindows: (request) => listWindows(db, request),
         countPredictions: () => countPredictions(db),
+        listLogGaps: (request) => listLogGaps(db, request),
+        compareShadows: (request) => compareShadows(db, request),
       }),
     ],
     parts: [definitions.part, outbox, partitions, models, predictions],

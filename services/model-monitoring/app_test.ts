@@ -1,11 +1,18 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { encodeBatches } from "shared/bus/batch.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import { EVENT_TYPE, type PlatformEvent } from "shared/contracts/envelope.ts";
-import { drift, type MonitorBody, predictionCounts, putMonitor } from "shared/contracts/model_monitoring.ts";
+import {
+  drift,
+  logGaps,
+  type MonitorBody,
+  predictionCounts,
+  putMonitor,
+  shadowDifferences,
+} from "shared/contracts/model_monitoring.ts";
 import type { Signal } from "shared/contracts/signal.ts";
-import type { PredictionRecord } from "shared/contracts/model_serving.ts";
+import { LOG_HEADER, type PredictionRecord } from "shared/contracts/model_serving.ts";
 import type { ModelRegistered } from "shared/contracts/model_training.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 import { crashPointSuite } from "shared/testing/crash_points.ts";
@@ -66,8 +73,16 @@ function prediction(
     model: "reorder",
     version: 1,
     arm: "champion",
+    assigned: null,
+    rerouted: null,
+    shadowOf: null,
     outcome: "ok",
+    code: null,
     error: null,
+    statuses: {},
+    marks: {},
+    featuresFrom: "store",
+    sample: 1,
     output: number % 2 === 0 ? 0.2 : 0.8,
     entity: { customer_id: "17850" },
     features: { "orders.spend": spend },
@@ -171,6 +186,86 @@ Deno.test("model-monitoring counts errors, and predictions that were sent and ne
     const { models } = await service.call(predictionCounts, {});
     assertEquals(models, [{ model: "reorder", predictions: 4, errors: 1, missing: 2 }]);
   });
+});
+
+Deno.test("model-monitoring counts the gaps of each boot: lost before its end, told of at its end, closed or not", async () => {
+  await using service = await start();
+  const send = (boot: string, sequences: number[], mark: Record<string, string>) =>
+    publishAll(
+      service.bus,
+      sequences.length === 0
+        ? [{
+          subject: subject.predictions("reorder"),
+          data: new TextEncoder().encode("[]"),
+          headers: { [LOG_HEADER.instance]: "a", [LOG_HEADER.boot]: boot, ...mark },
+          messageId: `${boot}/closed`,
+        }]
+        : encodeBatches(sequences.map((sequence) => prediction(5, { boot, sequence })), {
+          subject: subject.predictions("reorder"),
+          headers: { [LOG_HEADER.instance]: "a", [LOG_HEADER.boot]: boot, ...mark },
+        }),
+    );
+  // 2 and 3 were dropped, and 6 and 7 were made and not sent when it was killed.
+  await send("killed", [0, 1, 4, 5], { [LOG_HEADER.head]: "8" });
+  // 2 was dropped, which only its last message tells.
+  await send("stopped", [0, 1], { [LOG_HEADER.head]: "2" });
+  await send("stopped", [], { [LOG_HEADER.head]: "3", [LOG_HEADER.closed]: "true" });
+
+  await eventually(async () => {
+    const { boots } = await service.call(logGaps, { model: "reorder" });
+    assertEquals(
+      boots.map(({ boot, received, missing, outstanding, closed }) => [
+        boot,
+        received,
+        missing,
+        outstanding,
+        closed,
+      ]).sort(),
+      [["killed", 4, 2, 2, false], ["stopped", 2, 0, 1, true]],
+    );
+  });
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  for (const [part, records] of [["received", 6], ["missing", 2], ["outstanding", 3]]) {
+    assertStringIncludes(metrics, `prediction_log_records{model="reorder",part="${part}"} ${records}`);
+  }
+});
+
+Deno.test("model-monitoring compares a shadow's answers with those that callers got, and counts them apart", async () => {
+  await using service = await start();
+  await service.call(putMonitor, monitor({ minRows: 1 }));
+  await publishModel(service.bus);
+  const answers = [0.1, 0.2, 0.3].map((output) => prediction(5, { output, boot: "shadows" }));
+  const outputs = [0.1, 0.25, null];
+  const shadows = answers.map(({ id, data }, index) => {
+    const output = outputs[index]!;
+    const failed = output === null ? { outcome: "error" as const, code: "internal", error: "broken" } : {};
+    return prediction(5, {
+      output,
+      shadowOf: id,
+      arm: "candidate",
+      version: 2,
+      servedAt: data.servedAt,
+      ...failed,
+    });
+  });
+  await publishPredictions(service.bus, [...answers, ...shadows]);
+  await eventually(async () => {
+    const request = { model: "reorder", since: "2026-01-01T00:00:00.000Z" };
+    const { differences } = await service.call(shadowDifferences, request);
+    assertEquals(differences.length, 1);
+    const [row] = differences;
+    assertEquals(
+      [row!.shadow, row!.shadowVersion, row!.version, row!.compared, row!.different, row!.shadowErrors],
+      ["candidate", 2, 1, 2, 1, 1],
+    );
+    assertAlmostEquals(row!.max!, 0.05);
+    assertAlmostEquals(row!.meanDifference!, 0.025);
+  });
+  // What nobody was told is neither a prediction nor part of a window.
+  const { models } = await service.call(predictionCounts, {});
+  assertEquals(models.map(({ predictions, errors }) => [predictions, errors]), [[3, 0]]);
+  const { windows } = await service.call(drift, {});
+  assertEquals(windows.map(({ version, rows }) => [version, rows]), [[1, 3]]);
 });
 
 const suitePredictions = asTrained.map((spend) => prediction(spend, { boot: "suite" }));

@@ -1,16 +1,22 @@
 /** Predictions and registered models from the bus -> the log and its windows. @module */
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
 import { readEvents } from "shared/bus/read_events.ts";
-import { predictionRecordSchema } from "shared/contracts/model_serving.ts";
+import { LOG_HEADER, predictionRecordSchema } from "shared/contracts/model_serving.ts";
 import { modelRegisteredSchema } from "shared/contracts/model_training.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
 import type { PredictionEvent } from "./domain.ts";
+
+/** What a message of the prediction log says: its events, and how far its sender had counted. */
+export interface LoggedPredictions {
+  events: readonly PredictionEvent[];
+  marks: readonly { instance: string; boot: string; model: string; head: number; closed: boolean }[];
+}
 
 export interface PredictionHandlerDeps {
   db: Database;
   /** Makes room for the days on which the predictions were served. */
   ensurePartitions: (days: ReadonlySet<string>) => Promise<void>;
-  record: (tx: Transaction, events: readonly PredictionEvent[]) => Promise<void>;
+  record: (tx: Transaction, logged: LoggedPredictions) => Promise<void>;
   /** Called after the commit, with how many predictions it kept or had before. */
   recorded: (events: number) => void;
 }
@@ -19,10 +25,20 @@ export function createPredictionHandler({ db, ensurePartitions, record, recorded
   return async (messages: readonly Incoming[]): Promise<Outcome> => {
     const { events, aside } = readEvents(messages, predictionRecordSchema);
     await ensurePartitions(new Set(events.map(({ data }) => data.servedAt.slice(0, 10))));
-    await transaction(db, (tx) => record(tx, events));
+    const marks = messages.flatMap(markOf);
+    await transaction(db, (tx) => record(tx, { events, marks }));
     recorded(events.length);
     return { aside };
   };
+}
+
+/** Messages of others than model-serving say nothing of the kind. */
+function markOf({ name, headers }: Incoming): LoggedPredictions["marks"] {
+  const instance = headers[LOG_HEADER.instance];
+  const boot = headers[LOG_HEADER.boot];
+  const head = Number(headers[LOG_HEADER.head]);
+  if (!instance || !boot || !Number.isSafeInteger(head)) return [];
+  return [{ instance, boot, model: name, head, closed: headers[LOG_HEADER.closed] === "true" }];
 }
 
 export interface ModelHandlerDeps {

@@ -25,24 +25,30 @@ export type Monitor = StoredDefinition<MonitorBody>;
 /** Keeps predictions; what was kept before changes nothing. */
 export async function recordPredictions(
   tx: Transaction,
-  events: readonly PredictionEvent[],
+  { events, marks }: { events: readonly PredictionEvent[]; marks: readonly repository.LogMark[] },
   monitors: readonly Monitor[],
 ): Promise<void> {
-  const versions = Map.groupBy(events, ({ data }) => `${data.model}/${data.version}`);
-  for (const [, [first]] of [...versions].sort(([a], [b]) => a < b ? -1 : 1)) {
-    await repository.lockVersion(tx, first!.data.model, first!.data.version);
-  }
+  for (const { model, version } of versionsOf(events)) await repository.lockVersion(tx, model, version);
   const fresh = await repository.insertPredictions(tx, events);
-  await repository.countSequences(tx, fresh);
-  for (const group of Map.groupBy(fresh, ({ data }) => `${data.model}/${data.version}`).values()) {
-    const { model, version } = group[0]!.data;
+  await repository.countSequences(tx, fresh, marks);
+  for (const { model, version, events: group } of versionsOf(fresh)) {
     const references = await repository.findReference(tx, model, version);
     // Without its reference yet: recordReference counts all that was kept when it comes.
     if (!references) continue;
-    const counted = group.filter(({ data }) => data.outcome === "ok")
+    const counted = group.filter(({ data }) => data.outcome === "ok" && data.shadowOf === null)
       .map(({ time, data }) => ({ at: time, output: data.output, features: data.features }));
     await countAndJudge(tx, { model, version, references }, counted, monitors);
   }
+}
+
+/** The events by the version that answered, in an order that two transactions share. */
+function versionsOf(events: readonly PredictionEvent[]) {
+  const groups = Map.groupBy(events, ({ data }) => `${data.model}/${data.version}`);
+  return [...groups].sort(([a], [b]) => a < b ? -1 : 1).flatMap(([, events]) => {
+    const { model, version } = events[0]!.data;
+    // Calls that reached none.
+    return version === null ? [] : [{ model, version, events }];
+  });
 }
 
 /** Keeps the reference bins of a new version, and counts what was served before they came. */

@@ -43,48 +43,85 @@ export async function insertPredictions(
     model: data.model,
     version: data.version,
     arm: data.arm,
+    assigned: data.assigned,
+    rerouted: data.rerouted,
+    shadow_of: data.shadowOf,
     outcome: data.outcome,
+    code: data.code,
     error: data.error,
     output: data.output,
     entity: data.entity,
     features: data.features,
+    statuses: data.statuses,
+    marks: data.marks,
+    features_from: data.featuresFrom,
+    sample: data.sample,
     position: data.position,
     latency_ms: data.latencyMs,
     traceparent: traceparent ?? null,
   }));
   const inserted = await tx<{ id: string }[]>`
-    insert into predictions (id, served_at, at, project, model, version, arm, outcome, error, output, entity,
-      features, position, latency_ms, traceparent)
-    select id, served_at, at, project, model, version, arm, outcome, error, output, entity,
-      features, position, latency_ms, traceparent
+    insert into predictions (id, served_at, at, project, model, version, arm, assigned, rerouted, shadow_of, outcome,
+      code, error, output, entity, features, statuses, marks, features_from, sample, position, latency_ms, traceparent)
+    select id, served_at, at, project, model, version, arm, assigned, rerouted, shadow_of, outcome,
+      code, error, output, entity, features, statuses, marks, features_from, sample, position, latency_ms, traceparent
     from jsonb_to_recordset(${
     JSON.stringify(rows)
-  }::text::jsonb) as r(id text, served_at timestamptz, at timestamptz,
-      project text, model text, version integer, arm text, outcome text, error text, output double precision,
-      entity jsonb, features jsonb, position bigint, latency_ms double precision, traceparent text)
+  }::text::jsonb) as r(id text, served_at timestamptz, at timestamptz, project text, model text, version integer,
+      arm text, assigned text, rerouted text, shadow_of text, outcome text, code text, error text,
+      output double precision, entity jsonb, features jsonb, statuses jsonb, marks jsonb, features_from text,
+      sample double precision, position bigint, latency_ms double precision, traceparent text)
     on conflict do nothing returning id`;
   const fresh = new Set(inserted.map(({ id }) => id));
   // A batch may hold the same prediction twice: only its first counts.
   return events.filter(({ id }) => fresh.delete(id));
 }
 
-/** Adds to what is known of the processes that served these predictions. */
-export async function countSequences(tx: Transaction, fresh: readonly PredictionEvent[]): Promise<void> {
-  const boots = new Map<
-    string,
-    { instance: string; boot: string; model: string; received: number; last: number }
-  >();
-  for (const { data: { instance, boot, model, sequence } } of fresh) {
+/** How far a process says it had counted its records of a model when it sent a message. */
+export interface LogMark {
+  instance: string;
+  boot: string;
+  model: string;
+  /** Records made. */
+  head: number;
+  /** It stopped in order. */
+  closed: boolean;
+}
+
+/** Adds to what is known of the processes that served these predictions, by what came and by what they say themselves. */
+export async function countSequences(
+  tx: Transaction,
+  fresh: readonly PredictionEvent[],
+  marks: readonly LogMark[],
+): Promise<void> {
+  const boots = new Map<string, LogMark & { received: number; last: number }>();
+  const bootOf = ({ instance, boot, model }: Pick<LogMark, "instance" | "boot" | "model">) => {
     const key = JSON.stringify([instance, boot, model]);
-    const seen = boots.get(key) ?? { instance, boot, model, received: 0, last: -1 };
-    boots.set(key, { ...seen, received: seen.received + 1, last: Math.max(seen.last, sequence) });
+    let known = boots.get(key);
+    if (known === undefined) {
+      boots.set(key, known = { instance, boot, model, received: 0, last: -1, head: 0, closed: false });
+    }
+    return known;
+  };
+  for (const { data } of fresh) {
+    const known = bootOf(data);
+    known.received++;
+    known.last = Math.max(known.last, data.sequence);
   }
-  for (const [, { instance, boot, model, received, last }] of [...boots].sort(([a], [b]) => a < b ? -1 : 1)) {
+  for (const mark of marks) {
+    const known = bootOf(mark);
+    known.head = Math.max(known.head, mark.head);
+    known.closed ||= mark.closed;
+  }
+  for (const [, seen] of [...boots].sort(([a], [b]) => a < b ? -1 : 1)) {
     await tx`
-      insert into prediction_boots as known (instance, boot, model, received, last_sequence)
-      values (${instance}, ${boot}, ${model}, ${received}, ${last})
+      insert into prediction_boots as known (instance, boot, model, received, last_sequence, head, closed)
+      values (${seen.instance}, ${seen.boot}, ${seen.model}, ${seen.received}, ${seen.last}, ${seen.head},
+        ${seen.closed})
       on conflict (instance, boot, model) do update set received = known.received + excluded.received,
-        last_sequence = greatest(known.last_sequence, excluded.last_sequence)`;
+        last_sequence = greatest(known.last_sequence, excluded.last_sequence),
+        head = greatest(known.head, excluded.head), closed = known.closed or excluded.closed,
+        last_seen_at = now()`;
   }
 }
 
@@ -96,7 +133,7 @@ export async function listCounted(
 ): Promise<CountedPrediction[]> {
   return await tx<CountedPrediction[]>`
     select at, output, features from predictions
-    where model = ${model} and version = ${version} and outcome = 'ok'`;
+    where model = ${model} and version = ${version} and outcome = 'ok' and shadow_of is null`;
 }
 
 export interface WindowKey {
@@ -184,5 +221,87 @@ export async function countPredictions(db: Database): Promise<PredictionCounts[]
     select model, count(*) as predictions, count(*) filter (where outcome = 'error') as errors,
       coalesce((select sum(last_sequence + 1 - received)::bigint from prediction_boots b where b.model = p.model), 0)
         as missing
-    from predictions p group by model order by model`;
+    from predictions p where shadow_of is null group by model order by model`;
+}
+
+export interface LogGap {
+  model: string;
+  instance: string;
+  boot: string;
+  received: number;
+  missing: number;
+  outstanding: number;
+  closed: boolean;
+  firstSeenAt: Instant;
+  lastSeenAt: Instant;
+}
+
+/** What came of each process's log, newest first. */
+export async function listLogGaps(
+  db: Database,
+  options: { model?: string | undefined; limit: number },
+): Promise<LogGap[]> {
+  return await db<LogGap[]>`
+    select model, instance, boot, received, last_sequence + 1 - received as missing,
+      greatest(head - last_sequence - 1, 0) as outstanding, closed,
+      first_seen_at as "firstSeenAt", last_seen_at as "lastSeenAt"
+    from prediction_boots
+    where ${options.model ? db`model = ${options.model}` : db`true`}
+    order by last_seen_at desc, model, instance, boot limit ${options.limit}`;
+}
+
+export interface LogTotals {
+  model: string;
+  received: number;
+  missing: number;
+  outstanding: number;
+}
+
+export async function sumLogGaps(db: Database): Promise<LogTotals[]> {
+  return await db<LogTotals[]>`
+    select model, sum(received)::bigint as received, sum(last_sequence + 1 - received)::bigint as missing,
+      sum(greatest(head - last_sequence - 1, 0))::bigint as outstanding
+    from prediction_boots group by model`;
+}
+
+export interface ShadowDifference {
+  model: string;
+  shadow: string;
+  shadowVersion: number | null;
+  arm: string | null;
+  version: number | null;
+  compared: number;
+  shadowErrors: number;
+  different: number;
+  meanDifference: number | null;
+  meanAbsolute: number | null;
+  median: number | null;
+  p95: number | null;
+  max: number | null;
+  shadowLatencyMs: number | null;
+  latencyMs: number | null;
+}
+
+/**
+ * Answers of shadows beside what the callers got. Both records bear the time of the call, which is half of the key.
+ */
+export async function compareShadows(
+  db: Database,
+  { model, since, tolerance }: { model: string; since: Instant; tolerance: number },
+): Promise<ShadowDifference[]> {
+  return await db<ShadowDifference[]>`
+    select s.model, s.arm as shadow, s.version as "shadowVersion", p.arm, p.version,
+      count(*) filter (where d.difference is not null) as compared,
+      count(*) filter (where s.outcome = 'error') as "shadowErrors",
+      count(*) filter (where abs(d.difference) > ${tolerance}) as different,
+      avg(d.difference) as "meanDifference", avg(abs(d.difference)) as "meanAbsolute",
+      percentile_cont(0.5) within group (order by abs(d.difference)) as median,
+      percentile_cont(0.95) within group (order by abs(d.difference)) as p95,
+      max(abs(d.difference)) as max, avg(s.latency_ms) as "shadowLatencyMs", avg(p.latency_ms) as "latencyMs"
+    from predictions s
+    join predictions p on p.served_at = s.served_at and p.id = s.shadow_of
+    cross join lateral (select s.output - p.output as difference) d
+    where s.model = ${model} and s.shadow_of is not null and s.served_at >= ${since}
+    group by s.model, s.arm, s.version, p.arm, p.version
+    order by s.arm, s.version desc, p.arm, p.version desc`;
 }

@@ -23,6 +23,9 @@ import { createScore } from "./score.ts";
 /** Rows of a run, and rows that wait for one. */
 const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 
+/** For outcomes of models that are not deployed. */
+const DEFAULT_DEPLOYMENT = contract.deploymentBodySchema.parse({});
+
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, config } = deps;
   const outbox = createOutbox(db, bus, log);
@@ -68,7 +71,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     onEntry: models.aliasChanged,
     log,
   });
-  const predictionLog = createPredictionLog(bus, { instance: config.INSTANCE, log });
+  const predictionLog = createPredictionLog(bus, {
+    instance: config.INSTANCE,
+    log,
+    policyOf: (model) => (deployments.get(model) ?? DEFAULT_DEPLOYMENT).log,
+  });
   const predict = createPredict({
     models,
     deployments: () => deployments,
@@ -86,10 +93,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       models: () => Promise.resolve(models.checkReady()),
     },
     stats: () => {
-      const { appended, waiting, dropped } = predictionLog.counts();
+      const { made, waiting, dropped } = predictionLog.counts();
       const versions = models.list().map(({ model, version }) => [model, version]);
       return Promise.resolve({
-        handled: appended,
+        handled: made,
         waiting,
         dropped,
         versions: Object.fromEntries(versions),

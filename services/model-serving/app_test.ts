@@ -193,7 +193,7 @@ Deno.test("predict() refuses by default when the features do not come, and goes 
   const refused = await assertRejects(ask, AppError);
   assertEquals(refused.code, "unavailable");
 
-  await deploy(service, { features: { deadline: "PT0.2S", fallback: "missing" } });
+  await deploy(service, { features: { deadline: "PT0.2S", fallback: "defaults" } });
   // This model refuses missing features: it is asked all the same, and says which.
   await eventually(async () => assertEquals((await assertRejects(ask, AppError)).code, "invalid"));
 });

@@ -3,10 +3,11 @@ import { v7 as uuidv7 } from "uuid";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import { toInstant } from "shared/contracts/time.ts";
-import { messageOf, notFound } from "shared/errors.ts";
+import { AppError, messageOf, notFound } from "shared/errors.ts";
 import type { LiveModels } from "./live_models.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
-import type { LogEntry } from "./prediction_log/prediction_log.ts";
+import type { LogEntry } from "./prediction_log/log_entry.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
 import { nothingScored, type Score } from "./score.ts";
 import type { CheckedRows } from "./validation/row_checker.ts";
 
@@ -43,26 +44,34 @@ export function createPredict(
       const scored = nothingScored();
       const entities = "entities" in call.question ? call.question.entities : undefined;
 
-      const log = (outcome: (index: number) => Pick<LogEntry["record"], "outcome" | "error" | "output">) => {
-        const { outputs: _, checked, read, times } = scored;
+      const log = (outcome: (index: number) => Pick<LogEntry, "outcome" | "code" | "error" | "output">) => {
+        const { checked, read, times } = scored;
         times.totalMs = performance.now() - startedAt;
-        const names = served.signature.inputs.map(({ name }) => name);
-        appendToLog(ids.map((id, index) => ({
-          id,
+        const logged = {
+          project: served.entry.project,
+          model: call.model,
+          version: served.entry.version,
+          arm: arm.name,
+          assigned: null,
+          rerouted: null,
+          features: featureNames(served),
+          featuresFrom: entities === undefined ? "request" as const : "store" as const,
+          position: read?.position ?? null,
           at: read?.at ?? call.asOf ?? servedAt,
+          servedAt,
+          latencyMs: times.totalMs,
           traceparent: context.traceparent,
-          record: {
-            project: served.entry.project,
-            model: call.model,
-            version: served.entry.version,
-            arm: arm.name,
-            ...outcome(index),
-            entity: entities?.[index] ?? null,
-            features: checked === undefined ? {} : featuresOf(names, checked, index),
-            position: read?.position ?? null,
-            latencyMs: times.totalMs,
-            servedAt,
-          },
+        };
+        appendToLog(ids.map((id, row) => ({
+          id,
+          call: logged,
+          ...outcome(row),
+          entity: entities?.[row] ?? null,
+          given: checked?.given,
+          row,
+          statuses: read?.statuses?.[row],
+          marks: checked?.marks.get(row),
+          shadowOf: null,
         })));
       };
 
@@ -70,7 +79,12 @@ export function createPredict(
         const deadline = call.timeoutMs === undefined ? Infinity : startedAt + call.timeoutMs;
         await score(call, { served, deployment, context, deadline, into: scored });
         const outputs = scored.outputs!;
-        log((index) => ({ outcome: "ok", error: null, output: outputs[index * served.model.outputWidth]! }));
+        log((index) => ({
+          outcome: "ok",
+          code: null,
+          error: null,
+          output: outputs[index * served.model.outputWidth]!,
+        }));
         return {
           served,
           arm: arm.name,
@@ -83,11 +97,21 @@ export function createPredict(
           times: scored.times,
         };
       } catch (error) {
-        log(() => ({ outcome: "error", error: messageOf(error), output: null }));
+        const code = error instanceof AppError ? error.code : "internal";
+        log(() => ({ outcome: "error", code, error: messageOf(error), output: null }));
         throw error;
       }
     });
   };
+}
+
+/** The names of a version's features: one list for all of its calls. */
+const names = new WeakMap<ServedVersion, readonly string[]>();
+
+function featureNames(served: ServedVersion): readonly string[] {
+  let list = names.get(served);
+  if (list === undefined) names.set(served, list = served.signature.inputs.map(({ name }) => name));
+  return list;
 }
 
 /** The features of a row by name, as they were given. */

@@ -71,3 +71,72 @@ export const predictionCounts = endpoint({
     })),
   }),
 });
+
+/** What came of the prediction log of one boot of one copy of model-serving, for one model. */
+const logGapSchema = z.object({
+  model: nameSchema,
+  instance: z.string(),
+  boot: z.string(),
+  received: z.int(),
+  /** Records before the last one that came, which never came themselves: lost. */
+  missing: z.int(),
+  /** Records that the process told of and that are not here: on their way, or, once it is gone, lost. */
+  outstanding: z.int(),
+  /**
+   * It stopped in order, and said so. One that was killed is never closed, and may have lost what it had not sent: at
+   * most what it made within a moment, unless NATS was away.
+   */
+  closed: z.boolean(),
+  firstSeenAt: instantSchema,
+  lastSeenAt: instantSchema,
+});
+
+export const logGaps = endpoint({
+  service,
+  verb: "log-gaps",
+  http: { method: "get", path: "/v1/log-gaps" },
+  summary: "Gaps in the prediction log, by copy and boot of model-serving, last seen first",
+  request: z.object({
+    model: nameSchema.optional(),
+    limit: z.coerce.number().int().min(1).max(500).default(50),
+  }),
+  reply: z.object({ boots: z.array(logGapSchema) }),
+});
+
+export const shadowDifferences = endpoint({
+  service,
+  verb: "shadow-differences",
+  http: { method: "get", path: "/v1/models/{model}/shadow-differences" },
+  summary: "How the answers of a model's shadows differ from those that callers got",
+  request: z.object({
+    model: nameSchema,
+    /** Of calls since then; default: the last day. */
+    since: instantSchema.optional(),
+    /** Outputs that differ by more than this count as different. */
+    tolerance: z.coerce.number().min(0).default(1e-6),
+  }),
+  reply: z.object({
+    since: instantSchema,
+    differences: z.array(z.object({
+      model: nameSchema,
+      shadow: nameSchema,
+      shadowVersion: z.int().nullable(),
+      /** Who answered the callers. */
+      arm: nameSchema.nullable(),
+      version: z.int().nullable(),
+      /** Rows that both answered. */
+      compared: z.int(),
+      shadowErrors: z.int(),
+      different: z.int(),
+      /** Of the shadow's output less the caller's, in the output's unit. */
+      meanDifference: z.number().nullable(),
+      meanAbsolute: z.number().nullable(),
+      /** Of the absolute difference. */
+      median: z.number().nullable(),
+      p95: z.number().nullable(),
+      max: z.number().nullable(),
+      shadowLatencyMs: z.number().nullable(),
+      latencyMs: z.number().nullable(),
+    })),
+  }),
+});

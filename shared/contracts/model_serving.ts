@@ -1,46 +1,16 @@
 /** model-serving: what it owns, answers and publishes. @module */
 import { z } from "zod";
-import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
 import { endpoint } from "./endpoint.ts";
 import { entitySchema } from "./entity_key.ts";
-import { featureStatusSchema, featureValueSchema } from "./feature_store.ts";
+import { featureValueSchema } from "./feature_store.ts";
+import { markSchema, servedStatusSchema } from "./model_serving/prediction_record.ts";
 import { featureReferenceSchema, nameSchema } from "./names.ts";
-import { durationSchema, instantSchema } from "./time.ts";
+import { instantSchema } from "./time.ts";
+
+export * from "./model_serving/deployment.ts";
+export * from "./model_serving/prediction_record.ts";
 
 const service = "model-serving";
-
-/**
- * What becomes of values that are not as the model takes them. Missing values and unseen categories are the model's own
- * to say, in its signature; text with U+0000 is always refused.
- */
-export const inputPolicySchema = z.object({
-  /** Infinity, or a number beyond float32: the call is refused, or the value counts as missing and is marked. */
-  notFinite: z.enum(["refuse", "missing"]).default("refuse"),
-  /** Fields that the model does not know: the call is refused, or they are passed over. */
-  unknown: z.enum(["refuse", "ignore"]).default("refuse"),
-});
-
-/** How the model of the same name is served. */
-export const deploymentBodySchema = z.object({
-  /** The alias whose version answers. */
-  alias: nameSchema.default("champion"),
-  features: z.object({
-    /** How long to wait for the feature store. */
-    deadline: durationSchema.default("PT1S"),
-    /** When it is late or away: refuse the call, or go on with every feature missing. */
-    fallback: z.enum(["refuse", "missing"]).default("refuse"),
-  }).prefault({}),
-  input: inputPolicySchema.prefault({}),
-});
-export type DeploymentBody = z.infer<typeof deploymentBodySchema>;
-
-export const putDeployment = putDefinition(service, "deployment", deploymentBodySchema);
-export const removeDeployment = removeDefinition(service, "deployment");
-export const definitions = listDefinitions(service);
-
-/** What did not go into the model as it came: it was missing, no finite float32, or a text unseen in training. */
-export const markSchema = z.enum(["MISSING", "NOT_FINITE", "UNSEEN"]);
-export type Mark = z.infer<typeof markSchema>;
 
 /** Looked at by the signature of the model that answers, not here: a schema of 1,000 rows costs more than their run. */
 const featureRow = z.unknown();
@@ -53,7 +23,7 @@ const predictionSchema = z.object({
   output: z.number(),
   entity: entitySchema.optional(),
   features: z.record(featureReferenceSchema, featureValueSchema),
-  statuses: z.record(featureReferenceSchema, featureStatusSchema).optional(),
+  statuses: z.record(featureReferenceSchema, servedStatusSchema).optional(),
   marks: z.record(featureReferenceSchema, markSchema).optional(),
 });
 
@@ -119,25 +89,3 @@ export const servedModels = endpoint({
     })),
   }),
 });
-
-/** Data of a `predictions.<model>` event. Its id is the prediction id, its time T (or the call's, for rows). */
-export const predictionRecordSchema = z.object({
-  project: nameSchema,
-  model: nameSchema,
-  version: z.int().positive(),
-  arm: nameSchema,
-  outcome: z.enum(["ok", "error"]),
-  error: z.string().nullable(),
-  output: z.number().nullable(),
-  entity: entitySchema.nullable(),
-  features: z.record(featureReferenceSchema, featureValueSchema),
-  /** CLEAN position of the feature store's answer. */
-  position: z.int().nullable(),
-  latencyMs: z.number(),
-  servedAt: instantSchema,
-  /** The sequence counts from 0 by instance, boot and model, so that a reader can see and count a gap. */
-  instance: z.string(),
-  boot: z.string(),
-  sequence: z.int().nonnegative(),
-});
-export type PredictionRecord = z.infer<typeof predictionRecordSchema>;

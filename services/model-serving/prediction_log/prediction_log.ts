@@ -1,123 +1,167 @@
 /** The prediction log: every outcome goes to `predictions.<model>`, in batches, off the caller's path. @module */
-import { encodeBatches } from "shared/bus/batch.ts";
 import type { Bus } from "shared/bus/connection.ts";
-import { publishAll } from "shared/bus/publisher.ts";
-import { EVENT_TYPE, MAX_BATCH_EVENTS, type PlatformEvent } from "shared/contracts/envelope.ts";
-import type { PredictionRecord } from "shared/contracts/model_serving.ts";
-import { subject } from "shared/contracts/streams.ts";
-import type { Instant } from "shared/contracts/time.ts";
+import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
+import { MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
+import type { LogPolicy } from "shared/contracts/model_serving.ts";
 import { delay } from "shared/delay.ts";
-import { messageOf } from "shared/errors.ts";
+import { AppError, messageOf, unavailable } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { hashText } from "shared/statistics/hash.ts";
+import { createEntryEncoder, type EntryEncoder, isAlwaysLogged } from "./encode_entries.ts";
+import type { LogEntry } from "./log_entry.ts";
+import { createLogQueue, type LogQueue } from "./log_queue.ts";
 
-export interface LogEntry {
-  id: string;
-  /** T of the features, or when it was served. */
-  at: Instant;
-  traceparent: string | undefined;
-  record: Omit<PredictionRecord, "instance" | "boot" | "sequence">;
+export interface LogCounts {
+  /** Records made since the start. */
+  made: number;
+  /** Of them: not yet acknowledged by JetStream ... */
+  waiting: number;
+  /** ... and lost, because too many waited or the server did not take them. Their sequence shows it. */
+  dropped: number;
 }
 
 export interface PredictionLog extends Part {
+  /** @throws {AppError} `unavailable` when the log is full and the deployment says that calls are refused then */
+  checkRoom(model: string, rows: number): void;
   append(entries: readonly LogEntry[]): void;
-  /** Entries appended since the start, those that wait for JetStream, and those dropped because too many did. */
-  counts(): { appended: number; waiting: number; dropped: number };
+  counts(): LogCounts;
+  countsByModel(): ReadonlyMap<string, LogCounts>;
 }
 
 export interface PredictionLogOptions {
   instance: string;
   log: Logger;
-  /** Entries kept while the bus is away; beyond it the oldest are dropped, which their sequence shows. */
-  maxWaiting?: number;
+  /** What the deployment of a model declares. */
+  policyOf: (model: string) => LogPolicy;
 }
 
+/** How long entries gather: a message costs as much as dozens of entries in it. */
+const GATHER_MS = 10;
 const RETRY_MS = 500;
+/** What one publication takes of a model at most. */
+const MAX_TAKEN = 8 * MAX_BATCH_EVENTS;
 /** At the stop, how long the bus gets for what is on its way and what still waits; a publish takes a second more. */
 const LAST_FLUSH_MS = 4_000;
+/** Anybody may ask for models that are not there: of so many names outcomes are logged. */
+const MAX_LANES = 1_000;
+
+/** What is logged of one model. */
+interface Lane {
+  queue: LogQueue;
+  encoder: EntryEncoder;
+  /** Lost besides what the queue dropped. */
+  refused: number;
+}
 
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
-  const { instance, log, maxWaiting = 100_000 } = options;
+  const { instance, log, policyOf } = options;
   const boot = crypto.randomUUID();
-  const sequences = new Map<string, number>();
-  let waiting: PlatformEvent<PredictionRecord>[] = [];
-  let appended = 0;
-  let dropped = 0;
+  const lanes = new Map<string, Lane>();
   let flushing: Promise<void> | undefined;
   let stopped = false;
+  const stopSignal = new AbortController();
   const lastFlushOver = new AbortController();
 
-  function append(entries: readonly LogEntry[]): void {
-    appended += entries.length;
-    for (const { id, at, traceparent, record } of entries) {
-      const sequence = sequences.get(record.model) ?? 0;
-      sequences.set(record.model, sequence + 1);
-      waiting.push({
-        specversion: "1.0",
-        id,
-        source: record.model,
-        type: EVENT_TYPE.prediction,
-        time: at,
-        knownat: record.servedAt,
-        definition: record.version,
-        ...(traceparent === undefined ? {} : { traceparent }),
-        data: { ...record, instance, boot, sequence },
-      });
+  function laneOf(model: string): Lane | undefined {
+    let lane = lanes.get(model);
+    if (lane === undefined && lanes.size < MAX_LANES) {
+      const encoder = createEntryEncoder({ model, instance, boot });
+      lanes.set(model, lane = { queue: createLogQueue(() => policyOf(model)), encoder, refused: 0 });
     }
-    const surplus = waiting.length - maxWaiting;
-    if (surplus > 0) {
-      waiting = waiting.slice(surplus);
-      if (dropped === 0) {
-        log.error({ maxWaiting }, "the prediction log is full: the oldest entries are dropped");
+    return lane;
+  }
+
+  function append(entries: readonly LogEntry[]): void {
+    for (const entry of entries) {
+      const lane = laneOf(entry.call.model);
+      if (lane === undefined || isLeftOut(entry, policyOf(entry.call.model).sample)) continue;
+      const { dropped } = lane.queue;
+      lane.queue.push(entry);
+      if (dropped === 0 && lane.queue.dropped > 0) {
+        log.error({ model: entry.call.model }, "The prediction log is full: entries are dropped");
       }
-      dropped += surplus;
     }
     flushing ??= flush();
   }
 
-  /** Sends what waits, batch by batch; what comes meanwhile makes the next batches larger. */
+  /** Sends what waits; what comes meanwhile makes the next messages larger. */
   async function flush(): Promise<void> {
-    // Lets the requests of this turn of the event loop share a batch.
-    await delay(0);
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, MAX_BATCH_EVENTS);
-      waiting = waiting.slice(MAX_BATCH_EVENTS);
-      try {
-        await publish(batch);
-      } catch (error) {
-        if (stopped) {
-          log.error(
-            { entries: batch.length + waiting.length },
-            `Cannot log predictions: ${messageOf(error)}`,
-          );
-          break;
-        }
-        log.warn({ entries: batch.length }, `Cannot log predictions, trying again: ${messageOf(error)}`);
-        waiting = [...batch, ...waiting];
-        await delay(RETRY_MS);
+    await delay(GATHER_MS, stopSignal.signal);
+    while (true) {
+      const taken = [...lanes.values()].filter(({ queue }) => queue.waiting > 0).map(takeFrom);
+      if (taken.length === 0) break;
+      const isSent = await send(taken.flatMap(({ messages }) => messages));
+      for (const { lane, count } of taken) {
+        lane.queue.settle(count);
+        if (!isSent) lane.refused += count;
       }
+      await delay(GATHER_MS, stopSignal.signal);
     }
     // In the same turn as the last look: an entry that comes from here on begins a new flush.
     flushing = undefined;
   }
 
-  async function publish(batch: readonly PlatformEvent<PredictionRecord>[]): Promise<void> {
-    const messages = [...Map.groupBy(batch, ({ source }) => source)].flatMap(([model, events]) =>
-      encodeBatches(events, { subject: subject.predictions(model) })
-    );
-    await publishAll(bus, messages, { signal: lastFlushOver.signal });
+  function takeFrom(lane: Lane): { lane: Lane; count: number; messages: Outgoing[] } {
+    const entries = lane.queue.take(MAX_TAKEN);
+    const { sample } = policyOf(entries[0]!.entry.call.model);
+    return { lane, count: entries.length, messages: lane.encoder.encode(entries, lane.queue.head, sample) };
   }
+
+  /** Until JetStream has all of it. @returns false when it never will */
+  async function send(messages: readonly Outgoing[]): Promise<boolean> {
+    while (true) {
+      try {
+        await publishAll(bus, messages, { signal: lastFlushOver.signal });
+        return true;
+      } catch (error) {
+        const isRefused = error instanceof AppError && ["too_large", "unprocessable"].includes(error.code);
+        if (stopped || isRefused) {
+          log.error({ err: error, messages: messages.length }, `Cannot log predictions: ${messageOf(error)}`);
+          return false;
+        }
+        log.warn({ messages: messages.length }, `Cannot log predictions, trying again: ${messageOf(error)}`);
+        await delay(RETRY_MS, stopSignal.signal);
+      }
+    }
+  }
+
+  const countsOf = ({ queue, refused }: Lane): LogCounts => ({
+    made: queue.head,
+    waiting: queue.waiting,
+    dropped: queue.dropped + refused,
+  });
 
   return {
     name: "prediction log",
     append,
-    counts: () => ({ appended, waiting: waiting.length, dropped }),
+    checkRoom(model, rows) {
+      if (policyOf(model).whenFull !== "refuse" || laneOf(model)?.queue.isFull(rows) !== true) return;
+      throw unavailable(`Cannot predict with "${model}": its log is full, and the bus does not take it`, {
+        retryAfter: 5,
+      });
+    },
+    counts: () =>
+      [...lanes.values()].map(countsOf).reduce((sum, one) => ({
+        made: sum.made + one.made,
+        waiting: sum.waiting + one.waiting,
+        dropped: sum.dropped + one.dropped,
+      }), { made: 0, waiting: 0, dropped: 0 }),
+    countsByModel: () => new Map([...lanes].map(([model, lane]) => [model, countsOf(lane)])),
     start: () => Promise.resolve(),
     async stop() {
       stopped = true;
+      stopSignal.abort();
       const timer = setTimeout(() => lastFlushOver.abort(), LAST_FLUSH_MS);
       await flushing;
+      await send([...lanes.values()].map(({ queue, encoder }) => encoder.close(queue.head)));
       clearTimeout(timer);
     },
   };
+}
+
+/** Whether sampling leaves an outcome out. A shadow's answer is logged when the one that it belongs to is. */
+function isLeftOut(entry: LogEntry, sample: number): boolean {
+  if (sample >= 1 || isAlwaysLogged(entry)) return false;
+  return hashText(entry.shadowOf ?? entry.id) % 1_000_000 >= sample * 1_000_000;
 }

@@ -1,38 +1,220 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { Bus } from "shared/bus/connection.ts";
+import {
+  deploymentBodySchema,
+  type LogPolicy,
+  type PredictionRecord,
+  predictionRecordSchema,
+} from "shared/contracts/model_serving.ts";
+import { LOG_HEADER } from "shared/contracts/model_serving.ts";
+import { dataEventSchema, MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
+import { STREAM } from "shared/contracts/streams.ts";
+import { AppError } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedEvents, storedMessages } from "shared/testing/streams.ts";
+import { createEntryEncoder } from "./encode_entries.ts";
+import type { LogEntry } from "./log_entry.ts";
 import { createPredictionLog } from "./prediction_log.ts";
+
+const features = ["orders.count", "orders.spend", "orders.kind"];
+
+function entry(number: number, more: Partial<LogEntry> = {}): LogEntry {
+  return {
+    id: `0198c0de-0000-7000-8000-${String(number).padStart(12, "0")}`,
+    call: {
+      project: "shop",
+      model: "reorder",
+      version: 3,
+      arm: "champion",
+      assigned: null,
+      rerouted: null,
+      features,
+      featuresFrom: "store",
+      position: 42,
+      at: "2026-01-01T00:00:00.000Z",
+      servedAt: "2026-01-01T00:00:01.000Z",
+      latencyMs: 1.25,
+      traceparent: undefined,
+    },
+    outcome: "ok",
+    code: null,
+    error: null,
+    output: 0.5,
+    entity: { customer_id: "17850" },
+    given: [number, null, 'a "kind"'],
+    row: 0,
+    marks: undefined,
+    statuses: ["PRESENT", "NOT_FOUND", "GIVEN"],
+    shadowOf: null,
+    ...more,
+  };
+}
+
+const entries = (count: number, from = 0) => Array.from({ length: count }, (_, index) => entry(from + index));
+const read = (bus: Bus) => storedEvents<PredictionRecord>(bus, STREAM.predictions);
+
+function startLog(bus: Bus, policy: Partial<LogPolicy> = {}) {
+  const { log } = deploymentBodySchema.parse({ log: policy });
+  return createPredictionLog(bus, { instance: "test", log: silentLogger, policyOf: () => log });
+}
+
+Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contracts take", () => {
+  const encoder = createEntryEncoder({ model: "reorder", instance: 'in"stance', boot: "boot" });
+  const odd = entry(1, {
+    outcome: "error",
+    code: "invalid",
+    error: 'line\nbreak, "quotes", \u{1f600}',
+    output: NaN,
+    entity: null,
+    given: [0, 0, 0, 1e-7, true, NaN],
+    row: 1,
+    marks: { "orders.kind": "MISSING" },
+    statuses: undefined,
+    shadowOf: "0198c0de-0000-7000-8000-000000000009",
+  });
+  odd.call = { ...odd.call, traceparent: '00-"', position: null, project: null, version: null, arm: null };
+  const failed = entry(2, { given: undefined, statuses: undefined });
+  const numbered = [entry(0), odd, failed].map((entry, sequence) => ({ entry, sequence }));
+  const [message] = encoder.encode(numbered, 3, 0.5);
+  const events = JSON.parse(new TextDecoder().decode(message!.data));
+  for (const event of events) {
+    assertEquals(dataEventSchema.parse(event), event);
+    assertEquals(predictionRecordSchema.parse(event.data), event.data);
+  }
+  assertEquals(events[0].data, {
+    project: "shop",
+    model: "reorder",
+    version: 3,
+    arm: "champion",
+    assigned: null,
+    rerouted: null,
+    shadowOf: null,
+    outcome: "ok",
+    code: null,
+    error: null,
+    output: 0.5,
+    entity: { customer_id: "17850" },
+    features: { "orders.count": 0, "orders.spend": null, "orders.kind": 'a "kind"' },
+    statuses: { "orders.spend": "NOT_FOUND", "orders.kind": "GIVEN" },
+    marks: {},
+    featuresFrom: "store",
+    position: 42,
+    latencyMs: 1.25,
+    sample: 0.5,
+    servedAt: "2026-01-01T00:00:01.000Z",
+    instance: 'in"stance',
+    boot: "boot",
+    sequence: 0,
+  });
+  assertEquals([events[1].definition, events[1].data.output, events[1].data.error], [0, null, odd.error]);
+  assertEquals(events[1].data.features, { "orders.count": 1e-7, "orders.spend": true, "orders.kind": null });
+  assertEquals(events[1].data.marks, { "orders.kind": "MISSING" });
+  assertEquals(events[2].data.features, {});
+});
+
+Deno.test("createEntryEncoder() keeps messages within 1,000 records and 512 KiB", () => {
+  const encoder = createEntryEncoder({ model: "reorder", instance: "test", boot: "boot" });
+  const long = "x".repeat(2_000);
+  const numbered = [
+    ...entries(1_500),
+    ...Array.from({ length: 500 }, (_, i) => entry(2_000 + i, { error: long })),
+  ]
+    .map((entry, sequence) => ({ entry, sequence }));
+  const messages = encoder.encode(numbered, numbered.length, 1);
+  const sizes = messages.map(({ data }) => data.length);
+  assert(Math.max(...sizes) <= 512 * 1024, String(sizes));
+  const batches = messages.map(({ data }) => JSON.parse(new TextDecoder().decode(data)));
+  assert(Math.max(...batches.map((batch) => batch.length)) <= MAX_BATCH_EVENTS);
+  assertEquals(batches.flat().map(({ data }) => data.sequence), numbered.map(({ sequence }) => sequence));
+  assertEquals(new Set(messages.map(({ messageId }) => messageId)).size, messages.length);
+});
+
+Deno.test("the prediction log numbers what it sends, a model at a time, and says when it closes", async () => {
+  await using bus = await startTestBus();
+  const log = startLog(bus);
+  const other = entry(9);
+  other.call = { ...other.call, model: "other" };
+  log.append([...entries(3), other]);
+  await eventually(async () => assertEquals((await read(bus)).length, 4));
+  log.append(entries(2, 3));
+  await log.stop();
+  const records = (await read(bus)).map(({ data }) => data);
+  assertEquals(records.filter(({ model }) => model === "reorder").map(({ sequence }) => sequence), [
+    0,
+    1,
+    2,
+    3,
+    4,
+  ]);
+  assertEquals(records.filter(({ model }) => model === "other").map(({ sequence }) => sequence), [0]);
+  const closing = (await storedMessages(bus, STREAM.predictions.name))
+    .filter(({ header }) => header.has(LOG_HEADER.closed))
+    .map(({ subject, header }) => [subject, header.get(LOG_HEADER.head)]);
+  assertEquals(closing.sort(), [["predictions.other", "1"], ["predictions.reorder", "5"]]);
+  assertEquals(log.counts(), { made: 6, waiting: 0, dropped: 0 });
+});
+
+for (
+  const { whenFull, kept } of [
+    { whenFull: "drop_oldest" as const, kept: [6, 7, 8, 9] },
+    { whenFull: "drop_newest" as const, kept: [0, 1, 2, 3] },
+  ]
+) {
+  Deno.test(`the prediction log bounds what waits while NATS is away: ${whenFull}`, async () => {
+    await using bus = await startTestBus();
+    const log = startLog(bus, { buffer: 4, whenFull });
+    await bus.server.kill();
+    log.append(entries(10));
+    assertEquals(log.counts(), { made: 10, waiting: 4, dropped: 6 });
+    await bus.server.restart();
+    await eventually(() => assertEquals(log.counts().waiting, 0), { timeoutMs: 20_000 });
+    await log.stop();
+    assertEquals((await read(bus)).map(({ data }) => data.sequence).sort((a, b) => a - b), kept);
+  });
+}
+
+Deno.test("the prediction log refuses calls when it is full, where that is declared", async () => {
+  await using bus = await startTestBus();
+  const log = startLog(bus, { buffer: 4, whenFull: "refuse" });
+  await bus.server.kill();
+  log.append(entries(3));
+  log.checkRoom("reorder", 1);
+  const refused = assertThrows(() => log.checkRoom("reorder", 2), AppError);
+  assertEquals([refused.code, refused.retryAfter], ["unavailable", 5]);
+  log.checkRoom("another", 4);
+  await bus.server.restart();
+  await log.stop();
+});
+
+Deno.test("the prediction log samples successes by the declared share, never errors, and leaves no gap", async () => {
+  await using bus = await startTestBus();
+  const log = startLog(bus, { sample: 0.25 });
+  const answers = Array.from({ length: 4_000 }, (_, index) => entry(index));
+  const shadows = answers.map(({ id }, index) => entry(10_000 + index, { shadowOf: id }));
+  const errors = Array.from({ length: 50 }, (_, index) => entry(20_000 + index, { outcome: "error" }));
+  log.append([...answers, ...shadows, ...errors]);
+  await log.stop();
+  const events = await read(bus);
+  assertEquals(events.map(({ data }) => data.sequence), events.map((_, index) => index));
+  assertEquals(events.filter(({ data }) => data.outcome === "error").length, 50);
+  const kept = events.filter(({ data }) => data.outcome === "ok" && data.shadowOf === null);
+  assert(Math.abs(kept.length - 1_000) < 5 * Math.sqrt(4_000 * 0.25 * 0.75), `${kept.length} of 4,000`);
+  // A shadow's answer stands beside the one that it belongs to.
+  const pairs = events.filter(({ data }) => data.shadowOf !== null).map(({ data }) => data.shadowOf);
+  assertEquals(pairs, kept.map(({ id }) => id));
+  assert(events.every(({ data }) => data.sample === (data.outcome === "error" ? 1 : 0.25)));
+});
 
 Deno.test("the prediction log stops while what it sent is never acknowledged", async () => {
   await using bus = await startTestBus();
-  const predictionLog = createPredictionLog(bus, { instance: "test", log: silentLogger });
-  await predictionLog.start();
+  const log = startLog(bus);
+  await log.start();
   await bus.server.kill();
-  predictionLog.append([{
-    id: "0198c0de-0000-7000-8000-000000000001",
-    at: "2026-01-01T00:00:00.000Z",
-    traceparent: undefined,
-    record: {
-      project: "shop",
-      model: "reorder",
-      version: 1,
-      arm: "champion",
-      outcome: "ok",
-      error: null,
-      output: 0.5,
-      entity: null,
-      features: {},
-      position: null,
-      latencyMs: 1,
-      servedAt: "2026-01-01T00:00:00.000Z",
-    },
-  }]);
-  // On its way: the publish began before the stop, with all of a publish's patience.
-  await eventually(() => assertEquals(predictionLog.counts().waiting, 0));
-
+  log.append(entries(1));
   let stopped = false;
-  const stopping = predictionLog.stop().then(() => stopped = true);
+  const stopping = log.stop().then(() => stopped = true);
   await eventually(() => stopped, { timeoutMs: 15_000 });
   await stopping;
 });
