@@ -3,6 +3,7 @@ import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
 import { invalid, notFound } from "shared/errors.ts";
+import { splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { type FeaturePlan, planFeatures } from "./domain/feature_plan.ts";
 
 /** Where definitions are found; `undefined` when there is none. */
@@ -40,12 +41,16 @@ export async function findFeatures(
   const service = "service" in asked ? await findService(definitions, asked) : undefined;
   const references = "service" in asked ? service!.body.features : asked;
 
-  const names = [...new Set(references.map((reference) => reference.split(".")[0]!))];
+  const names = [...new Set(references.map((reference) => splitReference(reference)[0]))];
   const views = new Map<string, StoredDefinition<ViewBody>>();
-  for (const name of names) {
-    const view = await definitions.view(name);
-    if (view === undefined) throw notFound(`Cannot read features: there is no view "${name}"`);
-    views.set(name, view);
+  for (let missing = names; missing.length > 0;) {
+    for (const name of missing) {
+      const view = await definitions.view(name);
+      if (view === undefined) throw notFound(`Cannot read features: there is no view "${name}"`);
+      views.set(name, view);
+    }
+    const read = missing.flatMap((name) => viewsReadBy(name, views.get(name)!.body));
+    missing = [...new Set(read)].filter((name) => !views.has(name));
   }
   const keysOf = new Map<string, EntityBody["keys"]>();
   for (const { body } of views.values()) {

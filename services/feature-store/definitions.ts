@@ -25,7 +25,8 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
         remove: contract.removeView,
         async check(name: string, body: contract.ViewBody, tx: Transaction) {
           const entities = await readBodies(tx, "entity", [body.entity]);
-          checkView(name, body, { hasEntity: entities.has(body.entity) });
+          const views = await readViews(tx);
+          checkView(name, body, { hasEntity: entities.has(body.entity), views });
         },
       },
       {
@@ -34,15 +35,16 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
         put: contract.putFeatureService,
         remove: contract.removeFeatureService,
         async check(name: string, body: contract.FeatureServiceBody, tx: Transaction) {
-          const names = new Set(body.features.map((reference) => reference.split(".")[0]!));
-          const views = new Map(
-            [...await readBodies(tx, "view", [...names])]
-              .map(([view, stored]) => [view, contract.viewBodySchema.parse(stored)]),
-          );
-          checkFeatureService(name, body, views);
+          checkFeatureService(name, body, await readViews(tx));
         },
       },
     ],
     list: contract.definitions,
   });
+}
+
+/** The views in force. */
+async function readViews(tx: Transaction): Promise<Map<string, contract.ViewBody>> {
+  const bodies = await readBodies(tx, "view");
+  return new Map([...bodies].map(([name, body]) => [name, contract.viewBodySchema.parse(body)]));
 }

@@ -32,18 +32,27 @@ export async function readOnline(
   const histories = await Promise.all(groups.map((group) => loadGroup(group)));
 
   const rows = request.entities.map((entity, index) => {
-    const { values, statuses, eventTimes } = plan.evaluate(
-      (view) => histories[groups.findIndex(({ views }) => views.includes(view))]![index]!,
-      at,
+    const { values, statuses, eventTimes, approximate } = plan.evaluate(
+      (view) => ({ history: histories[groups.findIndex(({ views }) => views.includes(view))]![index]! }),
+      { atMs: at },
     );
     return {
       entity,
       values,
       statuses,
       eventTimes: eventTimes.map((time) => time === null ? null : toInstant(time)),
+      ...(approximate.length > 0 ? { approximate } : {}),
     };
   });
-  return { features: [...plan.features], version, at: toInstant(at), position: applied, rows };
+  return {
+    features: [...plan.features],
+    version,
+    views: plan.views.map(({ name, version }) => ({ name, version })),
+    at: toInstant(at),
+    position: applied,
+    rows,
+    next: null,
+  };
 
   function keysOfEntity(entity: string, parts: Readonly<Record<string, KeyType>>): string[] {
     return request.entities.map((given) => {

@@ -111,7 +111,7 @@ async function addEntity(
     rows.add({
       entity: entity.key,
       atMs,
-      features: features.plan.evaluate((view) => histories.get(view.source)!, atMs),
+      features: features.plan.evaluate((view) => ({ history: histories.get(view.source)! }), { atMs }),
       label: atMs + label.withinMs > clockMs ? null : label.evaluate(histories.get(label.source)!, atMs),
     });
     await pace.breathe();

@@ -5,19 +5,25 @@
  */
 import type { FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
 import { durationToMs } from "shared/contracts/time.ts";
-import { AppError, invalid, type Reason } from "shared/errors.ts";
-import { createLayout } from "./history.ts";
-import { planView } from "./view_plan.ts";
+import { AppError, invalid, notFound, type Reason } from "shared/errors.ts";
+import { planFeatures } from "./feature_plan.ts";
+
+export interface KnownDefinitions {
+  hasEntity: boolean;
+  /** Other views, which expressions may read. */
+  views: ReadonlyMap<string, ViewBody>;
+}
 
 /** @throws {AppError} `invalid`, with every mistake: no such entity, a window without length, what does not compile */
-export function checkView(name: string, body: ViewBody, known: { hasEntity: boolean }): void {
+export function checkView(name: string, body: ViewBody, known: KnownDefinitions): void {
   const reasons: Reason[] = [];
   if (!known.hasEntity) {
     reasons.push({ path: "/entity", message: `is "${body.entity}": there is no such entity` });
   }
-  if (body.hop !== undefined && durationToMs(body.hop) === 0) {
-    reasons.push({ path: "/hop", message: "must be longer than nothing" });
-  }
+  const { hop, ...withoutHop } = body;
+  const standsStill = hop !== undefined && durationToMs(hop) === 0;
+  if (standsStill) reasons.push({ path: "/hop", message: "must be longer than nothing" });
+  const planned = standsStill ? withoutHop : body;
   for (const [feature, definition] of Object.entries(body.features)) {
     const path = `/features/${feature}`;
     if (
@@ -26,13 +32,19 @@ export function checkView(name: string, body: ViewBody, known: { hasEntity: bool
       reasons.push({ path: `${path}/window`, message: "must be longer than nothing" });
     }
     try {
-      planView({ name, version: 1, body }, [feature], createLayout());
+      planFeatures([`${name}.${feature}`], viewOf);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       reasons.push(...(error.reasons.length > 0 ? error.reasons : [{ path, message: error.message }]));
     }
   }
   refuse(`Cannot define the view "${name}"`, reasons);
+
+  function viewOf(asked: string) {
+    const found = asked === name ? planned : known.views.get(asked);
+    if (found === undefined) throw notFound(`reads a feature of the view "${asked}", which is not there`);
+    return { name: asked, version: 1, project: "", body: found };
+  }
 }
 
 /** @throws {AppError} `invalid` when a feature that it names is not there, or is named twice */

@@ -3,7 +3,9 @@
  * sums merged later, give the same bits.
  *
  * - Decimals as people write them (at most four places, such as money) are added as decimals: 0.1 + 0.2 is 0.3.
- * - Any other numbers are added as the doubles they are, and their exact sum is rounded once.
+ * - Any other numbers are added as the doubles they are.
+ *
+ * The exact sum of both is rounded once.
  *
  * @module
  */
@@ -11,6 +13,8 @@
 const DECIMAL_PLACES = 10_000;
 /** Up to here a decimal is the only one with so few places that its double stands for. */
 const LARGEST_SCALED = 1e15;
+/** Beyond it a sum has no value, whatever comes later: so that none can overflow on its way. */
+const LARGEST_TERM = 1e300;
 
 /** A decimal of at most four places in ten-thousandths, exactly; NaN for any other number. */
 export function toScaled(value: number): number {
@@ -25,20 +29,86 @@ export interface Terms {
   scaled: ArrayLike<number>;
 }
 
-/** The sum of the terms at some positions; 0 without any, NaN when it leaves the range of doubles. */
-export function exactSum({ values, scaled }: Terms, positions: ArrayLike<number>): number {
-  let sum = 0;
-  let size = 0;
-  for (let index = 0; index < positions.length; index++) {
-    const term = scaled[positions[index]!]!;
-    sum += term;
-    size += Math.abs(term);
+/** A sum as JSON: ten-thousandths, their size where it is not that of their sum, and the other terms. */
+export type SumState = readonly [
+  decimals: number,
+  size: number,
+  large?: readonly number[],
+  others?: readonly number[],
+];
+
+/** A sum that is added to and merged. */
+export class NumberSum {
+  /** In ten-thousandths: an integer, and so is the sum of the absolute terms, both exact. */
+  #decimals = 0;
+  #size = 0;
+  /** Ten-thousandths beyond 2^53. */
+  #large: ExactSum | undefined;
+  #others: ExactSum | undefined;
+  #tooLarge = false;
+
+  addAt({ values, scaled }: Terms, positions: ArrayLike<number>): void {
+    let sum = 0;
+    let size = 0;
+    for (let index = 0; index < positions.length; index++) {
+      const term = scaled[positions[index]!]!;
+      sum += term;
+      size += Math.abs(term);
+    }
+    // NaN as soon as one term is no decimal. Integers up to 2^53 add up without error, in any order.
+    if (size <= Number.MAX_SAFE_INTEGER) return this.#addDecimals(sum, size);
+    for (let index = 0; index < positions.length; index++) {
+      const position = positions[index]!;
+      const term = scaled[position]!;
+      if (Number.isNaN(term)) this.#addOther(values[position]!);
+      else this.#addDecimals(term, Math.abs(term));
+    }
   }
-  // NaN as soon as one term is no decimal. Integers up to 2^53 add up without error, in any order.
-  if (size <= Number.MAX_SAFE_INTEGER) return sum / DECIMAL_PLACES;
-  const exact = new ExactSum();
-  for (let index = 0; index < positions.length; index++) exact.add(values[positions[index]!]!);
-  return exact.value();
+
+  merge([decimals, size, large = [], others = []]: SumState): void {
+    this.#addDecimals(decimals, size);
+    for (const term of large) (this.#large ??= new ExactSum()).add(term);
+    for (const term of others) this.#addOther(term);
+  }
+
+  state(): SumState {
+    const large = this.#large?.terms() ?? [];
+    const others = this.#tooLarge ? [Number.MAX_VALUE] : this.#others?.terms() ?? [];
+    if (others.length > 0) return [this.#decimals, this.#size, large, others];
+    return large.length > 0 ? [this.#decimals, this.#size, large] : [this.#decimals, this.#size];
+  }
+
+  /** The double nearest to the sum; 0 without terms, NaN when a term was too large. */
+  value(): number {
+    if (this.#tooLarge) return NaN;
+    if (this.#large === undefined && this.#others === undefined) return this.#decimals / DECIMAL_PLACES;
+    const total = new ExactSum(this.#others?.terms());
+    const rest = new ExactSum(this.#large?.terms());
+    rest.add(this.#decimals);
+    // Long division: each quotient is a double, and what it leaves is exact. Three hold more than rounding looks at.
+    for (let place = 0; place < 3; place++) {
+      const quotient = rest.value() / DECIMAL_PLACES;
+      if (quotient === 0) break;
+      total.add(quotient);
+      rest.addProduct(-quotient, DECIMAL_PLACES);
+    }
+    return total.value();
+  }
+
+  #addDecimals(sum: number, size: number): void {
+    if (this.#size + size > Number.MAX_SAFE_INTEGER) {
+      (this.#large ??= new ExactSum()).add(this.#decimals);
+      this.#decimals = 0;
+      this.#size = 0;
+    }
+    this.#decimals += sum;
+    this.#size += size;
+  }
+
+  #addOther(term: number): void {
+    if (Math.abs(term) <= LARGEST_TERM) (this.#others ??= new ExactSum()).add(term);
+    else this.#tooLarge = true;
+  }
 }
 
 /**
@@ -46,7 +116,26 @@ export function exactSum({ values, scaled }: Terms, positions: ArrayLike<number>
  * "Adaptive precision floating-point arithmetic", 1997); together they hold it without error.
  */
 export class ExactSum {
-  readonly #partials: number[] = [];
+  readonly #partials: number[];
+
+  /** @param terms of another one */
+  constructor(terms: readonly number[] = []) {
+    this.#partials = [...terms];
+  }
+
+  /** Doubles with the same sum, as few as it takes. */
+  terms(): readonly number[] {
+    return this.#partials;
+  }
+
+  /** Adds a product without error (Dekker, "A floating-point technique for extending the available precision", 1971). */
+  addProduct(a: number, b: number): void {
+    const product = a * b;
+    const [aHigh, aLow] = split(a);
+    const [bHigh, bLow] = split(b);
+    this.add(product);
+    this.add(aLow * bLow - (((product - aHigh * bHigh) - aLow * bHigh) - aHigh * bLow));
+  }
 
   add(term: number): void {
     const partials = this.#partials;
@@ -89,4 +178,11 @@ export class ExactSum {
     }
     return sum;
   }
+}
+
+/** Two halves of a double, of at most 26 bits each. */
+function split(value: number): [number, number] {
+  const scaled = 134_217_729 * value;
+  const high = scaled - (scaled - value);
+  return [high, value - high];
 }

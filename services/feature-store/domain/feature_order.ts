@@ -1,58 +1,97 @@
-import type { Feature, ViewBody } from "shared/contracts/feature_store.ts";
+import type { Feature } from "shared/contracts/feature_store.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { compileExpression, type Expression } from "shared/expressions/cel.ts";
+import type { ViewDefinition } from "./feature_plan.ts";
 
-/** An expression over other features `f` of the same view. @throws {AppError} `invalid` */
+/** An expression over other features `f` and over values `r` that come with the request. @throws {AppError} `invalid` */
 export function compileFeatureExpression(source: string): Expression {
-  return compileExpression(source, { variables: { f: "map" } });
+  return compileExpression(source, { variables: { f: "map", r: "map" } });
 }
 
-/** The features that a feature is computed from. */
-export function operandsOf(feature: Feature): readonly string[] {
+/** The features that a feature is computed from, as its expression names them. */
+function operandsOf(feature: Feature): readonly string[] {
   return "expression" in feature ? compileFeatureExpression(feature.expression).reads["f"] ?? [] : [];
 }
 
+/** `view.feature`, of a feature as an expression of a view names it. */
+export function toReference(view: string, operand: string): string {
+  return operand.includes(".") ? operand : `${view}.${operand}`;
+}
+
+export function splitReference(reference: string): [view: string, feature: string] {
+  const [view = "", feature = ""] = reference.split(".");
+  return [view, feature];
+}
+
+/** The other views that features of a view read. */
+export function viewsReadBy(view: string, body: Pick<ViewDefinition["body"], "features">): string[] {
+  const references = Object.values(body.features)
+    .flatMap((feature) =>
+      operandsOf(feature).map((operand) => splitReference(toReference(view, operand))[0])
+    );
+  return [...new Set(references)].filter((name) => name !== view);
+}
+
 /**
- * The asked features of a view and all that they are computed from, each after its operands.
+ * The asked features (`view.feature`) and all that they are computed from, each after its operands.
  *
- * @throws {AppError} `invalid` when an expression reads a feature that the view lacks, or the features go round
- * in a circle
+ * @throws {AppError} `invalid` when an expression reads a feature that is not there, or is of another entity, or a
+ * request value that its view does not declare, or when features go round in a circle
  */
-export function orderFeatures(
-  view: { name: string; features: ViewBody["features"] },
-  asked: readonly string[],
-): string[] {
+export function orderFeatures(asked: readonly string[], viewOf: (name: string) => ViewDefinition): string[] {
   const ordered = new Set<string>();
   const path: string[] = [];
   const reasons: Reason[] = [];
-  for (const name of asked) visit(name);
+  for (const reference of asked) visit(reference);
   if (reasons.length > 0) {
-    throw invalid(
-      `Cannot compute the features of the view "${view.name}": ${reasons[0]!.path} ${reasons[0]!.message}`,
-      reasons,
-    );
+    const [first] = reasons;
+    throw invalid(`Cannot compute the features: ${first!.path} ${first!.message}`, reasons);
   }
   return [...ordered];
 
-  function visit(name: string): void {
-    if (ordered.has(name)) return;
-    if (path.includes(name)) {
-      const circle = [...path.slice(path.indexOf(name)), name].join(" -> ");
+  function visit(reference: string): void {
+    if (ordered.has(reference)) return;
+    const [viewName, name] = splitReference(reference);
+    if (path.includes(reference)) {
+      const circle = [...path.slice(path.indexOf(reference)), reference].join(" -> ");
       reasons.push({ path: `/features/${name}`, message: `depends on itself: ${circle}` });
       return;
     }
-    const feature = view.features[name];
+    const { body } = viewOf(viewName);
+    const feature = Object.hasOwn(body.features, name) ? body.features[name] : undefined;
+    const reader = path.at(-1);
     if (feature === undefined) {
-      const reader = path.at(-1);
-      reasons.push({
-        path: `/features/${reader ?? name}`,
-        message: reader === undefined ? "is not there" : `reads f.${name}, which the view does not have`,
-      });
+      const message = reader === undefined ? "is not there" : `reads ${reference}, which is not there`;
+      reasons.push({ path: `/features/${splitReference(reader ?? reference)[1]}`, message });
       return;
     }
-    path.push(name);
-    for (const operand of operandsOf(feature)) visit(operand);
+    if (reader !== undefined) refuseOtherEntity(reader, reference);
+    path.push(reference);
+    refuseUndeclared(name, feature, body.request);
+    for (const operand of operandsOf(feature)) visit(toReference(viewName, operand));
     path.pop();
-    ordered.add(name);
+    ordered.add(reference);
+  }
+
+  function refuseOtherEntity(reader: string, reference: string): void {
+    const [readerView, readerName] = splitReference(reader);
+    const own = viewOf(readerView).body.entity;
+    const other = viewOf(splitReference(reference)[0]).body.entity;
+    if (own === other) return;
+    const message = `reads ${reference} of the entity "${other}", and is itself of "${own}"`;
+    reasons.push({ path: `/features/${readerName}`, message });
+  }
+
+  function refuseUndeclared(
+    name: string,
+    feature: Feature,
+    declared: Readonly<Record<string, string>>,
+  ): void {
+    if (!("expression" in feature)) return;
+    for (const value of compileFeatureExpression(feature.expression).reads["r"] ?? []) {
+      if (Object.hasOwn(declared, value)) continue;
+      const message = `reads r.${value}, which "request" does not declare`;
+      reasons.push({ path: `/features/${name}`, message });
+    }
   }
 }

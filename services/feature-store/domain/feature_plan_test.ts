@@ -1,8 +1,16 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type { Feature, FeatureStatus, FeatureValue, ViewBody } from "shared/contracts/feature_store.ts";
+import {
+  type Feature,
+  featureSchema,
+  type FeatureStatus,
+  type FeatureValue,
+  type ViewBody,
+} from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { type FeaturePlan, planFeatures } from "./feature_plan.ts";
+import { cellsOf, type KeyedRecord, mergeStored, planBuckets, summarizeRecords } from "./bucket_updates.ts";
+import type { Bucket, Buckets } from "./buckets.ts";
 import { createHistory, type EntityRecord } from "./history.ts";
 
 const HOUR = 3_600_000;
@@ -17,6 +25,7 @@ const view = (features: ViewBody["features"], more: Partial<ViewBody> = {}): Vie
   owner: "",
   description: "",
   tags: [],
+  request: {},
   ...more,
 });
 
@@ -33,7 +42,7 @@ const byTimeAndId = (a: EntityRecord, b: EntityRecord) =>
 /** As a training set reads: the whole history. */
 function valuesFromAll(plan: FeaturePlan, records: readonly EntityRecord[], at: number) {
   const history = createHistory(plan.layouts.get("invoice_lines")!, records.toSorted(byTimeAndId));
-  return plan.evaluate(() => history, at);
+  return plan.evaluate(() => ({ history }), { atMs: at });
 }
 
 /** As an online read does: what was known by T, as far back as the views look, and the newest record before. */
@@ -46,7 +55,47 @@ function valuesFromReach(plan: FeaturePlan, records: readonly EntityRecord[], at
     seen.filter((record) => record.time > after).sort(byTimeAndId),
     { newestBefore: older.length === 0 ? undefined : Math.max(...older) },
   );
-  return plan.evaluate(() => history, at);
+  return plan.evaluate(() => ({ history }), { atMs: at });
+}
+
+/** As an online read does: from buckets, and from records only where it asks for them. */
+function valuesFromBuckets(
+  plan: FeaturePlan,
+  { records, buckets, at }: { records: readonly EntityRecord[]; buckets: Buckets; at: number },
+) {
+  const [view] = plan.views;
+  const after = view!.recordsAfter(buckets, { atMs: at, knownByMs: at });
+  const seen = records.filter((record) => record.time <= at && record.knownAt <= at);
+  const counted = after === undefined ? [] : seen.filter((record) => record.time > after);
+  const history = createHistory(plan.layouts.get("invoice_lines")!, counted.sort(byTimeAndId), {
+    newestBefore: newestOf(seen.filter((record) => !counted.includes(record))),
+  });
+  return plan.evaluate(() => ({ history, buckets }), { atMs: at });
+}
+
+function newestOf(records: readonly EntityRecord[]): number | undefined {
+  return records.length === 0 ? undefined : Math.max(...records.map(({ time }) => time));
+}
+
+/** Buckets as they are stored: made in several goes, each merged into what was there. */
+function store(body: ViewBody, goes: readonly (readonly EntityRecord[])[]): Buckets {
+  const plan = planBuckets(body);
+  const stored = new Map<number, Map<number, Bucket>>();
+  for (const records of goes) {
+    const keyed: KeyedRecord[] = records.toSorted(byTimeAndId).map((record) => ({ ...record, key: "a" }));
+    for (const update of summarizeRecords(plan, keyed)) {
+      const level = stored.get(update.sizeMs) ?? new Map<number, Bucket>();
+      stored.set(update.sizeMs, level);
+      const known = level.get(update.startMs);
+      if (known !== undefined) mergeStored(plan, update, known);
+      const { startMs, maxTimeMs, maxKnownAtMs } = update;
+      const cells = JSON.parse(JSON.stringify(cellsOf(plan, update)));
+      level.set(startMs, { startMs, maxTimeMs, maxKnownAtMs, cells });
+    }
+  }
+  return {
+    level: (size) => [...stored.get(size)?.values() ?? []].sort((a, b) => a.startMs - b.startMs),
+  };
 }
 
 let nextId = 1;
@@ -90,6 +139,7 @@ function reference(
   const field = "field" in feature ? feature.field : "";
   const numbers = inside.map((record) => record.data[field])
     .filter((value) => typeof value === "number" || typeof value === "boolean").map(Number);
+  const values = inside.map((record) => record.data[field] as FeatureValue).filter((value) => value !== null);
   const mean = exactly(numbers) / numbers.length;
   switch (feature.aggregate) {
     case "count":
@@ -106,8 +156,19 @@ function reference(
       return numbers.length < 2
         ? null
         : Math.sqrt(exactly(numbers.map((value) => (value - mean) ** 2)) / (numbers.length - 1));
+    case "rate":
+      return inside.length / (length! / DAY);
     case "distinct_count":
-      return new Set(inside.map((record) => record.data[field]).filter((value) => value !== null)).size;
+      return new Set(values).size;
+    case "most_frequent": {
+      const counts = [...Map.groupBy(values, (value) => value)].map(([value, { length }]) => ({
+        value,
+        length,
+      }));
+      const most = Math.max(...counts.map(({ length }) => length));
+      const texts = counts.filter(({ length }) => length === most).map(({ value }) => JSON.stringify(value));
+      return texts.length === 0 ? null : JSON.parse(texts.sort()[0]!);
+    }
     case "first":
       return (inside[0]?.data[field] ?? null) as FeatureValue;
     case "last":
@@ -119,20 +180,16 @@ function reference(
   }
 }
 
-/**
- * The sum in integers: of ten-thousandths where every number is a decimal of so few places, else of 2^-200, the
- * doubles themselves; rounded once.
- */
+/** The sum in integers: of ten-thousandths for decimals of so few places, and of 2^-200 for other doubles; rounded once. */
 function exactly(values: readonly number[]): number {
-  if (values.every((value) => /^-?\d{1,11}(\.\d{1,4})?$/.test(String(value)))) {
-    const total = values.reduce((sum, value) => {
-      const [, sign, whole, places = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(value))!;
-      return sum + BigInt(`${sign}${whole}${places.padEnd(4, "0")}`);
-    }, 0n);
-    return Number(total) / 10_000;
-  }
+  const isDecimal = (value: number) => /^-?\d{1,11}(\.\d{1,4})?$/.test(String(value));
+  const decimals = values.filter(isDecimal).reduce((sum, value) => {
+    const [, sign, whole, places = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(value))!;
+    return sum + BigInt(`${sign}${whole}${places.padEnd(4, "0")}`);
+  }, 0n);
+  if (values.every(isDecimal)) return Number(decimals) / 10_000;
   const SCALE = 200;
-  const total = values.reduce((sum, value) => {
+  const others = values.filter((value) => !isDecimal(value)).reduce((sum, value) => {
     const bits = new DataView(new ArrayBuffer(8));
     bits.setFloat64(0, value);
     const raw = bits.getBigUint64(0);
@@ -142,17 +199,19 @@ function exactly(values: readonly number[]): number {
     const scaled = mantissa << BigInt(exponent - 1075 + SCALE);
     return raw >> 63n === 1n ? sum - scaled : sum + scaled;
   }, 0n);
-  return Number(total) / 2 ** SCALE;
+  return Number(others + (decimals << BigInt(SCALE)) / 10_000n) / 2 ** SCALE;
 }
 
 const AGGREGATES = [
   "count",
+  "rate",
   "sum",
   "mean",
   "min",
   "max",
   "deviation",
   "distinct_count",
+  "most_frequent",
   "first",
   "last",
   "since_last",
@@ -206,20 +265,27 @@ Deno.test("planFeatures() gives what the definition says, to training sets and o
   const features: ViewBody["features"] = {};
   for (const aggregate of AGGREGATES) {
     WINDOWS.forEach(([window], index) => {
-      const field = ["count", "since_last", "since_first"].includes(aggregate)
+      if (aggregate === "rate" && window === null) return;
+      const numeric = ["sum", "mean", "min", "max", "deviation"].includes(aggregate);
+      const field = ["count", "rate", "since_last", "since_first"].includes(aggregate)
         ? {}
-        : { field: ["distinct_count", "first", "last"].includes(aggregate) ? "kind" : "amount" };
-      const feature = { aggregate, window, ...field } as Feature;
+        : { field: numeric ? "amount" : "kind" };
+      const feature = featureSchema.parse({ aggregate, window, ...field });
       features[`${aggregate}_${index}`] = feature;
       features[`${aggregate}_${index}_filtered`] = { ...feature, where: 'e.kind != "a"' } as Feature;
     });
   }
-  const plan = planOf(view(features));
+  const body = view(features);
+  const plan = planOf(body);
   const at = fc.integer({ min: START - DAY, max: START + 45 * DAY });
   fc.assert(
     fc.property(recordsArbitrary, at, fc.func(fc.integer()), (records, at, shuffle) => {
       const offline = valuesFromAll(plan, records.toSorted((a, b) => shuffle(a.id) - shuffle(b.id)), at);
       assertEquals(valuesFromReach(plan, records, at), offline);
+      // All versions of an event in one go: what comes in several is made anew by the storage.
+      const goes = Map.groupBy(records, ({ id }) => shuffle(id) % 3);
+      const buckets = store(body, [...goes.values()]);
+      assertEquals(valuesFromBuckets(plan, { records, buckets, at }), offline);
       const found = records.some((record) => record.time <= at && record.knownAt <= at);
       Object.entries(features).forEach(([name, feature], index) => {
         const value = offline.values[index]!;
@@ -366,10 +432,13 @@ Deno.test("planFeatures() refuses features that go round in a circle, and featur
   const circle = view({ a: { expression: "f.b + 1" }, b: { expression: "f.c" }, c: { expression: "f.a" } });
   const error = assertThrows(() => planOf(circle), AppError);
   assertEquals(error.code, "invalid");
-  assert(error.message.includes("depends on itself: a -> b -> c -> a"), error.message);
+  assert(
+    error.message.includes("depends on itself: orders.a -> orders.b -> orders.c -> orders.a"),
+    error.message,
+  );
 
   const missing = assertThrows(() => planOf(view({ a: { expression: "f.b" } })), AppError);
-  assert(missing.message.includes("reads f.b, which the view does not have"), missing.message);
+  assert(missing.message.includes("reads orders.b, which is not there"), missing.message);
   assertThrows(
     () => planOf(view({ a: { aggregate: "count", window: null } }), ["z"]),
     AppError,

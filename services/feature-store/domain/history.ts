@@ -6,6 +6,7 @@
  * @module
  */
 import type { DataRecord } from "shared/contracts/envelope.ts";
+import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { compileExpression, type Expression } from "shared/expressions/cel.ts";
 import { type Terms, toScaled } from "./exact_sum.ts";
@@ -18,6 +19,10 @@ export interface EntityRecord {
   /** The version of the cleaning that made it. */
   definition: number;
   data: DataRecord;
+  /** This version says that there is no such record (of this entity, at this time): earlier ones stop counting. */
+  retracted?: boolean;
+  /** Canonical entity key, where there are records of several entities. */
+  key?: string;
 }
 
 /** Which fields and filters of a source's records are needed; features refer to them by position. */
@@ -56,15 +61,17 @@ export interface History {
   /** Event times, ascending. */
   readonly times: Float64Array;
   readonly knownAt: Float64Array;
+  readonly ids: readonly string[];
   /** 1 where a record is another version of the event just before it. Absent where there is none. */
   readonly revises: Uint8Array | undefined;
+  /** 1 where a record says that the event is none. Absent where there is none. */
+  readonly retracted: Uint8Array | undefined;
   /** Newest event time before the first record here, when older records exist that were not loaded. */
   readonly newestBefore: number | undefined;
   /** @param filter -1: every record */
   lane(filter: number): Lane;
   values(field: number): readonly unknown[];
   numbers(field: number): Numbers;
-  codes(field: number): Codes;
 }
 
 /** The records that pass a filter. */
@@ -82,12 +89,6 @@ export interface Numbers extends Terms {
   readonly scaled: Float64Array;
   /** No NaN is among them. */
   readonly complete: boolean;
-}
-
-/** A field by its distinct values. */
-export interface Codes {
-  /** Distinct values among the records at some positions; what is neither text, number nor boolean is none. */
-  countDistinct(positions: Int32Array): number;
 }
 
 /**
@@ -109,12 +110,13 @@ export function createHistory(
     length: records.length,
     times,
     knownAt,
+    ids: records.map(({ id }) => id),
     revises: findRevisions(records),
+    retracted: findRetractions(records),
     newestBefore: options.newestBefore,
     lane: memoized((filter) => createLane({ times, knownAt }, passing(records, layout.filters[filter]))),
     values,
     numbers: memoized((field) => toNumbers(values(field))),
-    codes: memoized((field) => toCodes(values(field))),
   };
 }
 
@@ -131,7 +133,7 @@ function memoized<T>(make: (position: number) => T): (position: number) => T {
 }
 
 function passing(records: readonly EntityRecord[], filter: Expression | undefined): Int32Array {
-  const positions = Int32Array.from(records.keys());
+  const positions = Int32Array.from(records.keys()).filter((index) => records[index]!.retracted !== true);
   return filter === undefined ? positions : positions.filter((index) => holds(filter, records[index]!.data));
 }
 
@@ -161,11 +163,16 @@ function findRevisions(records: readonly EntityRecord[]): Uint8Array | undefined
   let revises: Uint8Array | undefined;
   for (let index = 1; index < records.length; index++) {
     const [before, record] = [records[index - 1]!, records[index]!];
-    if (record.time !== before.time || record.id !== before.id) continue;
+    if (record.time !== before.time || record.id !== before.id || record.key !== before.key) continue;
     revises ??= new Uint8Array(records.length);
     revises[index] = 1;
   }
   return revises;
+}
+
+function findRetractions(records: readonly EntityRecord[]): Uint8Array | undefined {
+  if (!records.some(({ retracted }) => retracted)) return undefined;
+  return Uint8Array.from(records, ({ retracted }) => retracted ? 1 : 0);
 }
 
 function toNumbers(values: readonly unknown[]): Numbers {
@@ -186,28 +193,15 @@ function toNumber(value: unknown): number {
   return typeof value === "boolean" ? Number(value) : NaN;
 }
 
-function toCodes(values: readonly unknown[]): Codes {
-  const codeOf = new Map<unknown, number>();
-  const codes = Int32Array.from(values, (value) => {
-    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return -1;
-    const code = codeOf.get(value) ?? codeOf.size;
-    codeOf.set(value, code);
-    return code;
-  });
-  /** The count in which each code was last met: nothing to clear between counts. */
-  const metIn = new Uint32Array(codeOf.size);
-  let counts = 0;
-  return {
-    countDistinct(positions) {
-      counts++;
-      let distinct = 0;
-      for (let index = 0; index < positions.length; index++) {
-        const code = codes[positions[index]!]!;
-        if (code < 0 || metIn[code] === counts) continue;
-        metIn[code] = counts;
-        distinct++;
-      }
-      return distinct;
-    },
-  };
+/** A value as a feature may have it; null for what it may not be. */
+export function toFeatureValue(value: unknown): FeatureValue {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) ? value : null;
+    default:
+      return null;
+  }
 }

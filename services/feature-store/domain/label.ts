@@ -1,8 +1,7 @@
 import type { Label } from "shared/contracts/feature_store.ts";
 import { durationToMs } from "shared/contracts/time.ts";
-import { withNumbers } from "./aggregate.ts";
-import { exactSum } from "./exact_sum.ts";
 import type { History, LayoutBuilder } from "./history.ts";
+import { NumbersPartial } from "./partial_numbers.ts";
 import { selectRecords } from "./selection.ts";
 
 /** A label, compiled: a function of (entity, T) that looks at (T, T + within]. */
@@ -34,8 +33,9 @@ export function planLabel(label: Label, layout: LayoutBuilder): LabelPlan {
         case "count":
           return positions.length;
         case "sum": {
-          const numbers = history.numbers(field);
-          return exactSum(numbers, withNumbers(numbers, positions));
+          const numbers = new NumbersPartial(field);
+          numbers.add(history, positions);
+          return numbers.sum();
         }
       }
     },

@@ -86,7 +86,7 @@ const row = (entity: string, day: number, value: number | string | boolean | nul
   entity,
   atMs: MONDAY + day * DAY,
   label,
-  features: { values: [value], statuses: [], eventTimes: [] },
+  features: { values: [value], statuses: [], eventTimes: [], approximate: [] },
 });
 
 Deno.test("createTrainingRows() orders by T, then by the order of the entities", () => {

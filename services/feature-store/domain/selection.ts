@@ -10,7 +10,7 @@ export interface Selection {
 
 /**
  * Positions of the records that count, in order of (event time, id). An event that is there in several versions
- * counts once, as the newest version known.
+ * counts once, as the newest version known, and not at all when that one retracts it.
  */
 export function selectRecords(history: History, selection: Selection): Int32Array {
   const { after, until, knownBy, filter } = selection;
@@ -27,9 +27,10 @@ export function selectRecords(history: History, selection: Selection): Int32Arra
 
 /** Event time of the newest record with event time <= until that was known by then; undefined without one. */
 export function newestTime(history: History, until: number, knownBy: number): number | undefined {
-  const { times, knownAt } = history;
+  const { times, knownAt, retracted } = history;
   for (let index = countUntil(times, until) - 1; index >= 0; index--) {
-    if (knownAt[index]! <= knownBy) return times[index]!;
+    if (knownAt[index]! > knownBy || retracted?.[index] === 1) continue;
+    if (!isReplaced(history, index, knownBy)) return times[index]!;
   }
   const { newestBefore } = history;
   return newestBefore !== undefined && newestBefore <= until ? newestBefore : undefined;

@@ -25,13 +25,14 @@ export async function readDescribedEntities(db: Queryable): Promise<Map<string, 
   return described;
 }
 
-/** The bodies in force of some definitions, by name. */
+/** The bodies in force of a kind, by name: of all definitions, or of those named. */
 export async function readBodies(
   db: Queryable,
   kind: string,
-  names: readonly string[],
+  names?: readonly string[],
 ): Promise<Map<string, unknown>> {
+  const named = names === undefined ? db`` : db`and name = any(${names as string[]})`;
   const rows = await db<{ name: string; body: unknown }[]>`
-    select name, body from current_definitions where kind = ${kind} and name = any(${names as string[]})`;
+    select name, body from current_definitions where kind = ${kind} ${named}`;
   return new Map(rows.map(({ name, body }) => [name, body]));
 }
