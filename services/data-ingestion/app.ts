@@ -24,7 +24,7 @@ import { enqueueIngested } from "./enqueue_ingested.ts";
 import { stateOf } from "./entities.ts";
 import { HandledMessages } from "./handled_messages.ts";
 import { addRoutes, BODY_LIMITS } from "./http/routes.ts";
-import { type Delivery, ingest, type IngestOptions } from "./ingest.ts";
+import { type Delivery, ingest, judgeMessages, storeMessages } from "./ingest.ts";
 import { KeyOutlook } from "./key_outlook.ts";
 import { countDeadLetters, ledgerRows } from "./ledger.ts";
 import { createEventsHandler, sourceOf } from "./messages.ts";
@@ -37,13 +37,14 @@ import { openDeadLetter, sealDeadLetter } from "./seal_dead_letter.ts";
 import { checkSource } from "./source_check.ts";
 import { SPOOL_FOLDER } from "./spool.ts";
 import { storeEvent } from "./store.ts";
+import type { Stored } from "./store_judgement.ts";
 import { newestEvents } from "./stored_events.ts";
 import { takeUpload } from "./take_upload.ts";
 import { beginUpload, createUploadSweeper, findUpload } from "./uploads.ts";
 
 const SERVICE = "data-ingestion";
-/** Of messages in one go: several portions, so that the next is judged while PostgreSQL writes the one before. */
-const INTAKE_BATCH_BYTES = 2 * 1024 * 1024;
+/** Of messages in one transaction. */
+const INTAKE_BATCH_BYTES = 1024 * 1024;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, metrics, config } = deps;
@@ -117,15 +118,14 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     handledMessages,
   };
   let handled = 0;
-  const take = async (messages: readonly Delivery[], options: IngestOptions = {}) => {
-    const ingested = await ingest(ingestDeps, messages, options);
-    handled += ingested.accepted.length + ingested.refused.length + ingested.repeated.length;
-    return ingested;
+  const counted = (stored: Stored): Stored => {
+    handled += stored.accepted.length + stored.refused.length + stored.repeated.length;
+    return stored;
   };
   const answerMs = config.ANSWER_SECONDS * 1_000;
   const storeDeps = {
     async ingest(messages: readonly Delivery[]) {
-      const ingested = await take(messages, { enqueue: enqueueIngested });
+      const ingested = counted(await ingest(ingestDeps, messages, { enqueue: enqueueIngested }));
       outbox.poke();
       return ingested;
     },
@@ -153,7 +153,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     metrics,
     maxMessages: config.INTAKE_MESSAGES,
     maxBytes: INTAKE_BATCH_BYTES,
-    handle: createEventsHandler({ ingest: take }),
+    ...createEventsHandler({
+      judge: (messages, ahead) => judgeMessages(ingestDeps, messages, ahead),
+      store: async (judged) => counted(await storeMessages(ingestDeps, judged)),
+    }),
     onOpen: (createdAt) => handledMessages.open(createdAt, { db, bus }),
     onDeadLetters: (messages) => countDeadLetters({ db, sourceOf }, messages),
     seal: async (message) => sealDeadLetter(message, await findSource(message.name), privacy),

@@ -1,11 +1,11 @@
 /** The use case of the service: taking user data in, whatever way it came. @module */
-import type { Transaction } from "shared/db/connection.ts";
 import type { Outgoing } from "shared/bus/message.ts";
+import type { Instant } from "shared/contracts/time.ts";
+import type { Transaction } from "shared/db/connection.ts";
 import { type IngestDeps, readCircumstances } from "./circumstances.ts";
 import type { Clock } from "./domain/event_time.ts";
-import { type AcceptedEvent, judgeInTurns } from "./domain/judge.ts";
+import { judgeInTurns, type Judgement } from "./domain/judge.ts";
 import type { Received } from "./domain/received.ts";
-import { overlapped } from "./overlapped.ts";
 import { addToLedger, deleteDeadLetters, ledgerEntries } from "./repository/ledger.ts";
 import { findHandled, type MessageKey } from "./repository/handled_messages.ts";
 import { type Stored, storeJudgement } from "./store_judgement.ts";
@@ -18,8 +18,12 @@ export interface IngestOptions {
   enqueue?: (tx: Transaction, messages: readonly Outgoing[]) => Promise<void>;
 }
 
-/** Of messages, what is stored in one transaction while the next is judged. */
-const PORTION_BYTES = 512 * 1024;
+/** Messages that are judged, and not stored yet. */
+export interface JudgedMessages extends Split {
+  judgement: Judgement;
+  /** The clocks of the projects after these messages, by project. */
+  clocks: ReadonlyMap<string, Clock>;
+}
 
 /**
  * Validates, stores under the guard and counts the records of the messages. May be repeated: a message that an earlier
@@ -30,34 +34,41 @@ export async function ingest(
   messages: readonly Delivery[],
   options: IngestOptions = {},
 ): Promise<Stored> {
+  return await storeMessages(deps, await judgeMessages(deps, messages), options);
+}
+
+/**
+ * The half of {@link ingest} that writes nothing.
+ *
+ * @param ahead messages that come before these and are not stored yet: they move the clocks on
+ */
+export async function judgeMessages(
+  deps: IngestDeps,
+  messages: readonly Delivery[],
+  ahead?: JudgedMessages,
+): Promise<JudgedMessages> {
   const circumstances = await readCircumstances(deps, new Set(messages.map(({ source }) => source)));
-  const { handled, doubtful, fresh } = await split(deps, messages);
-  // Clocks move on from portion to portion, before they do so in the database.
+  const parts = await split(deps, messages);
   const clocks = new Map(circumstances.clocks);
-  const stored = await overlapped(
-    portionsOf(fresh),
-    async (portion) => {
-      const judgement = await judgeInTurns(portion.messages, { ...circumstances, clocks });
-      advance(clocks, judgement.accepted);
-      return { portion, judgement };
-    },
-    async ({ portion, judgement }) => {
-      const stored = await storeJudgement(deps, judgement, {
-        ...options,
-        handled: portion.isFirst ? handled : [],
-        also: (tx) => portion.isFirst ? takeBackDeadLetters(tx, doubtful) : Promise.resolve(),
-      });
-      deps.handledMessages?.add(portion.messages);
-      return stored;
-    },
-  );
-  return {
-    publish: stored.flatMap(({ publish }) => publish),
-    accepted: stored.flatMap(({ accepted }) => accepted),
-    refused: stored.flatMap(({ refused }) => refused),
-    repeated: stored.flatMap(({ repeated }) => repeated),
-    again: stored.flatMap(({ again }) => again),
-  };
+  for (const [project, { newest }] of ahead?.clocks ?? []) advance(clocks, project, newest);
+  const judgement = await judgeInTurns(parts.fresh, { ...circumstances, clocks });
+  for (const { project, time } of judgement.accepted) advance(clocks, project, time);
+  return { ...parts, judgement, clocks };
+}
+
+/** The other half. */
+export async function storeMessages(
+  deps: IngestDeps,
+  { judgement, handled, doubtful, fresh }: JudgedMessages,
+  options: IngestOptions = {},
+): Promise<Stored> {
+  const stored = await storeJudgement(deps, judgement, {
+    ...options,
+    handled,
+    also: (tx) => takeBackDeadLetters(tx, doubtful),
+  });
+  deps.handledMessages?.add(fresh);
+  return stored;
 }
 
 interface Split {
@@ -87,32 +98,10 @@ async function split(
   };
 }
 
-interface Portion {
-  messages: readonly Delivery[];
-  isFirst: boolean;
-}
-
-/** At least one, which may be empty. */
-function* portionsOf(messages: readonly Delivery[]): Generator<Portion> {
-  let first = 0;
-  let bytes = 0;
-  for (const [index, { data }] of messages.entries()) {
-    if (bytes > 0 && bytes + data.length > PORTION_BYTES) {
-      yield { messages: messages.slice(first, index), isFirst: first === 0 };
-      first = index;
-      bytes = 0;
-    }
-    bytes += data.length;
-  }
-  yield { messages: messages.slice(first), isFirst: first === 0 };
-}
-
-function advance(clocks: Map<string, Clock>, events: readonly AcceptedEvent[]): void {
-  for (const { project, time } of events) {
-    const clock = clocks.get(project);
-    if (clock !== undefined && (clock.newest === undefined || time > clock.newest)) {
-      clocks.set(project, { ...clock, newest: time });
-    }
+function advance(clocks: Map<string, Clock>, project: string, time: Instant | undefined): void {
+  const clock = clocks.get(project);
+  if (clock !== undefined && time !== undefined && (clock.newest === undefined || time > clock.newest)) {
+    clocks.set(project, { ...clock, newest: time });
   }
 }
 

@@ -1,10 +1,11 @@
 /** Messages of the stream EVENTS -> the use case. @module */
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
-import type { Delivery } from "./ingest.ts";
+import type { Delivery, JudgedMessages } from "./ingest.ts";
 import type { Stored } from "./store_judgement.ts";
 
 export interface MessagesDeps {
-  ingest(messages: readonly Delivery[]): Promise<Stored>;
+  judge(messages: readonly Delivery[], ahead: JudgedMessages | undefined): Promise<JudgedMessages>;
+  store(judged: JudgedMessages): Promise<Stored>;
 }
 
 /** The source that a message is of. */
@@ -13,10 +14,15 @@ export const sourceOf = ({ name }: Pick<Incoming, "name">): string => name.slice
 /** A subject may end in anything; what is longer is no name, and an index of the database could not hold it. */
 const MAX_SOURCE_LENGTH = 255;
 
-export function createEventsHandler({ ingest }: MessagesDeps) {
-  return async (messages: readonly Incoming[]): Promise<Outcome> => ({
-    publish: (await ingest(messages.map(toDelivery))).publish,
-  });
+/** For a consumer, which judges messages while those ahead of them are being stored. */
+export function createEventsHandler({ judge, store }: MessagesDeps) {
+  return {
+    prepare: (messages: readonly Incoming[], ahead: JudgedMessages | undefined) =>
+      judge(messages.map(toDelivery), ahead),
+    handle: async (_: readonly Incoming[], judged: JudgedMessages): Promise<Outcome> => ({
+      publish: (await store(judged)).publish,
+    }),
+  };
 }
 
 function toDelivery({ name, data, headers, receivedAt, sequence, redelivered }: Incoming): Delivery {

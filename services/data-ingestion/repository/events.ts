@@ -2,6 +2,7 @@
 import postgres from "postgres";
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import type { Instant } from "shared/contracts/time.ts";
+import { arrayText } from "shared/db/array_text.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
 import type { AcceptedEvent } from "../domain/judge.ts";
 import { requestOf, sequenceOf } from "../domain/received.ts";
@@ -98,10 +99,11 @@ const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0;
 function keyRows(db: Queryable, events: readonly AcceptedEvent[]) {
   return db`
     unnest(
-      ${events.map(({ source }) => source)}::text[], ${events.map(({ id }) => id)}::text[],
-      ${events.map(sequenceOf)}::bigint[], ${events.map(requestOf)}::uuid[],
-      ${events.map(({ position }) => position)}::integer[],
-      ${events.map(({ arrivedAt }) => arrivedAt)}::timestamptz[]
+      ${arrayText(events.map(({ source }) => source))}::text::text[],
+      ${arrayText(events.map(({ id }) => id))}::text::text[],
+      ${arrayText(events.map(sequenceOf))}::text::bigint[], ${arrayText(events.map(requestOf))}::text::uuid[],
+      ${arrayText(events.map(({ position }) => position))}::text::integer[],
+      ${arrayText(events.map(({ arrivedAt }) => arrivedAt))}::text::timestamptz[]
     ) with ordinality as k (source, id, sequence, request, position, arrived_at, n)`;
 }
 
@@ -152,21 +154,22 @@ function byDefinition(tx: Transaction, events: readonly AcceptedEvent[]) {
 }
 
 function eventRows(tx: Transaction, events: readonly AcceptedEvent[]) {
-  const some = <Value>(value: (event: AcceptedEvent) => Value | null | undefined): (Value | null)[] => {
+  const all = (value: (event: AcceptedEvent) => string | number) => arrayText(events.map(value));
+  const some = (value: (event: AcceptedEvent) => string | number | null | undefined): string => {
     const values = events.map((event) => value(event) ?? null);
-    return values.every((found) => found === null) ? [] : values;
+    return arrayText(values.every((found) => found === null) ? [] : values);
   };
   // JSON holds no line breaks, so joined by them the records need no quoting, as an array of texts would.
   return tx`
     rows from (
       unnest(
-        ${events.map(({ id }) => id)}::text[], ${events.map(({ time }) => time)}::timestamptz[],
-        ${some(({ knownAt, arrivedAt }) => knownAt === arrivedAt ? null : knownAt)}::timestamptz[],
-        ${events.map(({ arrivedAt }) => arrivedAt)}::timestamptz[],
-        ${some(sequenceOf)}::bigint[], ${some(requestOf)}::uuid[],
-        ${events.map(({ position }) => position)}::integer[], ${some(({ entity }) => entity)}::text[],
-        ${some(({ envelope }) => envelope.actor)}::text[],
-        ${some(({ envelope }) => envelope.traceparent)}::text[]
+        ${all(({ id }) => id)}::text::text[], ${all(({ time }) => time)}::text::timestamptz[],
+        ${some(({ knownAt, arrivedAt }) => knownAt === arrivedAt ? null : knownAt)}::text::timestamptz[],
+        ${all(({ arrivedAt }) => arrivedAt)}::text::timestamptz[],
+        ${some(sequenceOf)}::text::bigint[], ${some(requestOf)}::text::uuid[],
+        ${all(({ position }) => position)}::text::integer[], ${some(({ entity }) => entity)}::text::text[],
+        ${some(({ envelope }) => envelope.actor)}::text::text[],
+        ${some(({ envelope }) => envelope.traceparent)}::text::text[]
       ),
       string_to_table(${events.map(({ text }) => text).join("\n")}, E'\n')
     ) as r (
