@@ -40,6 +40,7 @@ CREATE TABLE counts (
   run text DEFAULT ''::text NOT NULL,
   exploded bigint DEFAULT 0 NOT NULL,
   held bigint DEFAULT 0 NOT NULL,
+  received bigint DEFAULT 0 NOT NULL,
   CONSTRAINT counts_pkey PRIMARY KEY (run, source, day)
 );
 
@@ -194,6 +195,15 @@ CREATE TABLE quarantined (
   CONSTRAINT quarantined_source_id_definition_run_key UNIQUE (source, id, definition, run)
 );
 CREATE INDEX quarantined_by_source ON quarantined USING btree (source, number);
+
+CREATE TABLE replay_cleanings (
+  run text NOT NULL,
+  source text NOT NULL,
+  cleaning integer NOT NULL,
+  pinned_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT replay_cleanings_pkey PRIMARY KEY (run, source)
+);
+CREATE INDEX replay_cleanings_by_age ON replay_cleanings USING btree (pinned_at);
 
 CREATE TABLE source_concerns (
   source text NOT NULL,

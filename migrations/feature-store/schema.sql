@@ -56,6 +56,13 @@ CREATE TABLE records (
 );
 CREATE INDEX records_by_entity ON records USING btree (entity, source, entity_key, event_time, id);
 
+CREATE TABLE retracted_events (
+  source text NOT NULL,
+  id text NOT NULL,
+  definition integer NOT NULL,
+  CONSTRAINT retracted_events_pkey PRIMARY KEY (source, id)
+);
+
 CREATE TABLE source_counts (
   source text NOT NULL,
   received bigint NOT NULL,

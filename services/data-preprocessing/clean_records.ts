@@ -12,7 +12,13 @@ import type { Cleaned, RawRecord } from "./domain/cleaning.ts";
 import { countOutcome, type Counts, dayOf } from "./domain/counts.ts";
 import { type Quarantined, quarantinedOf } from "./domain/items.ts";
 import { lockSource } from "./repository/intake.ts";
-import { createMemory, type DatabaseMemory, type EntityState, keepStates } from "./repository/memory.ts";
+import {
+  createMemory,
+  type DatabaseMemory,
+  type EntityState,
+  keepStates,
+  retractStates,
+} from "./repository/memory.ts";
 import { insertQuarantined, type QuarantinedEvent } from "./repository/quarantined.ts";
 
 /** The message that brought records. */
@@ -40,6 +46,8 @@ export interface Flow {
 
 export interface CleanedFlow {
   clean: ArrivedRecord[];
+  /** What the next stage is told: the same, and in a replay what is retracted, in the order of the records. */
+  handedOn: ArrivedRecord[];
   /** When one of the records blocked the source. Replays block nothing. */
   block?: {
     /** Event time of that record. */
@@ -54,16 +62,18 @@ export interface CleanedFlow {
 export async function cleanRecords(tx: Transaction, flow: Flow, counts: Counts): Promise<CleanedFlow> {
   const { run, source, cleaning: { cleaning } } = flow;
   if (!cleaning.pure) await lockSource(tx, { run, source });
-  const clean: ArrivedRecord[] = [];
+  const flowed: CleanedFlow = { clean: [], handedOn: [] };
   for (let rest = flow.records; rest.length > 0;) {
     const { cleaned, end, blocking, memory } = await cleanUntilBlocked(tx, flow, rest);
     await memory.save(tx);
-    clean.push(...await settle(tx, flow, { records: rest, cleaned, counts }));
+    const settled = await settle(tx, flow, { records: rest, cleaned, counts });
+    flowed.clean.push(...settled.clean);
+    flowed.handedOn.push(...settled.handedOn);
     const since = rest[end - 1]!.event.time;
     rest = rest.slice(end);
-    if (blocking !== undefined) return { clean, block: { since, reason: reasonText(blocking), rest } };
+    if (blocking !== undefined) return { ...flowed, block: { since, reason: reasonText(blocking), rest } };
   }
-  return { clean };
+  return flowed;
 }
 
 interface CleanedPart {
@@ -106,7 +116,7 @@ function reasonText({ reasons }: Quarantined): string {
   return reasons.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
 }
 
-/** Writes what became of the records. @returns those that are clean */
+/** Writes what became of the records. */
 async function settle(
   tx: Transaction,
   flow: Flow,
@@ -115,25 +125,23 @@ async function settle(
     cleaned: readonly Cleaned[];
     counts: Counts;
   },
-): Promise<ArrivedRecord[]> {
+): Promise<Pick<CleanedFlow, "clean" | "handedOn">> {
   const { run, cleaning: { version } } = flow;
-  const clean: ArrivedRecord[] = [];
+  const toldOn: ArrivedRecord[] = [];
   const failed = new Map<number, Quarantined[]>();
-  let previous = -1;
-  for (const one of cleaned) {
-    const { event, arrival } = records[one.origin]!;
+  for (let next = 0; next < cleaned.length;) {
+    const { origin } = cleaned[next]!;
+    const { event, arrival } = records[origin]!;
+    const parts: Cleaned[] = [];
+    while (cleaned[next]?.origin === origin) parts.push(cleaned[next++]!);
     const count = counts.of(flow, dayOf(arrival.receivedAt));
-    countOutcome(count, one);
-    if (one.origin === previous) count.exploded++;
-    previous = one.origin;
-    if (one.outcome === "clean") {
-      clean.push({ event: cleanEvent(event, one, version), arrival });
-    } else if (one.outcome === "quarantined") {
-      const ofRecord = failed.get(one.origin);
-      if (ofRecord === undefined) failed.set(one.origin, [one]);
-      else ofRecord.push(one);
-    }
+    count.exploded += parts.length - 1;
+    for (const part of parts) countOutcome(count, part);
+    for (const told of handedOn(event, parts, { run, version })) toldOn.push({ event: told, arrival });
+    const held = parts.filter((part) => part.outcome === "quarantined");
+    if (held.length > 0) failed.set(origin, held);
   }
+  const clean = toldOn.filter(({ event }) => event.retracted === undefined);
   await insertQuarantined(
     tx,
     [...failed].map(([origin, parts]): QuarantinedEvent => {
@@ -143,13 +151,37 @@ async function settle(
     }),
   );
   await keepStates(tx, statesAmong(clean));
-  return clean;
+  await retractStates(tx, statesAmong(toldOn.filter(({ event }) => event.retracted === true)));
+  return { clean, handedOn: toldOn };
+}
+
+/**
+ * What the next stage is told of an event. In a replay an older cleaning may have made something of it, or this one,
+ * when it remembered other records: what it makes nothing of is retracted.
+ *
+ * @param parts what became of it, or of its items
+ */
+export function handedOn(
+  event: PlatformEvent,
+  parts: readonly Cleaned[],
+  { run, version }: { run: string; version: number },
+): PlatformEvent[] {
+  const told = parts.flatMap((part) => {
+    if (part.outcome === "clean") return [cleanEvent(event, part, version)];
+    return run === "" ? [] : [retraction(event, part.id, version)];
+  });
+  const isItself = run === "" || parts.some(({ id }) => id === event.id);
+  return isItself ? told : [retraction(event, event.id, version), ...told];
+}
+
+function retraction(event: PlatformEvent, id: string, version: number): PlatformEvent {
+  return { ...cleanEvent(event, { id, data: {} }, version), retracted: true };
 }
 
 /** What a cleaning made of an event. */
 export function cleanEvent(
   event: PlatformEvent,
-  { id, data }: Extract<Cleaned, { outcome: "clean" }>,
+  { id, data }: Pick<Extract<Cleaned, { outcome: "clean" }>, "id" | "data">,
   version: number,
 ): PlatformEvent {
   return { ...event, id, type: EVENT_TYPE.clean, definition: version, data };

@@ -44,12 +44,14 @@ const NONE: VersionedCleaning = {
 };
 
 export function createCleanings({ current, version, compile = compileCleaning }: CleaningsDeps): Cleanings {
-  /** The last one that was used of each source: older versions are asked for after a crash only. */
-  const compiled = new Map<string, VersionedCleaning>();
+  /** The last two that were used of each source: a replay may be of another version than the live flow. */
+  const compiled = new Map<string, VersionedCleaning[]>();
+  const find = (source: string, version: number) =>
+    compiled.get(source)?.find((known) => known.version === version);
 
   const makeReady = (source: string, { project, version, body }: Definition): VersionedCleaning => {
     const cleaning = { version, project, body, cleaning: compile(body) };
-    compiled.set(source, cleaning);
+    compiled.set(source, [cleaning, ...compiled.get(source) ?? []].slice(0, 2));
     return cleaning;
   };
 
@@ -57,13 +59,12 @@ export function createCleanings({ current, version, compile = compileCleaning }:
     async cleaningOf(source) {
       const definition = await current(source);
       if (definition === undefined) return NONE;
-      const known = compiled.get(source);
-      return known?.version === definition.version ? known : makeReady(source, definition);
+      return find(source, definition.version) ?? makeReady(source, definition);
     },
     async cleaningVersion(source, number) {
       if (number === 0) return NONE;
-      const known = compiled.get(source);
-      if (known?.version === number) return known;
+      const known = find(source, number);
+      if (known !== undefined) return known;
       const definition = await version(source, number);
       if (definition === undefined) {
         throw new AppError(

@@ -5,7 +5,7 @@ import { type Database, type Transaction, transaction } from "shared/db/connecti
 import { enqueue } from "shared/db/outbox.ts";
 import { block, hold } from "./blocks.ts";
 import { toMessages } from "./clean_messages.ts";
-import { type Arrival, type ArrivedRecord, cleanEvent, cleanRecords, type Flow } from "./clean_records.ts";
+import { type Arrival, type ArrivedRecord, cleanRecords, type Flow, handedOn } from "./clean_records.ts";
 import type { Cleanings, VersionedCleaning } from "./cleanings.ts";
 import { Counts, dayOf } from "./domain/counts.ts";
 import { NO_MEMORY } from "./domain/memory.ts";
@@ -18,6 +18,7 @@ import {
   findFirstBrought,
   guard,
   type MessageKey,
+  pinCleaning,
   readUnsettled,
   settleMessages,
 } from "./repository/intake.ts";
@@ -53,17 +54,18 @@ export interface PreprocessDeps extends Cleanings {
  * @returns what is to be published
  */
 export async function preprocess(deps: PreprocessDeps, batches: readonly Batch[]): Promise<Outgoing[]> {
-  const cleanings = new Map<string, VersionedCleaning>();
+  const inForce = new Map<string, VersionedCleaning>();
   for (const { source } of batches) {
-    if (!cleanings.has(source)) cleanings.set(source, await deps.cleaningOf(source));
+    if (!inForce.has(source)) inForce.set(source, await deps.cleaningOf(source));
   }
   const { fresh, publish, enqueued } = await transaction(deps.db, async (tx) => {
     await deps.admit?.(tx);
+    const cleanings = await pinned(tx, deps, { batches, inForce });
     const claimed = await claimMessages(
       tx,
-      batches.map(({ stream, sequence, receivedAt, source }) => ({
+      batches.map(({ stream, sequence, receivedAt, source, run }) => ({
         ...{ stream, sequence, receivedAt },
-        cleaning: cleanings.get(source)!.version,
+        cleaning: cleanings.get(flowKey({ source, run }))!.version,
       })),
     );
     const fresh = batches.filter(({ sequence }) => claimed.has(sequence));
@@ -71,6 +73,30 @@ export async function preprocess(deps: PreprocessDeps, batches: readonly Batch[]
   });
   if (enqueued) deps.pokeOutbox();
   return [...await cleanAgain(deps, batches.filter((batch) => !fresh.has(batch))), ...publish];
+}
+
+const flowKey = ({ source, run }: { source: string; run: string }) => `${source} ${run}`;
+
+/** The cleaning of each flow: the one in force, and of a replay the one that was when it began. */
+async function pinned(
+  tx: Transaction,
+  { cleaningVersion }: Pick<PreprocessDeps, "cleaningVersion">,
+  { batches, inForce }: {
+    batches: readonly Batch[];
+    inForce: ReadonlyMap<string, VersionedCleaning>;
+  },
+): Promise<Map<string, VersionedCleaning>> {
+  const cleanings = new Map<string, VersionedCleaning>();
+  for (const { source, run } of batches) {
+    const key = flowKey({ source, run });
+    if (cleanings.has(key)) continue;
+    const current = inForce.get(source)!;
+    const version = run === ""
+      ? current.version
+      : await pinCleaning(tx, { run, source, cleaning: current.version });
+    cleanings.set(key, version === current.version ? current : await cleaningVersion(source, version));
+  }
+  return cleanings;
 }
 
 /** A flow with the messages that brought it. */
@@ -107,7 +133,7 @@ async function cleanFresh(
       continue;
     }
     const result = await cleanRecords(tx, flow, counts);
-    const messages = handOn ? toMessages(flow, result.clean) : [];
+    const messages = handOn ? toMessages(flow, result.handedOn) : [];
     if (cleaning.cleaning.pure && result.block === undefined) {
       publish.push(...messages);
     } else {
@@ -140,9 +166,9 @@ function toFlows(
   const flows = new Map<string, IntakeFlow>();
   for (const batch of batches) {
     const { run, source, handOn } = batch;
-    const key = `${source} ${run}`;
+    const key = flowKey(batch);
     const flow = flows.get(key) ??
-      { run, source, handOn, cleaning: cleanings.get(source)!, batches: [], records: [] };
+      { run, source, handOn, cleaning: cleanings.get(key)!, batches: [], records: [] };
     flows.set(key, flow);
     flow.batches.push(batch);
   }
@@ -159,6 +185,7 @@ async function admitEvents(tx: Transaction, flows: IntakeFlow[], counts: Counts)
   for (const flow of flows) {
     const idsOf = new Map<number, Set<string>>();
     for (const batch of flow.batches) {
+      counts.of(flow, dayOf(batch.receivedAt)).received += batch.events.length;
       for (const event of batch.events) {
         const { id, definition } = event;
         let ids = idsOf.get(definition);
@@ -203,12 +230,11 @@ async function cleanAgain(deps: PreprocessDeps, batches: readonly Batch[]): Prom
       records.map(({ id, time, knownat, data }) => ({ event: { id, time, knownAt: knownat }, data })),
       { memory: NO_MEMORY },
     );
-    const clean = cleaned.flatMap((one) =>
-      one.outcome === "clean"
-        ? [{ event: cleanEvent(records[one.origin]!, one, version), arrival: batch }]
-        : []
+    const made = Map.groupBy(cleaned, ({ origin }) => origin);
+    const events = records.flatMap((event, origin) =>
+      handedOn(event, made.get(origin) ?? [], { run: batch.run, version })
     );
-    messages.push(...toMessages(batch, clean));
+    messages.push(...toMessages(batch, events.map((event) => ({ event, arrival: batch }))));
   }
   return messages;
 }

@@ -62,10 +62,84 @@ Deno.test("a replay to all is handed on under its run, beside the live flow", as
     assertEquals(
       (await cleaned(bus)).map(({ run, events }) => [
         run,
-        ...events.map(({ id, definition }) => `${id} v${definition}`),
+        ...events.map(({ id, definition, retracted }) =>
+          `${id} v${definition}${retracted ? " retracted" : ""}`
+        ),
       ]),
-      [["", "a v1"], ["r1", "a v2", "c v2"]],
+      [["", "a v1"], ["r1", "a v2", "b v2 retracted", "c v2"]],
     )
+  );
+});
+
+Deno.test("a replay to all retracts what its cleaning makes nothing of, items and states of entities included", async () => {
+  await using service = await start();
+  const { bus, db } = service;
+  await declareSource(bus, "products", PRODUCTS);
+  const products = [price("A", 1), price("B", 2)];
+  await define(service, {}, "products");
+  await ingest(bus, products);
+  await counted(service, 2, { source: "products" });
+  await define(
+    service,
+    { steps: [{ step: "filter", expression: 'e.sku == "A"', reason: "other" }] },
+    "products",
+  );
+  await replay(bus, products, { run: "p1" });
+  await counted(service, 2, { source: "products", run: "p1" });
+  assertEquals(
+    (await db`select entity, cleaning from entity_states`).map(({ entity, cleaning }) => [entity, cleaning]),
+    [
+      ["A", 2],
+    ],
+  );
+
+  const events = [
+    order("1", "09:00", "A", [1, 2]),
+    order("2", "09:10", "A", [3]),
+    order("3", "09:20", "A", []),
+  ];
+  await define(service, {});
+  await ingest(bus, events);
+  await counted(service, 3);
+  await define(service, {
+    steps: [{ step: "explode", field: "lines", into: "line" }, {
+      step: "filter",
+      expression: "e.line != 2",
+      reason: "two",
+    }],
+  });
+  await replay(bus, events, { run: "r1" });
+  await counted(service, 3, { run: "r1" });
+  await eventually(async () => {
+    const told = (await cleaned(bus)).filter(({ run }) => run === "r1").flatMap(({ events }) => events);
+    assertEquals(
+      told.map(({ id, definition, retracted = false, data }) => [id, definition, retracted, data]),
+      [
+        ["1", 2, true, {}],
+        ["1#0", 2, false, { sku: "A", line: 1 }],
+        ["1#1", 2, true, {}],
+        ["2", 2, true, {}],
+        ["2#0", 2, false, { sku: "A", line: 3 }],
+        ["3", 2, true, {}],
+      ],
+    );
+  });
+});
+
+Deno.test("a replay is cleaned to its end by the cleaning with which it began", async () => {
+  await using service = await start();
+  const { bus } = service;
+  await define(service, { steps: [{ step: "derive", field: "by", expression: "1" }] });
+  await replay(bus, [sold("a")], { run: "r1" });
+  await counted(service, 1, { run: "r1" });
+  await define(service, { steps: [{ step: "derive", field: "by", expression: "2" }] });
+  await replay(bus, [sold("b")], { run: "r1" });
+  await replay(bus, [sold("b")], { run: "r2" });
+  await ingest(bus, [sold("b")]);
+  await eventuallyClean(
+    bus,
+    ["a v1 1", "b v1 1", "b v2 2", "b v2 2"],
+    ({ id, definition, data }) => `${id} v${definition} ${data["by"]}`,
   );
 });
 
@@ -115,7 +189,9 @@ Deno.test("the same replay twice gives the same bytes, whatever came live meanwh
     assertEquals(bodies.get("r1")?.length, 2);
     assertEquals(bodies.get("r1")?.map(({ body }) => body), bodies.get("r2")?.map(({ body }) => body));
     assertEquals(
-      bodies.get("r1")!.flatMap(({ events }) => events).map(({ id, data }) => `${id} ${data["price"]}`),
+      bodies.get("r1")!.flatMap(({ events }) => events).filter(({ retracted }) => !retracted).map((
+        { id, data },
+      ) => `${id} ${data["price"]}`),
       ["1#0 1", "1#1 1", "2#1 1", "3#1 2", "4#0 1"],
     );
   });

@@ -11,6 +11,7 @@ import {
   forgetEvents,
   forgetKeys,
   forgetMessages,
+  forgetPins,
   forgetQuarantined,
   forgetStates,
   quarantinedSources,
@@ -85,6 +86,7 @@ export async function forgetOld(
   signal: AbortSignal,
 ): Promise<void> {
   await untilNone(() => forgetMessages(db, repeatDays), signal);
+  await untilNone(() => forgetPins(db, repeatDays), signal);
   await untilNone(() => forgetKeys(db, repeatDays), signal);
   const declared = sources();
   const keptDays = (source: string) => {

@@ -76,6 +76,31 @@ Deno.test("feature-store counts an event once, as the newest cleaning made it, w
   assertEquals([value("orders.lines_30d"), value("orders.spend")], [1, 20]);
 });
 
+Deno.test("feature-store counts a retracted event no more, also when an older version comes late", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  const version = (id: string, definition: number) =>
+    line({ customer_id: 7, amount: 10, cancelled: false }, { id, at: 0, definition });
+  const retracted = (id: string, definition: number) =>
+    ({ ...version(id, definition), data: {}, retracted: true }) as const;
+  await publishLines(service.bus, [version("1", 1), version("2", 1), version("3", 3), version("4", 1)]);
+  await publishLines(service.bus, [retracted("1", 2), retracted("3", 2), retracted("4", 2)]);
+  await publishLines(service.bus, [version("1", 1), version("4", 3)]);
+  await publishLines(service.bus, [retracted("unknown", 2), version("5", 1)]);
+  await eventually(async () => assertEquals((await countsOf(service)).received, 7));
+  assertEquals(await countsOf(service).then(({ records, duplicates }) => ({ records, duplicates })), {
+    records: 6,
+    duplicates: 1,
+  });
+  const { features, rows: [row] } = await service.call(contract.online, {
+    features: { service: "churn" },
+    entities: [{ customer_id: 7 }],
+    asOf: day(1),
+  });
+  // 2, 3, 4 and 5: of 3 what was retracted is older, and 4 was made again by a newer cleaning.
+  assertEquals(row!.values[features.indexOf("orders.lines_30d")], 4);
+});
+
 Deno.test("feature-store reads features named one by one over HTTP, at the project's clock", async () => {
   await using service = await startFeatureStore();
   await defineShop(service);

@@ -5,6 +5,7 @@ import type { Reason } from "shared/errors.ts";
 import { type DescribedEntity, entitiesOf } from "./domain/event_records.ts";
 import { readDescribedEntities } from "./repository/current_definitions.ts";
 import { type RecordRow, storeRecords } from "./repository/records.ts";
+import { retractEvents } from "./repository/retracted.ts";
 import {
   addCounts,
   forgetCounted,
@@ -29,7 +30,8 @@ export interface RefusedEvent {
 
 /**
  * Stores each event as a record of every entity that a view over its source describes, and counts what came of it.
- * A message that comes again changes nothing; an event that comes again in another message is a duplicate.
+ * A message that comes again changes nothing; an event that comes again in another message is a duplicate. What is
+ * retracted is no record any more, and is not one when it comes late; it counts nothing.
  *
  * @returns the events to be set aside, those of messages that came again included: the first time may have ended
  * before they were
@@ -40,10 +42,11 @@ export async function storeEvents(tx: Transaction, batches: readonly EventBatch[
   const fresh = await markCounted(tx, batches);
   const sorted = new SortedEvents(described);
   for (const { sequence, events } of batches) {
-    events.forEach((event, position) =>
-      sorted.add(event, { sequence, position, counts: fresh.has(sequence) })
-    );
+    for (const [position, event] of events.entries()) {
+      if (!event.retracted) sorted.add(event, { sequence, position, counts: fresh.has(sequence) });
+    }
   }
+  await retractEvents(tx, batches.flatMap(({ events }) => events.filter(({ retracted }) => retracted)));
   const stored = await storeRecords(tx, sorted.expected);
   await addCounts(tx, sorted.countsWith(stored));
   await forgetCounted(tx, 2 * batches.length);

@@ -175,7 +175,8 @@ function looksRight(value: unknown): boolean {
     typeof event.type === "string" && event.type.length > 0 &&
     isInstant(event.time) && isInstant(event.knownat) &&
     Number.isSafeInteger(event.definition) && event.definition! >= 0 &&
-    isTextOrAbsent(event.subject) && isTextOrAbsent(event.actor) && isTextOrAbsent(event.traceparent) &&
+    (event.retracted === undefined || event.retracted === true) && isTextOrAbsent(event.subject) &&
+    isTextOrAbsent(event.actor) && isTextOrAbsent(event.traceparent) &&
     typeof event.data === "object" && event.data !== null && !Array.isArray(event.data);
 }
 

@@ -55,7 +55,9 @@ export const recordSchema = z.record(z.string(), z.unknown());
 export type DataRecord = z.infer<typeof recordSchema>;
 
 /**
- * The envelope of an event inside the platform. `time` is the event time, `knownat` when the world could
+ * The envelope of an event inside the platform. A clean event that is `retracted` holds no data: it says that the
+ * cleaning of its version makes nothing of the event of this id, so that what this version or an older one made of it
+ * before counts no more. `time` is the event time, `knownat` when the world could
  * know it, `definition` the version of the definition (source, cleaning, model ...) that made this data;
  * 0 in a clean event: no cleaning did. `subject` is the entity whose state the record of an entity source is.
  *
@@ -74,6 +76,7 @@ export function eventSchema<Data extends z.ZodType>(data: Data) {
     subject: z.string().optional(),
     actor: z.string().optional(),
     traceparent: z.string().optional(),
+    retracted: z.literal(true).optional(),
     data,
   });
 }

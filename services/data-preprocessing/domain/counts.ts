@@ -7,6 +7,8 @@ export interface CountsEntry {
   run: string;
   source: string;
   day: string;
+  /** Counted when they came; the other counts say what became of them. */
+  received: number;
   clean: number;
   filtered: number;
   quarantined: number;
@@ -34,6 +36,7 @@ export class Counts {
         run: flow.run,
         source: flow.source,
         day,
+        received: 0,
         clean: 0,
         filtered: 0,
         quarantined: 0,

@@ -8,14 +8,17 @@ export async function addToCounts(tx: Transaction, entries: readonly CountsEntry
   // In one order for all copies, so that they wait for each other instead of dying in a deadlock.
   const ordered = entries.toSorted((a, b) => orderOf(a) < orderOf(b) ? -1 : 1);
   await tx`
-    insert into counts as c (run, source, day, clean, filtered, quarantined, duplicates, exploded, held, warned)
-    select run, source, day, clean, filtered, quarantined, duplicates, exploded, held, warned
+    insert into counts as c (
+      run, source, day, received, clean, filtered, quarantined, duplicates, exploded, held, warned
+    )
+    select run, source, day, received, clean, filtered, quarantined, duplicates, exploded, held, warned
     from json_to_recordset(${JSON.stringify(ordered)}::text::json) as r (
-      run text, source text, day date, clean bigint, filtered bigint, quarantined bigint, duplicates bigint,
-      exploded bigint, held bigint, warned bigint
+      run text, source text, day date, received bigint, clean bigint, filtered bigint, quarantined bigint,
+      duplicates bigint, exploded bigint, held bigint, warned bigint
     )
     on conflict (run, source, day) do update
-    set clean = c.clean + excluded.clean,
+    set received = c.received + excluded.received,
+        clean = c.clean + excluded.clean,
         filtered = c.filtered + excluded.filtered,
         quarantined = c.quarantined + excluded.quarantined,
         duplicates = c.duplicates + excluded.duplicates,
@@ -43,7 +46,7 @@ export async function readCounts(
 ): Promise<CleaningCounts[]> {
   return await db<CleaningCounts[]>`
     select source,
-      sum(clean + filtered + quarantined + duplicates + held - exploded)::bigint as received,
+      sum(received)::bigint as received,
       sum(exploded)::bigint as exploded,
       sum(clean)::bigint as clean, sum(filtered)::bigint as filtered,
       sum(quarantined)::bigint as quarantined, sum(duplicates)::bigint as duplicates,

@@ -31,6 +31,18 @@ export async function claimMessages(
   return new Set(rows.map(({ sequence }) => sequence));
 }
 
+/** Pins the cleaning of a source to a replay, unless one is. @returns the version that is pinned */
+export async function pinCleaning(
+  tx: Transaction,
+  { run, source, cleaning }: { run: string; source: string; cleaning: number },
+): Promise<number> {
+  const [row] = await tx<{ cleaning: number }[]>`
+    insert into replay_cleanings as pinned (run, source, cleaning) values (${run}, ${source}, ${cleaning})
+    on conflict (run, source) do update set cleaning = pinned.cleaning
+    returning cleaning`;
+  return row!.cleaning;
+}
+
 /** Nothing of these messages is to be published when they come again. */
 export async function settleMessages(tx: Transaction, messages: readonly MessageKey[]): Promise<void> {
   await tx`

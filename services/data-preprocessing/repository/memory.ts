@@ -94,3 +94,14 @@ export async function keepStates(tx: Transaction, states: readonly EntityState[]
     set known_at = excluded.known_at, cleaning = excluded.cleaning, data = excluded.data
     where excluded.cleaning > s.cleaning`;
 }
+
+/** Forgets states that their cleaning, or a newer one, makes no more. */
+export async function retractStates(tx: Transaction, states: readonly EntityState[]): Promise<void> {
+  if (states.length === 0) return;
+  await tx`
+    delete from entity_states s
+    using json_to_recordset(${JSON.stringify(states)}::text::json)
+      as r (source text, entity text, "time" timestamptz, id text, cleaning integer)
+    where s.source = r.source and s.entity = r.entity and s.event_time = r."time" and s.id = r.id
+      and s.cleaning <= r.cleaning`;
+}

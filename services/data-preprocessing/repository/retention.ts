@@ -16,6 +16,19 @@ export async function forgetMessages(db: Database, days: number): Promise<number
   return count;
 }
 
+/** The cleanings of replays that began so many days ago. @returns how many were forgotten */
+export async function forgetPins(db: Database, days: number): Promise<number> {
+  const { count } = await db`
+    delete from replay_cleanings
+    where ctid = any(array(
+      select ctid from replay_cleanings
+      where pinned_at < now() - ${`${days} days`}::interval
+      limit ${STEP_ROWS}
+      for update skip locked
+    ))`;
+  return count;
+}
+
 /**
  * Keys that would have been looked at so many days ago for the last time, had all come when it happened: what belongs
  * together need not come together, least of all after its source was held.

@@ -129,8 +129,10 @@ export async function messagesOf(bus: Bus, stream: StreamRow) {
 
 export const cleaned = (bus: Bus) => messagesOf(bus, STREAM.clean);
 
+/** What is clean of a source; what a replay retracts is left out. */
 export const cleanEvents = async (bus: Bus, source = "orders") =>
-  (await cleaned(bus)).flatMap(({ events }) => events).filter((event) => event.source === source);
+  (await cleaned(bus)).flatMap(({ events }) => events)
+    .filter((event) => event.source === source && !event.retracted);
 
 /** Waits for the clean events of a source: `<id> <what>` of each, sorted. */
 export async function eventuallyClean(

@@ -20,7 +20,7 @@ export interface RecordRow {
 const EVENTS_AT_ONCE = 2_000;
 
 /**
- * Stores the rows that are not there yet.
+ * Stores the rows that are not there yet, and not retracted.
  *
  * @param events the rows of each event, each a {@link RecordRow} in JSON
  * @returns how many events of each source had a row that was not there
@@ -40,6 +40,10 @@ export async function storeRecords(
         from json_to_recordset(${batch}::text::json) as incoming(
           source text, id text, definition integer, entity text, entity_key text,
           event_time timestamptz, known_at timestamptz, data jsonb
+        )
+        where not exists (
+          select from retracted_events r
+          where r.source = incoming.source and r.id = incoming.id and r.definition >= incoming.definition
         )
         on conflict do nothing
         returning source, id, definition
