@@ -89,6 +89,7 @@ async function showVersion(demo: Demo): Promise<void> {
   if (newest === undefined) throw new DemoFailure(`There is no version 2 of ${MODEL}`);
   const { actor, reason } = await call(bus, getRun, { id: newest.run });
   screen.line(`   Registered ${MODEL} version 2, trained for ${actor} (${reason})`);
+  if (newest.evaluation === null) throw new DemoFailure(`Version 2 of ${MODEL} was not judged`);
   showEvaluation(demo, newest.evaluation);
   checkEvaluation(demo, newest.evaluation, RETRAINED_MODEL);
   checks.holds("the aliases of version 2", newest.aliases.includes(ALIAS), {

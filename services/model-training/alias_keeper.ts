@@ -12,7 +12,8 @@ import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { patiently } from "shared/patience.ts";
 import { announceAlias } from "./registry.ts";
-import { listAliases, lockModel, readModelFile } from "./repository/registry.ts";
+import { listAliases } from "./repository/aliases.ts";
+import { lockModel, readModelFile } from "./repository/versions.ts";
 
 export interface AliasKeeperDeps {
   db: Database;

@@ -40,7 +40,8 @@ Deno.test("model-training takes a run from its features to a registered version"
 
   const { versions: [version, ...others] } = await service.call(listVersions, { model });
   assertEquals(others, []);
-  const { evaluation, signature } = version!;
+  const { signature } = version!;
+  const evaluation = version!.evaluation!;
   assertEquals(evaluation, run.evaluation);
   assertEquals(evaluation.rows, 180, "three weeks of 60 customers");
   assertEquals(evaluation.trainUntil, "2026-04-06T00:00:00.000Z");

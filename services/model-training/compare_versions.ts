@@ -5,13 +5,14 @@ import type { CallContext, RequestOf } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
-import { once } from "shared/db/idempotency.ts";
+import { answered, once } from "shared/db/idempotency.ts";
 import { AppError, notFound } from "shared/errors.ts";
 import type { ModelDefinitions } from "./definitions.ts";
 import type { VersionForJudging } from "./domain/registry.ts";
 import type { Contender, Judgement, JudgingTask } from "./judge_versions.ts";
 import { insertComparison } from "./repository/comparisons.ts";
-import { findAlias, findForJudging } from "./repository/registry.ts";
+import { findAlias } from "./repository/aliases.ts";
+import { findForJudging } from "./repository/versions.ts";
 import { callWorker } from "./worker_call.ts";
 
 export interface CompareDeps {
@@ -33,7 +34,8 @@ type Compare = (request: Request, context: CallContext) => Promise<contract.Comp
 export function createCompareVersions(deps: CompareDeps): Compare {
   let turn: Promise<unknown> = Promise.resolve();
   return async (request, context) => {
-    const earlier = await earlierAnswer(deps.db, request, context);
+    // Judging is no work for a transaction: it takes seconds.
+    const earlier = await answered<contract.Comparison>(deps.db, context, keyedCall(request));
     if (earlier !== undefined) return earlier;
     const compared = turn.then(() => compare(deps, request, context));
     // Its failure is told to who asked.
@@ -45,7 +47,7 @@ export function createCompareVersions(deps: CompareDeps): Compare {
 async function compare(deps: CompareDeps, request: Request, context: CallContext) {
   const { db } = deps;
   const { model, against } = request;
-  const { task, candidate, champion } = await prepare(deps, request);
+  const { task, candidate, champion, trainingSet } = await prepare(deps, request);
   const { from, until, ...judged } = await callWorker<JudgingTask, Judgement>(
     new URL("./judge_worker.ts", import.meta.url),
     task,
@@ -63,7 +65,7 @@ async function compare(deps: CompareDeps, request: Request, context: CallContext
       ...comparison,
       model,
       against,
-      trainingSet: candidate.trainingSet,
+      trainingSet,
       gate: task.gate,
       from,
       until,
@@ -75,31 +77,10 @@ async function compare(deps: CompareDeps, request: Request, context: CallContext
 
 const keyedCall = (request: Request) => ({ endpoint: contract.compareVersions.subject, request });
 
-/** Leaves the transaction of a key that nobody has used yet. */
-class NoAnswerYet extends Error {}
-
-/**
- * What the key was answered before, so that a repeated call need not judge again. Judging itself is no work for a
- * transaction: it takes seconds.
- */
-async function earlierAnswer(
-  db: Database,
-  request: Request,
-  context: CallContext,
-): Promise<contract.Comparison | undefined> {
-  if (context.idempotencyKey === undefined) return undefined;
-  try {
-    return await once<contract.Comparison>(db, context, keyedCall(request), () => {
-      throw new NoAnswerYet();
-    });
-  } catch (error) {
-    if (error instanceof NoAnswerYet) return undefined;
-    throw error;
-  }
-}
-
 interface Prepared {
   task: JudgingTask;
+  /** SHA-256 of the rows that both are judged on. */
+  trainingSet: string;
   candidate: VersionForJudging;
   champion: VersionForJudging | null;
 }
@@ -121,21 +102,32 @@ async function prepare({ db, bus, definitions }: CompareDeps, request: Request):
       `Cannot ${action}: version ${version} is of a ${signature.task} task, the model's gate of a ${task} task`,
     );
   }
-  const file = await readTrainingSet(bus, candidate, action);
+  const contenders = [candidate, ...(champion === undefined ? [] : [champion])].map((version) =>
+    toContender(version, action)
+  );
+  const trainingSet = candidate.trainingSet ?? champion?.trainingSet ?? null;
+  if (trainingSet === null) {
+    throw new AppError(
+      "unprocessable",
+      `Cannot ${action}: neither version has a training set whose later rows both could be judged on`,
+    );
+  }
+  const file = await readTrainingSet(bus, trainingSet, action);
   return {
     task: {
       file,
       metric,
       gate,
-      candidate: toContender(candidate),
-      champion: champion === undefined ? null : toContender(champion),
+      candidate: contenders[0]!,
+      champion: contenders[1] ?? null,
     },
+    trainingSet,
     candidate,
     champion: champion ?? null,
   };
 }
 
-async function readTrainingSet(bus: Bus, { trainingSet }: VersionForJudging, action: string) {
+async function readTrainingSet(bus: Bus, trainingSet: string, action: string) {
   try {
     return await bus.files.get(trainingSet);
   } catch (error) {
@@ -146,12 +138,20 @@ async function readTrainingSet(bus: Bus, { trainingSet }: VersionForJudging, act
   }
 }
 
-function toContender({ version, onnx, signature, trainUntil, within }: VersionForJudging): Contender {
+function toContender(judged: VersionForJudging, action: string): Contender {
+  const { version, onnx, signature, trainUntil, horizon, referenceBins } = judged;
+  if (trainUntil === null) {
+    throw new AppError(
+      "unprocessable",
+      `Cannot ${action}: it is not known until when version ${version} was trained, so no row is known to be later`,
+    );
+  }
   return {
     version,
     onnx,
     inputs: signature.inputs.map(({ name }) => name),
+    referenceBins,
     trainUntil,
-    horizonMs: durationToMs(within),
+    horizonMs: horizon === null ? 0 : durationToMs(horizon),
   };
 }

@@ -15,8 +15,8 @@ Deno.test("compareVersions() lets a better candidate pass and keeps a worse one 
   assertStringIncludes(first.reasons[0]!, "there is no champion to compare with");
   const { versions: [registered] } = await service.call(listVersions, { model });
   // The file's answers are float32, the trainer's float64.
-  assertLess(Math.abs(first.candidateValue! - registered!.evaluation.model["log_loss"]!), 1e-5);
-  assertLess(Math.abs(first.baselineValue! - registered!.evaluation.baseline["log_loss"]!), 1e-9);
+  assertLess(Math.abs(first.candidateValue! - registered!.evaluation!.model["log_loss"]!), 1e-5);
+  assertLess(Math.abs(first.baselineValue! - registered!.evaluation!.baseline["log_loss"]!), 1e-9);
   assertEquals(first.rows, 180);
   await promote(service, weak);
 
@@ -45,7 +45,7 @@ Deno.test("compareVersions() lets a better candidate pass and keeps a worse one 
   assertEquals(kept[2]!.gain, refused.gain);
 
   const files = await new Objm(service.bus.js).open(FILES_BUCKET);
-  await files.delete(registered!.trainingSet);
+  await files.delete(registered!.trainingSet!);
   assertEquals(await compare(service, better, "compare-once"), passed, "the same key gets the same answer");
   await assertRejects(() => compare(service, better), AppError, "is no longer kept");
 });

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { baseConfigSchema, integerSetting } from "shared/config.ts";
 
 export const configSchema = baseConfigSchema.extend({
@@ -7,4 +8,14 @@ export const configSchema = baseConfigSchema.extend({
   RUN_LEASE_SECONDS: integerSetting(1, 3_600).default(30),
   /** How long one attempt at a run may take, waiting for neighbours included, before the run has failed. */
   RUN_LIMIT_SECONDS: integerSetting(1, 7 * 86_400).default(3_600),
+  /** A trainer outside the service that says nothing for this long is given up. */
+  TRAINER_SILENCE_SECONDS: integerSetting(1, 86_400).default(600),
+  /** How long to wait for a trainer of an algorithm to be there. */
+  TRAINER_WAIT_SECONDS: integerSetting(0, 86_400).default(10),
+  /** Largest file of a model or another artifact, in MiB. */
+  FILE_LIMIT_MIB: integerSetting(1, 2_000).default(256),
+  /** How long checks of an imported file may take; one that takes longer is refused. */
+  IMPORT_LIMIT_SECONDS: integerSetting(1, 3_600).default(30),
+  /** Of the code that runs, kept with each run. */
+  GIT_REVISION: z.string().max(100).default(""),
 });

@@ -1,8 +1,10 @@
 /** Two models' files on the same rows, later than what either was trained on. @module */
 import type { Gate, Metric } from "shared/contracts/model_training.ts";
+import type { ReferenceBins } from "shared/contracts/signature.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
+import { AppError } from "shared/errors.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
-import { decideGate, type GateDecision } from "./domain/gate.ts";
+import { decideGate, type GateDecision, type SlicedFeature } from "./domain/gate.ts";
 import { readSettledRows } from "./training_data.ts";
 import { scoreWithFile } from "./verify.ts";
 
@@ -12,6 +14,7 @@ export interface Contender {
   onnx: Uint8Array;
   /** The features it takes, in order. */
   inputs: readonly string[];
+  referenceBins: readonly ReferenceBins[];
   /** T of the newest row it was trained on. */
   trainUntil: Instant;
   /** Its labels looked at (T, T + horizon]. */
@@ -62,6 +65,7 @@ export async function judgeVersions(task: JudgingTask): Promise<Judgement> {
     candidate: await answers(candidate),
     champion: champion && await answers(champion),
     baseline: new Float64Array(rows.rows).fill(priorOf(dataset, candidate)),
+    sliced: slicedFeatures(gate, rows, candidate),
   });
   return { ...decision, ...judged };
 }
@@ -73,8 +77,24 @@ const UNDECIDED: GateDecision = {
   championValue: null,
   baselineValue: null,
   gain: null,
+  slices: [],
   reasons: [],
 };
+
+/** @throws {AppError} `unprocessable` for a slice by a feature that the candidate does not take */
+function slicedFeatures(gate: Gate, rows: Dataset, { referenceBins }: Contender): SlicedFeature[] {
+  return (gate.slices?.features ?? []).map((name) => {
+    const values = rows.columns[rows.featureNames.indexOf(name)];
+    const bins = referenceBins.find((bins) => bins.name === name);
+    if (values === undefined || bins === undefined) {
+      throw new AppError(
+        "unprocessable",
+        `Cannot compare by slices of ${name}: the candidate has the features ${rows.featureNames.join(", ")}`,
+      );
+    }
+    return { values, bins };
+  });
+}
 
 function laterRows(times: Float64Array, contenders: readonly Contender[]): Int32Array {
   const border = Math.max(

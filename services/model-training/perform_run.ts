@@ -1,12 +1,16 @@
 /** One training run from its features to its version. @module */
 import type { Bus } from "shared/bus/connection.ts";
-import { type Database, transaction } from "shared/db/connection.ts";
+import type { RunEvent } from "shared/contracts/model_training.ts";
+import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
 import type { Logger } from "shared/log.ts";
-import type { Lineage } from "./domain/registry.ts";
-import type { LeasedRun, WorkStage } from "./domain/run.ts";
 import { type PatienceOptions, patiently } from "shared/patience.ts";
+import type { Lineage } from "./domain/registry.ts";
+import { type LeasedRun, nameOf, type StageProgress, type WorkStage } from "./domain/run.ts";
 import { registerVersion } from "./registry.ts";
+import { appendEvent, keepArtifact } from "./repository/run_records.ts";
 import { completeRun, holdRun, setTrainingSet } from "./repository/runs.ts";
+import { keepModelFile } from "./repository/versions.ts";
+import { publishRunEvent } from "./run_events.ts";
 import type { TrainedModel, TrainingProgress, TrainingTask } from "./train_model.ts";
 import { requestTrainingSet } from "./training_set_request.ts";
 import { callWorker } from "./worker_call.ts";
@@ -20,14 +24,16 @@ export interface PerformDeps {
 }
 
 export interface PerformOptions extends PatienceOptions {
-  /** Told how far the run is: `share` of the stage, between 0 and 1. */
-  tell(stage: WorkStage, share: number): void;
+  /** Told how far the run is. */
+  tell(stage: WorkStage, progress: StageProgress): void;
+  /** Writes what has been told so far. */
+  flush(): Promise<void>;
 }
 
-/** The run has another copy's lease, or none: nothing of it may be written any more. */
+/** The run was cancelled, or is another copy's: nothing of it may be written any more. */
 export class LeaseLost extends Error {
   constructor({ id }: LeasedRun) {
-    super(`Cannot go on with the run ${id}: its lease is another's`);
+    super(`Cannot go on with the run ${id}: it was cancelled, or its lease is another's`);
   }
 }
 
@@ -35,36 +41,36 @@ export class LeaseLost extends Error {
  * Trains and registers. Everything before the last transaction may be done again from the start; in it the version,
  * its announcement and the end of the run are one.
  *
- * @returns the number of the version
  * @throws {AppError} why nothing could be learnt; {@link LeaseLost}; the signal's reason
  */
-export async function performRun(
-  deps: PerformDeps,
-  run: LeasedRun,
-  options: PerformOptions,
-): Promise<number> {
+export async function performRun(deps: PerformDeps, run: LeasedRun, options: PerformOptions): Promise<void> {
   const { db, bus, log, poke } = deps;
   const { tell } = options;
   const startedAt = performance.now();
-  tell("features", 0);
+  tell("features", { share: 0 });
   const trainingSet = await requestTrainingSet(bus, run, {
     ...options,
-    onProgress: (share) => tell("features", share),
+    onProgress: (share) => tell("features", { share }),
   });
   const file = await patiently(() => bus.files.get(trainingSet.sha256), options);
   await patiently(() => setTrainingSet(db, run, trainingSet.sha256), options);
-  log.info({ run: run.id, trainingSet: trainingSet.sha256, rows: trainingSet.rows }, "Got the training set");
+  const { rows, sha256 } = trainingSet;
+  tell("fit", { share: 0, lines: [`Got the training set ${sha256} of ${rows} rows`] });
+  log.info({ run: run.id, trainingSet: sha256, rows }, "Got the training set");
 
   const trained = await train({ file, trainingSet, spec: run.spec }, options);
 
-  tell("register", 0);
-  const version = await register(deps, { run, trainingSet, trained }, options);
+  tell("register", { share: 0, lines: linesOf(trained) });
+  await options.flush();
+  options.signal.throwIfAborted();
+  const event = await finish(deps, { run, trainingSet, trained }, options);
+  publishRunEvent(deps, event);
   poke();
   const { facts, largestDifference, evaluation } = trained;
   log.info({
     run: run.id,
-    model: run.model,
-    version,
+    model: nameOf(run),
+    version: event.version,
     metric: evaluation.metric,
     value: evaluation.model[evaluation.metric],
     baseline: evaluation.baseline[evaluation.metric],
@@ -72,7 +78,6 @@ export async function performRun(
     largestDifference,
     ms: Math.round(performance.now() - startedAt),
   }, "Trained a version");
-  return version;
 }
 
 function train(task: TrainingTask, { signal, tell }: PerformOptions): Promise<TrainedModel> {
@@ -82,42 +87,87 @@ function train(task: TrainingTask, { signal, tell }: PerformOptions): Promise<Tr
     {
       // It may be large, and nobody needs it here any more. The file store gives no shared memory.
       transfer: [task.file.buffer as ArrayBuffer],
-      onProgress: ({ stage, share }) => tell(stage, share),
+      onProgress: ({ stage, ...progress }) => tell(stage, progress),
       signal,
     },
   );
 }
 
-async function register(
+function linesOf({ evaluation, facts, largestDifference, hints }: TrainedModel): string[] {
+  const { metric, rows, model, baseline } = evaluation;
+  return [
+    ...Object.entries(facts).map(([name, value]) => `${name}: ${value}`),
+    `${metric} ${model[metric]} on ${rows} rows it has not seen, the trivial baseline ${baseline[metric]}`,
+    `The ONNX file answers like the trainer, to ${largestDifference.toExponential(1)} x max(1, |answer|)`,
+    ...hints.map(({ message }) => `Hint: ${message}`),
+  ];
+}
+
+interface Finished {
+  run: LeasedRun;
+  trainingSet: Lineage["trainingSet"];
+  trained: TrainedModel;
+}
+
+async function finish(
   { db, bus }: PerformDeps,
-  { run, trainingSet, trained }: {
-    run: LeasedRun;
-    trainingSet: Lineage["trainingSet"];
-    trained: TrainedModel;
-  },
+  finished: Finished,
   options: PerformOptions,
-): Promise<number> {
-  const { onnx, signature, evaluation, referenceBins } = trained;
+): Promise<RunEvent> {
+  const { run, trained } = finished;
   // Before it is announced: who is told of a version finds its file.
-  const sha256 = await patiently(() => bus.files.put(onnx), options);
+  const sha256 = await patiently(() => bus.files.put(trained.onnx), options);
   return await patiently(() =>
     transaction(db, async (tx) => {
       if (!await holdRun(tx, run)) throw new LeaseLost(run);
-      const version = await registerVersion(tx, {
-        model: run.model,
-        project: run.project,
-        run: run.id,
-        definition: run.definition,
+      const version = run.model === null
+        ? null
+        : await register(tx, { ...finished, model: run.model, sha256 });
+      await keepModelFile(tx, sha256, trained.onnx);
+      await keepArtifact(tx, run.id, {
+        name: "model.onnx",
         sha256,
-        onnx,
-        signature,
-        trainingSet: trainingSet.sha256,
-        lineage: { trainingSet },
-        evaluation,
-        referenceBins,
-        actor: run.actor,
+        bytes: trained.onnx.length,
+        mediaType: "application/onnx",
       });
-      await completeRun(tx, run, { version, evaluation });
-      return version;
+      const { evaluation, trials, parameters, facts } = trained;
+      await completeRun(tx, run.id, {
+        version,
+        evaluation,
+        trials,
+        parameters,
+        results: { ...facts, ...evaluation.model },
+      });
+      return await appendEvent(tx, run.id);
     }), options);
+}
+
+function register(
+  tx: Transaction,
+  { run, model, trainingSet, trained, sha256 }: Finished & { model: string; sha256: string },
+): Promise<number> {
+  const { onnx, signature, evaluation, referenceBins, curves, hints, inputExample } = trained;
+  return registerVersion(tx, {
+    model,
+    project: run.project,
+    run: run.id,
+    origin: "trained",
+    algorithm: run.spec.algorithm,
+    definition: run.definition,
+    sha256,
+    onnx,
+    signature,
+    trainingSet: trainingSet.sha256,
+    lineage: { trainingSet },
+    trainUntil: evaluation.trainUntil,
+    horizon: run.spec.label.within,
+    evaluation,
+    curves,
+    hints,
+    referenceBins,
+    inputExample,
+    tags: run.tags,
+    notes: "",
+    actor: run.actor,
+  });
 }

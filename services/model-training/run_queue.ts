@@ -3,10 +3,13 @@ import { Counter, type Registry } from "prom-client";
 import { delay } from "shared/delay.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
-import type { LeasedRun } from "./domain/run.ts";
+import { type Queryable, transaction } from "shared/db/connection.ts";
+import { type LeasedRun, nameOf } from "./domain/run.ts";
 import { patiently } from "shared/patience.ts";
 import { LeaseLost, type PerformDeps, performRun } from "./perform_run.ts";
+import { appendEvent } from "./repository/run_records.ts";
 import { failRun, leaseRun, releaseRun } from "./repository/runs.ts";
+import { publishRunEvent } from "./run_events.ts";
 import { RunKeeper } from "./run_keeper.ts";
 
 export interface QueueDeps extends PerformDeps {
@@ -20,6 +23,8 @@ export interface QueueOptions {
   leaseSeconds: number;
   /** How long one attempt may take. */
   limitSeconds: number;
+  /** What this copy runs in, kept with its runs. */
+  environment: Readonly<Record<string, string>>;
 }
 
 /** A run whose copies ended this often is given up: it may be what they died of. */
@@ -115,8 +120,9 @@ class RunQueue {
 
   async #attempt(run: LeasedRun): Promise<void> {
     if (run.attempts > MAX_ATTEMPTS) {
-      const reason =
-        `Cannot train ${run.model}: the service ended ${MAX_ATTEMPTS} times while it worked on the run`;
+      const reason = `Cannot train ${
+        nameOf(run)
+      }: the service ended ${MAX_ATTEMPTS} times while it worked on the run`;
       return await this.#fail(run, reason);
     }
     const { limitSeconds, leaseSeconds } = this.#options;
@@ -136,28 +142,38 @@ class RunQueue {
   }
 
   async #afterFailure(run: LeasedRun, error: unknown): Promise<void> {
-    const { db, log } = this.#deps;
+    const { log } = this.#deps;
     if (error instanceof LeaseLost) {
       log.warn({ run: run.id }, error.message);
     } else if (error instanceof Stopping) {
       log.info({ run: run.id }, "Gives a run back");
-      await releaseRun(db, run);
+      await this.#change(run, (tx) => releaseRun(tx, run));
     } else if (error instanceof AppError && error.code !== "internal") {
       log.warn({ run: run.id, model: run.model, reason: error.message }, "A run failed");
       await this.#fail(run, error.message);
     } else {
       log.error({ run: run.id, model: run.model, err: error }, "A run failed");
-      await this.#fail(run, `Cannot train ${run.model}: an internal error: ${messageOf(error)}`);
+      await this.#fail(run, `Cannot train ${nameOf(run)}: an internal error: ${messageOf(error)}`);
     }
   }
 
   /** A run that has failed must not be tried again only because the database was away. */
   async #fail(run: LeasedRun, reason: string): Promise<void> {
-    const { db, log } = this.#deps;
-    const ours = await patiently(() => failRun(db, run, reason), {
+    const { log } = this.#deps;
+    const ours = await patiently(() => this.#change(run, (tx) => failRun(tx, run, reason)), {
       signal: this.#stopping.signal,
       onWait: (waitsFor) => log.warn({ run: run.id, waitsFor }, "Waiting to end a run"),
     });
     if (ours) this.#finished.inc({ status: "failed" });
+  }
+
+  /** Changes the state of a run that is ours, and tells of it. */
+  async #change(run: LeasedRun, change: (tx: Queryable) => Promise<boolean>): Promise<boolean> {
+    const event = await transaction(
+      this.#deps.db,
+      async (tx) => await change(tx) ? await appendEvent(tx, run.id) : undefined,
+    );
+    if (event !== undefined) publishRunEvent(this.#deps, event);
+    return event !== undefined;
   }
 }

@@ -1,6 +1,16 @@
 /** From the file of a training set to a model's file that has been judged and tried. @module */
 import type { TrainingSetStatus } from "shared/contracts/feature_store.ts";
-import type { Evaluation, ModelBody, Run } from "shared/contracts/model_training.ts";
+import type {
+  Curves,
+  Evaluation,
+  Hint,
+  MetricPoint,
+  ModelBody,
+  Parameters,
+  Run,
+  Trial,
+} from "shared/contracts/model_training.ts";
+import type { StageProgress } from "./domain/run.ts";
 import {
   OUTPUT_BINS,
   OUTPUT_OF_TASK,
@@ -9,15 +19,19 @@ import {
 } from "shared/contracts/signature.ts";
 import { durationToMs, toInstant } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
+import { chooseParameters, type Chosen } from "./choose_parameters.ts";
 import { countClasses, type Dataset, selectRows } from "./domain/dataset.ts";
+import { drawCurves } from "./domain/evaluation/curves.ts";
 import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
 import { evaluate, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
+import { hintsOf } from "./domain/hints.ts";
 import { referenceBins } from "./domain/reference_bins.ts";
 import { describeInputs } from "./domain/signature.ts";
-import { splitByTime, type TimeSplit } from "./domain/split.ts";
+import type { TimeSplit } from "./domain/split.ts";
+import { splitRows } from "./domain/split_rows.ts";
 import { prior } from "./domain/trainers/prior.ts";
 import { trainerFor } from "./domain/trainers/registry.ts";
-import type { FittedModel } from "./domain/trainers/trainer.ts";
+import type { FitProgress, FittedModel } from "./domain/trainers/trainer.ts";
 import { readSettledRows } from "./training_data.ts";
 import { verifyModelFile } from "./verify.ts";
 
@@ -37,23 +51,76 @@ export interface TrainedModel {
   evaluation: Evaluation;
   /** Of each feature and of the output, over the training part. */
   referenceBins: ReferenceBins[];
+  curves: Curves;
+  hints: Hint[];
+  /** A row of the training part. */
+  inputExample: Record<string, number | null>;
+  /** Of a search. */
+  trials: Trial[];
+  /** Those it was fitted with. */
+  parameters: Parameters;
   /** What the trainer has to say, such as the trees it kept. */
   facts: Readonly<Record<string, number>>;
   /** Largest difference between the file's answers and the trainer's, in units of max(1, |answer|). */
   largestDifference: number;
 }
 
-export interface TrainingProgress {
+export interface TrainingProgress extends StageProgress {
   stage: Extract<Run["stage"], "fit" | "evaluate" | "export">;
-  /** Of the stage, between 0 and 1. */
-  share: number;
 }
 
 interface Parts {
   spec: ModelBody;
+  dataset: Dataset;
   split: TimeSplit;
   train: Dataset;
+  /** Tells when to stop; undefined where the split declares none. */
+  validation: Dataset | undefined;
   test: Dataset;
+}
+
+/** How often a fit tells how far it is: a message costs more than a round of a small fit. */
+const TELL_EVERY_MS = 100;
+
+/** How much of the time to fit goes into trials, where there are any. */
+const SEARCH_SHARE = 0.8;
+
+function choose(
+  { spec, dataset, split }: Parts,
+  tell: (progress: TrainingProgress) => void,
+): Promise<Chosen> {
+  return chooseParameters(spec, { dataset, rows: split.train }, (trial, done, all) => {
+    const { value, error, parameters, rows } = trial;
+    tell({
+      stage: "fit",
+      share: SEARCH_SHARE * done / all,
+      round: done,
+      rounds: all,
+      points: value === null ? [] : [{ name: `trial_${spec.metric}`, step: trial.trial, value }],
+      lines: [
+        `Trial ${trial.trial} on up to ${rows} rows: ${value ?? error}, ${JSON.stringify(parameters)}`,
+      ],
+    });
+  });
+}
+
+/** Tells the rounds of a fit a few at a time. @param from how much of the stage is done when the fit begins */
+function batchProgress(
+  tell: (progress: TrainingProgress) => void,
+  from: number,
+): (progress: FitProgress) => void {
+  let points: MetricPoint[] = [];
+  let toldAt = -Infinity;
+  return ({ round, rounds, trainingLoss, validationLoss }) => {
+    if (trainingLoss !== undefined) points.push({ name: "training_loss", step: round, value: trainingLoss });
+    if (validationLoss !== undefined) {
+      points.push({ name: "validation_loss", step: round, value: validationLoss });
+    }
+    if (round < rounds && performance.now() - toldAt < TELL_EVERY_MS) return;
+    tell({ stage: "fit", share: from + (1 - from) * round / rounds, round, rounds, points });
+    points = [];
+    toldAt = performance.now();
+  };
 }
 
 /**
@@ -69,14 +136,17 @@ export async function trainModel(
 ): Promise<TrainedModel> {
   const { spec, trainingSet } = task;
   const parts = await readParts(task);
-  const { train, test } = parts;
+  const { train, validation, test } = parts;
 
   tell({ stage: "fit", share: 0 });
+  const { parameters, trials } = await choose(parts, tell);
+  const fitsFrom = trials.length === 0 ? 0 : SEARCH_SHARE;
   const model = await trainerFor(spec.algorithm, spec.task).fit(train, {
     task: spec.task,
-    parameters: spec.parameters,
+    parameters,
     seed: spec.seed,
-    onProgress: ({ round, rounds }) => tell({ stage: "fit", share: round / rounds }),
+    ...(validation === undefined ? {} : { validation }),
+    onProgress: batchProgress(tell, fitsFrom),
   });
 
   tell({ stage: "evaluate", share: 0 });
@@ -92,7 +162,19 @@ export async function trainModel(
     referenceBins: bins,
   });
   const { largestDifference } = await verifyModelFile(onnx, { dataset: test, answers });
-  return { onnx, signature, evaluation, referenceBins: bins, facts: model.facts, largestDifference };
+  return {
+    onnx,
+    signature,
+    evaluation,
+    curves: drawCurves(spec.task, test.labels, answers),
+    hints: hintsOf(train, spec.task),
+    referenceBins: bins,
+    inputExample: exampleOf(train),
+    trials,
+    parameters,
+    facts: model.facts,
+    largestDifference,
+  };
 }
 
 async function readParts({ file, spec, trainingSet }: TrainingTask): Promise<Parts> {
@@ -106,11 +188,16 @@ async function readParts({ file, spec, trainingSet }: TrainingTask): Promise<Par
     );
   }
   const dataset = settled.dataset(features);
-  const split = splitByTime(dataset.times, {
-    horizonMs: durationToMs(spec.label.within),
-    testMs: durationToMs(spec.split.test),
-  });
-  return { spec, split, train: selectRows(dataset, split.train), test: selectRows(dataset, split.test) };
+  const { task, seed } = spec;
+  const split = splitRows(dataset, spec.split, { task, horizonMs: durationToMs(spec.label.within), seed });
+  return {
+    spec,
+    dataset,
+    split,
+    train: selectRows(dataset, split.train),
+    validation: split.validation.length === 0 ? undefined : selectRows(dataset, split.validation),
+    test: selectRows(dataset, split.test),
+  };
 }
 
 async function evaluateModel(
@@ -149,6 +236,16 @@ function signatureOf({ spec, trainingSet }: TrainingTask, train: Dataset, model:
       ? null
       : Array.from({ length: countClasses(train.labels) }, (_, number) => String(number)),
   };
+}
+
+/** The first row of the training part that has every value, else the first one. */
+function exampleOf({ featureNames, columns, rows }: Dataset): Record<string, number | null> {
+  const complete = Array.from({ length: rows }, (_, row) => row)
+    .find((row) => columns.every((column) => !Number.isNaN(column[row])));
+  const values = columns.map((column) => column[complete ?? 0]!);
+  return Object.fromEntries(
+    featureNames.map((name, index) => [name, Number.isNaN(values[index]) ? null : values[index]!]),
+  );
 }
 
 function binsOf(model: FittedModel, train: Dataset): ReferenceBins[] {

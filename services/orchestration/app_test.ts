@@ -7,7 +7,14 @@ import type { Alert } from "shared/contracts/alert.ts";
 import { bind, type CallContext } from "shared/contracts/endpoint.ts";
 import { EVENT_TYPE } from "shared/contracts/envelope.ts";
 import { servedModels } from "shared/contracts/model_serving.ts";
-import { compareVersions, getRun, type Run, setAlias, startRun } from "shared/contracts/model_training.ts";
+import {
+  compareVersions,
+  getRun,
+  type Run,
+  type RunDetail,
+  setAlias,
+  startRun,
+} from "shared/contracts/model_training.ts";
 import {
   getPipelineRun,
   listPipelineRuns,
@@ -93,6 +100,7 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
           baselineValue: 0.65,
           gain: 0.1,
           passed: neighbours.passes,
+          slices: [],
           reasons: ["log_loss 0.5 against 0.6"],
         });
       }),
@@ -125,10 +133,11 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
   return neighbours;
 }
 
-function aRun(id: string): Run {
+function aRun(id: string): RunDetail {
   return {
     id,
     project: "shop",
+    kind: "trained",
     model: "reorder",
     status: "running",
     stage: "fit",
@@ -137,6 +146,8 @@ function aRun(id: string): Run {
     algorithm: "gbdt",
     parameters: {},
     seed: 1,
+    tags: {},
+    metrics: {},
     trainingSet: null,
     evaluation: null,
     version: null,
@@ -144,6 +155,11 @@ function aRun(id: string): Run {
     reason: "",
     createdAt: "2026-01-01T00:00:00.000Z",
     finishedAt: null,
+    retryOf: null,
+    environment: {},
+    gitRevision: null,
+    artifacts: [],
+    trials: [],
   };
 }
 

@@ -108,10 +108,15 @@ export const subject = {
   ingested: (source: string) => `ingested.${source}`,
   replay: (run: string, source: string) => `replay.${run}.${source}`,
   clean: (source: string) => `clean.${source}`,
-  model: (event: "registered" | "aliased" | "retired", model: string) => `models.${event}.${model}`,
+  model: (event: "registered" | "aliased" | "unaliased" | "retired", model: string) =>
+    `models.${event}.${model}`,
   predictions: (model: string) => `predictions.${model}`,
   signal: (kind: string, subjectType: string, name: string) => `signals.${kind}.${subjectType}.${name}`,
   alert: (severity: string) => `alerts.${severity}`,
+  /** Core NATS: how far a training run is (`runEventSchema`). */
+  trainingRun: (run: string) => `training.runs.${run}`,
+  /** Core NATS: where a trainer outside model-training is asked (`trainerJobSchema`). */
+  trainer: (algorithm: string) => `training.trainers.${algorithm}`,
   deadletter: (service: string, stream: string, name: string) => `deadletter.${service}.${stream}.${name}`,
 } as const;
 

@@ -1,4 +1,6 @@
-import type { Gate, Metric } from "shared/contracts/model_training.ts";
+import type { ComparedSlice, Gate, Metric } from "shared/contracts/model_training.ts";
+import type { ReferenceBins } from "shared/contracts/signature.ts";
+import { binIndex } from "shared/reference_bins.ts";
 import { METRICS, metricValue, scoreRows } from "./evaluation/metrics.ts";
 
 export interface GateInput {
@@ -10,6 +12,15 @@ export interface GateInput {
   champion: Float64Array | null;
   /** Of the prior of the candidate's training part. */
   baseline: Float64Array;
+  /** The features that the gate cuts into slices. */
+  sliced?: readonly SlicedFeature[];
+}
+
+export interface SlicedFeature {
+  /** Of the rows that are judged; NaN is missing. */
+  values: ArrayLike<number>;
+  /** Where it is cut, by the candidate's reference bins. */
+  bins: ReferenceBins;
 }
 
 /** The numbers a decision rests on, and why it fell as it did. */
@@ -21,6 +32,8 @@ export interface GateDecision {
   baselineValue: number | null;
   /** How much better the candidate is than the champion, in the metric's unit; negative when it is worse. */
   gain: number | null;
+  /** Worst first. */
+  slices: ComparedSlice[];
   /** One sentence a condition: those that failed or, when it passed, what it rests on. */
   reasons: string[];
 }
@@ -44,6 +57,7 @@ export function decideGate(gate: Gate, input: GateInput): GateDecision {
       championValue: null,
       baselineValue: null,
       gain: null,
+      slices: [],
       reasons: [`The comparison has ${rows} rows, the gate demands at least ${gate.minRows}`],
     };
   }
@@ -57,13 +71,14 @@ export function decideGate(gate: Gate, input: GateInput): GateDecision {
     minimum: 0,
     minimumShare: gate.minBaselineGain,
   });
+  const failures = [...belowThreshold(gate, metric, candidateValue), ...belowBaseline];
   const numbers = { rows, candidateValue, baselineValue };
   const values = `The candidate's ${metric} is ${format(candidateValue)}, the baseline's ${
     format(baselineValue)
   }`;
   if (champion === null) {
     const merit = `${values} on ${rows} rows: there is no champion to compare with`;
-    return { ...numbers, championValue: null, gain: null, ...conclude(belowBaseline, merit) };
+    return { ...numbers, championValue: null, gain: null, slices: [], ...conclude(failures, merit) };
   }
 
   const championValue = valueOf(champion);
@@ -78,7 +93,9 @@ export function decideGate(gate: Gate, input: GateInput): GateDecision {
   const merit = `${values}, the champion's ${format(championValue)}: better by ${
     format(gain)
   } on ${rows} rows`;
-  return { ...numbers, championValue, gain, ...conclude([...belowChampion, ...belowBaseline], merit) };
+  const slices = compareSlices(gate, { ...input, champion });
+  const all = [...belowChampion, ...failures, ...worseSlices(gate, metric, slices)];
+  return { ...numbers, championValue, gain, slices, ...conclude(all, merit) };
 }
 
 function conclude(failures: string[], merit: string): Pick<GateDecision, "passed" | "reasons"> {
@@ -88,6 +105,89 @@ function conclude(failures: string[], merit: string): Pick<GateDecision, "passed
 /** By how much the first value is better than the second. */
 const improvement = (metric: Metric, value: number, other: number) =>
   METRICS[metric].better === "higher" ? value - other : other - value;
+
+function belowThreshold({ threshold }: Gate, metric: Metric, value: number): string[] {
+  if (threshold === undefined || improvement(metric, value, threshold) >= 0) return [];
+  const bound = METRICS[metric].better === "higher" ? "at least" : "at most";
+  return [`The candidate's ${metric} is ${format(value)}, the gate demands ${bound} ${threshold}`];
+}
+
+interface SlicedInput extends GateInput {
+  champion: Float64Array;
+}
+
+/** Both models on each slice that has enough rows, and on which the metric is defined. */
+function compareSlices(gate: Gate, input: SlicedInput): ComparedSlice[] {
+  const minRows = gate.slices?.minRows ?? Infinity;
+  return (input.sliced ?? [])
+    .flatMap(({ values, bins }) => {
+      const { name, edges } = bins;
+      const rows = Array.from(
+        { length: edges.length + 2 },
+        (): number[] => [],
+      );
+      // The last place is for missing values.
+      for (let row = 0; row < values.length; row++) {
+        const value = values[row]!;
+        rows[Number.isNaN(value) ? edges.length + 1 : binIndex(edges, value)]!.push(row);
+      }
+      return rows.map((rows, bin) => {
+        if (rows.length < minRows) return undefined;
+        const isMissing = bin === edges.length + 1;
+        const range = {
+          above: isMissing ? null : edges[bin - 1] ?? null,
+          upTo: isMissing ? null : edges[bin] ?? null,
+        };
+        return compareSlice(input, { feature: name, ...range, rows });
+      });
+    })
+    .filter((slice) => slice !== undefined)
+    .toSorted((one, other) => one.gain - other.gain);
+}
+
+function compareSlice(
+  { metric, labels, candidate, champion }: SlicedInput,
+  { rows, ...slice }: Pick<ComparedSlice, "feature" | "above" | "upTo"> & { rows: readonly number[] },
+): ComparedSlice | undefined {
+  const width = candidate.length / labels.length;
+  const pick = (values: Float64Array, width = 1) =>
+    Float64Array.from(
+      { length: rows.length * width },
+      (_, index) => values[rows[Math.floor(index / width)]! * width + index % width]!,
+    );
+  const own = pick(labels);
+  const once = new Float64Array(rows.length).fill(1);
+  const valueOf = (outputs: Float64Array) =>
+    METRICS[metric].compute(scoreRows(own, pick(outputs, width)), once);
+  const [candidateValue, championValue] = [valueOf(candidate), valueOf(champion)];
+  // Not every metric is defined on every slice, such as AUC on one class.
+  if (Number.isNaN(candidateValue) || Number.isNaN(championValue)) return undefined;
+  return {
+    ...slice,
+    rows: rows.length,
+    candidateValue,
+    championValue,
+    gain: improvement(metric, candidateValue, championValue),
+  };
+}
+
+function worseSlices(gate: Gate, metric: Metric, slices: readonly ComparedSlice[]): string[] {
+  const bound = gate.slices?.maxLoss ?? Infinity;
+  return slices.filter(({ gain }) => -gain > bound).map((slice) =>
+    `The candidate's ${metric} is worse by ${format(-slice.gain)} on the ${slice.rows} rows where ${
+      describeSlice(slice)
+    }: the gate allows at most ${bound}`
+  );
+}
+
+function describeSlice({ feature, above, upTo }: ComparedSlice): string {
+  if (above === null && upTo === null) return `${feature} is missing`;
+  const bounds = [
+    ...(above === null ? [] : [`above ${format(above)}`]),
+    ...(upTo === null ? [] : [`at most ${format(upTo)}`]),
+  ];
+  return `${feature} is ${bounds.join(" and ")}`;
+}
 
 interface Demand {
   rival: "champion" | "baseline";

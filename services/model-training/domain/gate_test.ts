@@ -17,6 +17,7 @@ Deno.test("decideGate() passes a better candidate and says by how much", () => {
     championValue: 2,
     baselineValue: 4,
     gain: 1.5,
+    slices: [],
     reasons: ["The candidate's rmse is 0.5, the baseline's 4, the champion's 2: better by 1.5 on 4 rows"],
   });
 });
@@ -70,6 +71,7 @@ Deno.test("decideGate() does not decide on too few rows", () => {
     championValue: null,
     baselineValue: null,
     gain: null,
+    slices: [],
     reasons: ["The comparison has 4 rows, the gate demands at least 5"],
   });
 });
@@ -82,6 +84,7 @@ Deno.test("decideGate() passes the first candidate when it beats the baseline", 
     championValue: null,
     baselineValue: 4,
     gain: null,
+    slices: [],
     reasons: ["The candidate's rmse is 2, the baseline's 4 on 4 rows: there is no champion to compare with"],
   });
 });

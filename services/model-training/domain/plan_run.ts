@@ -3,7 +3,7 @@ import { durationToMs } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { METRICS } from "./evaluation/metrics.ts";
 import { plainParameters, resolveParameters } from "./trainers/parameters.ts";
-import { trainerFor } from "./trainers/registry.ts";
+import { trainerFor, TRAINERS } from "./trainers/registry.ts";
 
 /** What one run replaces of its model's definition. */
 export interface RunOverrides {
@@ -18,13 +18,14 @@ export interface RunOverrides {
  * that the run can be read, and repeated, when the defaults have changed. A run of another algorithm than the
  * definition's starts from that algorithm's defaults.
  *
+ * The parameters of an algorithm that the service has no trainer for are for the trainer that answers to it to judge.
+ *
  * @throws {AppError} `invalid` for what no run could be trained with: an algorithm that can't do the task, parameters
  * that are unknown or out of range, a metric of another task, a length of zero
  */
 export function planRun(name: string, body: ModelBody, overrides: RunOverrides = {}): ModelBody {
   const algorithm = overrides.algorithm ?? body.algorithm;
   const given = overrides.parameters ?? (algorithm === body.algorithm ? body.parameters : {});
-  const trainer = trainerFor(algorithm, body.task);
   const reasons = [...wrongMetric(body), ...emptyLengths(body)];
   if (reasons.length > 0) {
     const { path, message } = reasons[0]!;
@@ -33,9 +34,27 @@ export function planRun(name: string, body: ModelBody, overrides: RunOverrides =
   return {
     ...body,
     algorithm,
-    parameters: plainParameters(resolveParameters(algorithm, trainer.parameters, given)),
+    parameters: planParameters({ ...body, algorithm, parameters: given }),
     seed: overrides.seed ?? body.seed,
   };
+}
+
+function planParameters(body: ModelBody): ModelBody["parameters"] {
+  const { algorithm, task, parameters, search } = body;
+  if (!TRAINERS.has(algorithm)) {
+    if (search === undefined && body.split.folds === undefined) return parameters;
+    throw invalid(
+      `Cannot search for parameters of "${algorithm}": only the service's own algorithms, ` +
+        `${[...TRAINERS.keys()].join(", ")}, can be searched and cross-validated here`,
+    );
+  }
+  const { parameters: specs } = trainerFor(algorithm, task);
+  // Both ends of each range are parameters that a draw may have.
+  for (const [name, range] of Object.entries(search?.space ?? {})) {
+    const ends = "values" in range ? range.values : [range.min, range.max];
+    for (const value of ends) resolveParameters(algorithm, specs, { ...parameters, [name]: value });
+  }
+  return plainParameters(resolveParameters(algorithm, specs, parameters));
 }
 
 function wrongMetric({ task, metric }: ModelBody): Reason[] {
@@ -48,8 +67,11 @@ function wrongMetric({ task, metric }: ModelBody): Reason[] {
 }
 
 function emptyLengths({ label, split }: ModelBody): Reason[] {
-  const lengths = { "/label/within": label.within, "/split/test": split.test };
+  const lengths = {
+    "/label/within": label.within,
+    ...(split.by === "time" ? { "/split/test": split.test, "/split/validation": split.validation } : {}),
+  };
   return Object.entries(lengths)
-    .filter(([, duration]) => durationToMs(duration) === 0)
+    .filter(([, duration]) => duration !== undefined && durationToMs(duration) === 0)
     .map(([path, duration]) => ({ path, message: `is ${duration}: it must be longer than nothing` }));
 }

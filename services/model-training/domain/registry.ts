@@ -1,7 +1,13 @@
 /** What the registry keeps. @module */
 import type { TrainingSetStatus } from "shared/contracts/feature_store.ts";
-import type { AliasEntry, aliasHistory, Evaluation } from "shared/contracts/model_training.ts";
-import type { ReplyOf } from "shared/contracts/endpoint.ts";
+import type {
+  AliasEntry,
+  AliasMove,
+  Curves,
+  Evaluation,
+  Hint,
+  ModelVersion,
+} from "shared/contracts/model_training.ts";
 import type { ReferenceBins, Signature } from "shared/contracts/signature.ts";
 import type { Duration, Instant } from "shared/contracts/time.ts";
 
@@ -16,34 +22,65 @@ export interface NewVersion {
   version: number;
   project: string;
   run: string;
-  /** The version of the model's definition. */
-  definition: number;
+  origin: ModelVersion["origin"];
+  algorithm: string;
+  /** The version of the model's definition; null where it is not declared. */
+  definition: number | null;
   sha256: string;
   onnx: Uint8Array;
   signature: Signature;
-  /** SHA-256 of its file. */
-  trainingSet: string;
-  lineage: Lineage;
-  evaluation: Evaluation;
+  /** SHA-256 of its file; null where it is not known. */
+  trainingSet: string | null;
+  lineage: Lineage | null;
+  /** T of the newest row it was trained on; null where it is not known. */
+  trainUntil: Instant | null;
+  /** How far its labels looked; null where it is not known. */
+  horizon: Duration | null;
+  evaluation: Evaluation | null;
+  curves: Curves | null;
+  hints: readonly Hint[];
   referenceBins: readonly ReferenceBins[];
+  inputExample: Readonly<Record<string, number | null>> | null;
+  tags: Readonly<Record<string, string>>;
+  notes: string;
   actor: string;
 }
 
 /** What an alias that points to a version tells of it. */
 export interface ServableVersion extends Pick<AliasEntry, "sha256" | "signature" | "project"> {
-  /** The version of the model's definition. */
-  definition: number;
+  /** The version of the model's definition; null where it is not declared. */
+  definition: number | null;
+  retiredAt: Instant | null;
 }
 
 export interface VersionForJudging {
   version: number;
   signature: Signature;
-  trainingSet: string;
-  /** T of the newest row it was trained on. */
-  trainUntil: Instant;
-  /** How far its labels looked. */
-  within: Duration;
+  trainingSet: string | null;
+  /** T of the newest row it was trained on; null where it is not known. */
+  trainUntil: Instant | null;
+  /** How far its labels looked; null where it is not known. */
+  horizon: Duration | null;
+  referenceBins: readonly ReferenceBins[];
   onnx: Uint8Array;
 }
 
-export type AliasMove = ReplyOf<typeof aliasHistory>["moves"][number];
+/** A move as far as finding the way back needs it. */
+export type PastMove = Pick<AliasMove, "version" | "kind">;
+
+/**
+ * What an alias points to after a rollback: what it pointed to before its last move that has not been rolled back.
+ * Each rollback so goes one step further back, and never forth.
+ *
+ * @param moves all of them, oldest first
+ * @returns undefined when there is nothing to go back to
+ */
+export function rollbackTarget(moves: readonly PastMove[]): number | null | undefined {
+  /** Where it pointed, one place a move that stands; at first to nothing. */
+  const places: (number | null)[] = [null];
+  for (const { version, kind } of moves) {
+    if (kind === "rollback") places.pop();
+    else places.push(version);
+  }
+  return places.length < 2 ? undefined : places[places.length - 2];
+}

@@ -1,36 +1,46 @@
 /** The SQL of training runs as jobs. @module */
-import type { Evaluation, ModelBody, Run } from "shared/contracts/model_training.ts";
+import type { Evaluation, Trial } from "shared/contracts/model_training.ts";
 import type { Database, Queryable, Transaction } from "shared/db/connection.ts";
-import type { LeasedRun, QueuedRun, RunPlace } from "../domain/run.ts";
+import type { LeasedRun, NewRun, RunPlace } from "../domain/run.ts";
+import { keepParameters, keepResults, keepTags } from "./run_records.ts";
 
-export async function insertRun(tx: Transaction, run: QueuedRun): Promise<void> {
+/** Writes down a run: of ours it waits from then on, of someone else's it is under way. */
+export async function insertRun(tx: Transaction, run: NewRun): Promise<void> {
+  const waits = run.kind === "trained";
   await tx`
-    insert into runs (id, project, model, definition, spec, actor, reason)
-    values (${run.id}, ${run.project}, ${run.model}, ${run.definition},
-      ${JSON.stringify(run.spec)}::text::json, ${run.actor}, ${run.reason})`;
+    insert into runs (id, project, kind, model, definition, spec, algorithm, seed, training_set, retry_of,
+      git_revision, environment, status, stage, actor, reason)
+    values (${run.id}, ${run.project}, ${run.kind}, ${run.model}, ${run.definition},
+      ${run.spec && JSON.stringify(run.spec)}::text::json, ${run.algorithm}, ${run.seed}, ${run.trainingSet},
+      ${run.retryOf}, ${run.gitRevision}, ${JSON.stringify(run.environment)}::text::json,
+      ${waits ? "queued" : "running"}, ${waits ? "queued" : "fit"}, ${run.actor}, ${run.reason})`;
+  await keepParameters(tx, run.id, run.parameters);
+  await keepTags(tx, run.id, run.tags);
 }
 
 /** The oldest run that waits, or whose copy has not been heard of since its lease ran out. */
 export async function leaseRun(
   db: Database,
-  options: { leaseSeconds: number },
+  options: { leaseSeconds: number; environment: Readonly<Record<string, string>> },
 ): Promise<LeasedRun | undefined> {
   const [row] = await db<LeasedRun[]>`
     update runs
     set status = 'running', attempts = attempts + 1, lease = gen_random_uuid(),
-      leased_until = now() + make_interval(secs => ${options.leaseSeconds})
+      leased_until = now() + make_interval(secs => ${options.leaseSeconds}),
+      environment = ${JSON.stringify(options.environment)}::text::json
     where id = (
       select id from runs
-      where status = 'queued' or (status = 'running' and leased_until < now())
+      where kind = 'trained' and (status = 'queued' or (status = 'running' and leased_until < now()))
       order by created_at, id limit 1 for update skip locked
     )
-    returning id, project, model, definition, spec, actor, reason, lease, attempts`;
+    returning id, project, model, definition, spec, actor, reason, lease, attempts,
+      (select coalesce(json_object_agg(key, value), '{}') from run_tags where run = id) as tags`;
   return row && { ...row };
 }
 
 /** Keeps a run and tells how far it is. @returns false when it is no longer ours */
 export async function renewRun(
-  db: Database,
+  db: Queryable,
   run: LeasedRun,
   options: { leaseSeconds: number; place: RunPlace },
 ): Promise<boolean> {
@@ -48,21 +58,31 @@ export async function setTrainingSet(db: Database, run: LeasedRun, sha256: strin
   await db`update runs set training_set = ${sha256} where id = ${run.id} and lease = ${run.lease}`;
 }
 
-/** Gives a run back, to be trained from its start by whoever comes next. */
-export async function releaseRun(db: Database, run: LeasedRun): Promise<void> {
-  await db`
+/** Gives a run back, to be trained from its start by whoever comes next. @returns false when it is no longer ours */
+export async function releaseRun(db: Queryable, run: LeasedRun): Promise<boolean> {
+  const { count } = await db`
     update runs
     set status = 'queued', stage = 'queued', progress = 0, attempts = attempts - 1, lease = null,
       leased_until = null
     where id = ${run.id} and lease = ${run.lease}`;
+  return count === 1;
 }
 
 /** @returns false when the run is no longer ours */
-export async function failRun(db: Database, run: LeasedRun, error: string): Promise<boolean> {
+export async function failRun(db: Queryable, run: LeasedRun, error: string): Promise<boolean> {
   const { count } = await db`
     update runs
     set status = 'failed', error = ${error}, finished_at = now(), lease = null, leased_until = null
     where id = ${run.id} and lease = ${run.lease}`;
+  return count === 1;
+}
+
+/** Ends a run that has not ended yet, whoever works on it. @returns false when it has ended */
+export async function cancelRun(tx: Transaction, id: string, reason: string): Promise<boolean> {
+  const { count } = await tx`
+    update runs
+    set status = 'cancelled', error = ${reason}, finished_at = now(), lease = null, leased_until = null
+    where id = ${id} and status in ('queued', 'running')`;
   return count === 1;
 }
 
@@ -72,41 +92,58 @@ export async function holdRun(tx: Transaction, run: LeasedRun): Promise<boolean>
   return rows.length === 1;
 }
 
+export interface RunOutcome {
+  /** Null where nothing was registered. */
+  version: number | null;
+  evaluation: Evaluation | null;
+  /** Of a search. */
+  trials: readonly Trial[];
+  /** Those it was fitted with in the end. */
+  parameters: Readonly<Record<string, unknown>>;
+  results: Readonly<Record<string, number>>;
+}
+
 /** Ends a run that is held. */
-export async function completeRun(
-  tx: Transaction,
-  run: LeasedRun,
-  outcome: { version: number; evaluation: Evaluation },
-): Promise<void> {
+export async function completeRun(tx: Transaction, id: string, outcome: RunOutcome): Promise<void> {
+  const { version, evaluation, trials, parameters, results } = outcome;
   await tx`
     update runs
-    set status = 'done', stage = 'done', progress = 1, version = ${outcome.version},
-      evaluation = ${JSON.stringify(outcome.evaluation)}::text::json, finished_at = now(), lease = null,
-      leased_until = null
-    where id = ${run.id}`;
+    set status = 'done', stage = 'done', progress = 1, version = ${version},
+      evaluation = ${evaluation && JSON.stringify(evaluation)}::text::json,
+      trials = ${JSON.stringify(trials)}::text::json, finished_at = now(), lease = null, leased_until = null
+    where id = ${id}`;
+  await keepParameters(tx, id, parameters);
+  await keepResults(tx, id, results);
 }
 
-export async function findRun(db: Queryable, id: string): Promise<Run | undefined> {
-  const [row] = await db<RunRow[]>`select ${db.unsafe(RUN_COLUMNS)} from runs where id = ${id}`;
-  return row && toRun(row);
+/** A run of someone's own code that is still under way, kept as it is until the transaction ends. */
+export async function holdLoggedRun(
+  tx: Transaction,
+  id: string,
+): Promise<{ kind: string; status: string } | undefined> {
+  const [row] = await tx<{ kind: string; status: string }[]>`
+    select kind, status from runs where id = ${id} for update`;
+  return row && { ...row };
 }
 
-/** Newest first. */
-export async function listRuns(
-  db: Database,
-  options: { model?: string | undefined; limit: number },
-): Promise<Run[]> {
-  const rows = await db<RunRow[]>`
-    select ${db.unsafe(RUN_COLUMNS)} from runs
-    where ${options.model === undefined ? db`true` : db`model = ${options.model}`}
-    order by created_at desc, id desc limit ${options.limit}`;
-  return rows.map(toRun);
+/** Ends a run of someone's own code. @param error why it failed; null when it is done */
+export async function endLoggedRun(tx: Transaction, id: string, error: string | null): Promise<void> {
+  await tx`
+    update runs
+    set status = ${error === null ? "done" : "failed"}, error = ${error}, finished_at = now(),
+      stage = case when ${error === null} then 'done' else stage end,
+      progress = case when ${error === null} then 1 else progress end
+    where id = ${id}`;
+}
+
+export async function setProgress(tx: Transaction, id: string, progress: number): Promise<void> {
+  await tx`update runs set progress = ${progress} where id = ${id}`;
 }
 
 export interface RunCounts {
   queued: number;
   running: number;
-  /** Done or failed. */
+  /** Done, failed or cancelled. */
   handled: number;
 }
 
@@ -114,16 +151,7 @@ export async function countRuns(db: Database): Promise<RunCounts> {
   const [row] = await db<RunCounts[]>`
     select count(*) filter (where status = 'queued') as queued,
       count(*) filter (where status = 'running') as running,
-      count(*) filter (where status in ('done', 'failed')) as handled
-    from runs`;
+      count(*) filter (where status in ('done', 'failed', 'cancelled')) as handled
+    from runs where kind = 'trained'`;
   return { ...row! };
-}
-
-const RUN_COLUMNS = `id, project, model, status, stage, progress, error, spec, training_set as "trainingSet",
-  evaluation, version, actor, reason, created_at as "createdAt", finished_at as "finishedAt"`;
-
-type RunRow = Omit<Run, "algorithm" | "parameters" | "seed"> & { spec: ModelBody };
-
-function toRun({ spec: { algorithm, parameters, seed }, ...row }: RunRow): Run {
-  return { ...row, algorithm, parameters, seed };
 }

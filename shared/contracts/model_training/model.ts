@@ -4,10 +4,12 @@ import { listDefinitions, putDefinition, removeDefinition } from "../definition.
 import { labelSchema, spineSchema } from "../feature_store.ts";
 import { nameSchema } from "../names.ts";
 import { taskSchema } from "../signature.ts";
-import { durationSchema, instantSchema } from "../time.ts";
+import { instantSchema } from "../time.ts";
 import { gateSchema } from "./gate.ts";
+import { metricSchema } from "./algorithm.ts";
+import { searchSchema, splitSchema } from "./split.ts";
+import { tagsSchema } from "./tags.ts";
 import { parametersSchema } from "./parameters.ts";
-import { algorithmSchema, metricSchema } from "./algorithm.ts";
 
 const service = "model-training";
 
@@ -19,14 +21,18 @@ export const modelBodySchema = z.object({
   label: labelSchema,
   /** The first T that is observed; default: the first record's. Windows must have had time to fill. */
   observeFrom: instantSchema.optional(),
-  algorithm: algorithmSchema,
-  /** Parameters of the algorithm; unknown names are refused with the list of known ones. */
+  /** One of the service's own (`algorithmSchema`), or one that a trainer outside it answers to (`trainer.ts`). */
+  algorithm: nameSchema,
+  /** Parameters of the algorithm; of the service's own, unknown names are refused with the list of known ones. */
   parameters: parametersSchema.default({}),
   metric: metricSchema,
-  /** The last mature observations of this length are the test part; before them a gap of the label's horizon. */
-  split: z.object({ test: durationSchema }),
+  split: splitSchema,
+  /** Default: none, the parameters are as they stand here. */
+  search: searchSchema.optional(),
   gate: gateSchema.prefault({}),
   seed: z.int().nonnegative().default(1),
+  /** Each version begins with these. */
+  tags: tagsSchema.default({}),
   description: z.string().default(""),
 });
 export type ModelBody = z.infer<typeof modelBodySchema>;

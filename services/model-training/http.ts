@@ -1,0 +1,144 @@
+/** Routes that need HTTP itself: events as they come, and files. @module */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import { z } from "zod";
+import type { CallContext } from "shared/contracts/endpoint.ts";
+import { type Artifact, logArtifact, type RunEvent } from "shared/contracts/model_training.ts";
+import { nameSchema } from "shared/contracts/names.ts";
+import { notFound } from "shared/errors.ts";
+import { callContext } from "shared/http/request.ts";
+import { parseWith } from "shared/validation.ts";
+import type { FollowOptions } from "./follow_run.ts";
+
+export interface RouteDeps {
+  hasRun(id: string): Promise<boolean>;
+  followRun(id: string, options: FollowOptions): AsyncIterable<RunEvent>;
+  putArtifact(
+    file: { id: string; name: string; mediaType: string; bytes: Uint8Array },
+    context: CallContext,
+  ): Promise<Artifact>;
+  getArtifact(id: string, name: string): Promise<Artifact & { content: Uint8Array } | undefined>;
+  getModelFile(model: string, version: number): Promise<{ sha256: string; content: Uint8Array } | undefined>;
+}
+
+const ARTIFACT = "/v1/runs/:id/artifacts/:name";
+/** Paths whose bodies are files. */
+export const FILE_PATHS = ["/v1/runs/*"] as const;
+
+const runId = z.uuid();
+const versionNumber = z.coerce.number().int().positive();
+
+export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
+  describeRoutes(app);
+
+  app.get("/v1/runs/:id/events", async (c) => {
+    const id = parseWith(runId, c.req.param("id"), "follow a run: its id");
+    if (!await deps.hasRun(id)) throw notFound(`Cannot follow the run ${id}: there is none`);
+    const after = Number(c.req.header("last-event-id") ?? 0) || 0;
+    return streamSSE(c, async (stream) => {
+      const ended = new AbortController();
+      stream.onAbort(() => ended.abort());
+      const onQuiet = async () => {
+        // A comment: whoever stands between must not take the silence for an end.
+        await stream.write(": still there\n\n");
+      };
+      for await (const event of deps.followRun(id, { after, signal: ended.signal, onQuiet })) {
+        await stream.writeSSE({ id: String(event.sequence), event: "run", data: JSON.stringify(event) });
+      }
+    });
+  });
+
+  app.put(ARTIFACT, async (c) => {
+    const { id, name, mediaType } = parseWith(
+      logArtifact.spec.request.omit({ sha256: true }),
+      {
+        id: c.req.param("id"),
+        name: c.req.param("name"),
+        mediaType: c.req.header("content-type"),
+      },
+      "keep an artifact",
+    );
+    const bytes = new Uint8Array(await c.req.raw.arrayBuffer());
+    return c.json(
+      await deps.putArtifact({ id, name, mediaType, bytes }, callContext(c.req.raw.headers)),
+      201,
+    );
+  });
+
+  app.get(ARTIFACT, async (c) => {
+    const id = parseWith(runId, c.req.param("id"), "get an artifact: the run's id");
+    const name = c.req.param("name");
+    const found = await deps.getArtifact(id, name);
+    if (found === undefined) {
+      throw notFound(`Cannot get the artifact "${name}" of the run ${id}: there is none`);
+    }
+    return file(c, found);
+  });
+
+  app.get("/v1/models/:model/versions/:version/model.onnx", async (c) => {
+    const model = parseWith(nameSchema, c.req.param("model"), "get a model's file: the model's name");
+    const version = parseWith(versionNumber, c.req.param("version"), "get a model's file: the version");
+    const found = await deps.getModelFile(model, version);
+    if (found === undefined) throw notFound(`Cannot get version ${version} of ${model}: there is none`);
+    return file(c, { ...found, name: `${model}-${version}.onnx`, mediaType: "application/onnx" });
+  });
+}
+
+function file(
+  c: Context,
+  { name, mediaType, sha256, content }: Pick<Artifact, "name" | "mediaType" | "sha256"> & {
+    content: Uint8Array;
+  },
+): Response {
+  return c.body(content as Uint8Array<ArrayBuffer>, 200, {
+    "content-type": mediaType,
+    // Files of users: a browser must save them and not open them.
+    "content-disposition": `attachment; filename="${name}"`,
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+    etag: `"${sha256}"`,
+  });
+}
+
+function describeRoutes(app: OpenAPIHono): void {
+  const parameter = (name: string) => ({
+    name,
+    in: "path" as const,
+    required: true,
+    schema: { type: "string" as const },
+  });
+  const bytes = { "application/octet-stream": { schema: { type: "string" as const, format: "binary" } } };
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/v1/runs/{id}/events",
+    summary: "How far a run is, as server-sent events; from the beginning, or after Last-Event-ID",
+    parameters: [parameter("id")],
+    responses: {
+      200: { description: "Events", content: { "text/event-stream": { schema: { type: "string" } } } },
+      404: { description: "There is no such run" },
+    },
+  });
+  app.openAPIRegistry.registerPath({
+    method: "put",
+    path: "/v1/runs/{id}/artifacts/{name}",
+    summary: "Keep a file with a run that is trained elsewhere",
+    parameters: [parameter("id"), parameter("name")],
+    requestBody: { required: true, content: bytes },
+    responses: { 201: { description: "Kept" }, 404: { description: "There is no such run" } },
+  });
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/v1/runs/{id}/artifacts/{name}",
+    summary: "A file that is kept with a run",
+    parameters: [parameter("id"), parameter("name")],
+    responses: { 200: { description: "Its bytes", content: bytes }, 404: { description: "There is none" } },
+  });
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/v1/models/{model}/versions/{version}/model.onnx",
+    summary: "The ONNX file of a version",
+    parameters: [parameter("model"), parameter("version")],
+    responses: { 200: { description: "Its bytes", content: bytes }, 404: { description: "There is none" } },
+  });
+}

@@ -1,0 +1,139 @@
+/** The SQL of looking at runs. @module */
+import type { RequestOf } from "shared/contracts/endpoint.ts";
+import type {
+  Artifact,
+  listRuns as listRunsContract,
+  MetricPoint,
+  ModelBody,
+  Run,
+  RunDetail,
+  runLogs,
+} from "shared/contracts/model_training.ts";
+import type { ReplyOf } from "shared/contracts/endpoint.ts";
+import type { Database, Queryable } from "shared/db/connection.ts";
+
+const RUN_COLUMNS =
+  `r.id, r.project, r.kind, r.model, r.status, r.stage, r.progress, r.error, r.algorithm, r.seed,
+  (select coalesce(json_object_agg(name, value), '{}') from run_parameters where run = r.id) as parameters,
+  (select coalesce(json_object_agg(key, value), '{}') from run_tags where run = r.id) as tags,
+  (select coalesce(json_object_agg(name, value), '{}') from run_results where run = r.id) as metrics,
+  r.training_set as "trainingSet", r.evaluation, r.version, r.retry_of as "retryOf", r.actor, r.reason,
+  r.created_at as "createdAt", r.finished_at as "finishedAt"`;
+
+export async function findRun(db: Queryable, id: string): Promise<RunDetail | undefined> {
+  const [row] = await db<Omit<RunDetail, "artifacts">[]>`
+    select ${db.unsafe(RUN_COLUMNS)}, r.environment, r.git_revision as "gitRevision", r.trials
+    from runs r where r.id = ${id}`;
+  if (row === undefined) return undefined;
+  const artifacts = await db<Artifact[]>`
+    select name, sha256, bytes, media_type as "mediaType", at from run_artifacts where run = ${id} order by name`;
+  return { ...row, artifacts: artifacts.map((artifact) => ({ ...artifact })) };
+}
+
+/** What a run was asked for with. */
+export interface AskedRun {
+  project: string;
+  kind: Run["kind"];
+  model: string | null;
+  definition: number | null;
+  spec: ModelBody | null;
+  algorithm: string;
+  seed: number | null;
+  tags: Record<string, string>;
+  gitRevision: string | null;
+}
+
+export async function findAskedRun(db: Queryable, id: string): Promise<AskedRun | undefined> {
+  const [row] = await db<AskedRun[]>`
+    select project, kind, model, definition, spec, algorithm, seed, git_revision as "gitRevision",
+      (select coalesce(json_object_agg(key, value), '{}') from run_tags where run = id) as tags
+    from runs where id = ${id}`;
+  return row && { ...row };
+}
+
+/** Newest first; one more than the limit where there are more. */
+export async function listRuns(db: Database, wanted: RequestOf<typeof listRunsContract>): Promise<Run[]> {
+  const { model, status, tag, parameter, metric, min, max, limit, after } = wanted;
+  const conditions = [
+    model === undefined ? db`true` : db`r.model = ${model}`,
+    status === undefined ? db`true` : db`r.status = ${status}`,
+    after === undefined
+      ? db`true`
+      : db`(r.created_at, r.id) < (select created_at, id from runs where id = ${after})`,
+    tag === undefined ? db`true` : taggedWith(db, tag),
+    parameter === undefined ? db`true` : withParameter(db, parameter),
+    metric === undefined ? db`true` : db`r.id in (
+      select run from run_results
+      where name = ${metric} and value >= ${min ?? -Infinity} and value <= ${max ?? Infinity})`,
+  ];
+  const rows = await db<Run[]>`
+    select ${db.unsafe(RUN_COLUMNS)} from runs r
+    where ${conditions.reduce((all, condition) => db`${all} and ${condition}`)}
+    order by r.created_at desc, r.id desc limit ${limit + 1}`;
+  return rows.map((row) => ({ ...row }));
+}
+
+function taggedWith(db: Database, tag: string) {
+  const [key, ...value] = tag.split("=");
+  if (value.length === 0) return db`r.id in (select run from run_tags where key = ${key!})`;
+  return db`r.id in (select run from run_tags where key = ${key!} and value = ${value.join("=")})`;
+}
+
+function withParameter(db: Database, parameter: string) {
+  const [name, ...rest] = parameter.split("=");
+  return db`r.id in (
+    select run from run_parameters where name = ${name!} and value = ${
+    jsonText(rest.join("="))
+  }::text::jsonb)`;
+}
+
+/** What is no JSON is text. */
+function jsonText(value: string): string {
+  try {
+    JSON.parse(value);
+    return value;
+  } catch {
+    return JSON.stringify(value);
+  }
+}
+
+export interface MetricPlace {
+  name: string;
+  step: number;
+}
+
+/** By name and step; one more than the limit where there are more. */
+export async function listMetrics(
+  db: Database,
+  { id, name, limit, after }: {
+    id: string;
+    name?: string | undefined;
+    limit: number;
+    after: MetricPlace | undefined;
+  },
+): Promise<MetricPoint[]> {
+  const rows = await db<MetricPoint[]>`
+    select name, step, value from run_metrics
+    where run = ${id} and ${name === undefined ? db`true` : db`name = ${name}`}
+      and ${after === undefined ? db`true` : db`(name, step) > (${after.name}, ${after.step})`}
+    order by name, step limit ${limit + 1}`;
+  return rows.map((row) => ({ ...row }));
+}
+
+/** Oldest first; one more than the limit where there are more. */
+export async function listLines(
+  db: Database,
+  { id, limit, after }: { id: string; limit: number; after: number },
+): Promise<ReplyOf<typeof runLogs>["lines"]> {
+  const rows = await db<ReplyOf<typeof runLogs>["lines"]>`
+    select sequence, at, line from run_logs where run = ${id} and sequence > ${after}
+    order by sequence limit ${limit + 1}`;
+  return rows.map((row) => ({ ...row }));
+}
+
+export async function findArtifact(db: Database, run: string, name: string): Promise<Artifact | undefined> {
+  const [row] = await db<Artifact[]>`
+    select name, sha256, bytes, media_type as "mediaType", at from run_artifacts
+    where run = ${run} and name = ${name}`;
+  return row && { ...row };
+}

@@ -1,0 +1,31 @@
+/** What is learnt of a version beside its metrics, and kept with it. @module */
+import { z } from "zod";
+
+/** A sign that a feature knows what it must not know, or knows nothing. It stops nothing: people decide. */
+export const hintSchema = z.object({
+  /**
+   * - `explains_label`: the feature alone explains the label.
+   * - `younger_than_t`: it holds instants that are later than T.
+   * - `constant`: it has one value. `missing`: it has none.
+   */
+  kind: z.enum(["explains_label", "younger_than_t", "constant", "missing"]),
+  feature: z.string(),
+  /** AUC or R2 of the feature alone; the share of the rows that are younger than T; else null. */
+  value: z.number().nullable(),
+  message: z.string(),
+});
+export type Hint = z.infer<typeof hintSchema>;
+
+const rate = z.number().min(0).max(1);
+
+/** Over the test part; at most about a hundred points each. */
+export const curvesSchema = z.object({
+  /** Of a binary task, from the strictest threshold to the loosest. */
+  roc: z.array(
+    z.object({ threshold: z.number().nullable(), falsePositiveRate: rate, truePositiveRate: rate }),
+  ),
+  precisionRecall: z.array(z.object({ threshold: z.number(), precision: rate, recall: rate })),
+  /** Of a regression: values and answers of some of the rows. */
+  answers: z.array(z.object({ actual: z.number(), predicted: z.number() })),
+});
+export type Curves = z.infer<typeof curvesSchema>;
