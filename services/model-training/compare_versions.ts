@@ -7,6 +7,7 @@ import { durationToMs } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
 import { answered, once } from "shared/db/idempotency.ts";
 import { AppError, notFound } from "shared/errors.ts";
+import { shapeOf } from "shared/onnx/model_batch.ts";
 import type { ModelDefinitions } from "./definitions.ts";
 import type { VersionForJudging } from "./domain/registry.ts";
 import type { Contender, Judgement, JudgingTask } from "./judge_versions.ts";
@@ -150,6 +151,7 @@ function toContender(judged: VersionForJudging, action: string): Contender {
     version,
     onnx,
     inputs: signature.inputs.map(({ name }) => name),
+    outputs: shapeOf(signature).outputs,
     referenceBins,
     trainUntil,
     horizonMs: horizon === null ? 0 : durationToMs(horizon),

@@ -14,6 +14,8 @@ export interface Contender {
   onnx: Uint8Array;
   /** The features it takes, in order. */
   inputs: readonly string[];
+  /** How many values it answers a row with. */
+  outputs: number;
   referenceBins: readonly ReferenceBins[];
   /** T of the newest row it was trained on. */
   trainUntil: Instant;
@@ -57,14 +59,14 @@ export async function judgeVersions(task: JudgingTask): Promise<Judgement> {
       `the two can't be compared on the same rows`;
     return { ...UNDECIDED, ...judged, rows: rows.rows, reasons: [reason] };
   }
-  const answers = ({ onnx, inputs }: Contender) =>
-    scoreWithFile(onnx, selectRows(settled.dataset(inputs), chosen));
+  const answers = ({ onnx, inputs, outputs }: Contender) =>
+    scoreWithFile(onnx, selectRows(settled.dataset(inputs), chosen), outputs);
   const decision = decideGate(gate, {
     metric,
     labels: rows.labels,
     candidate: await answers(candidate),
     champion: champion && await answers(champion),
-    baseline: new Float64Array(rows.rows).fill(priorOf(dataset, candidate)),
+    baseline: priorAnswers(dataset, rows.rows, candidate),
     sliced: slicedFeatures(gate, rows, candidate),
   });
   return { ...decision, ...judged };
@@ -103,11 +105,20 @@ function laterRows(times: Float64Array, contenders: readonly Contender[]): Int32
   return Int32Array.from(times, (_, row) => row).filter((row) => times[row]! >= border);
 }
 
-/** The mean label of the candidate's training part: the rows up to the newest one it was trained on. */
-function priorOf({ times, labels }: Dataset, { trainUntil }: Contender): number {
+/** What the prior of the candidate's training part answers: the mean label, or the share of each class. */
+function priorAnswers(
+  { times, labels }: Dataset,
+  rows: number,
+  { trainUntil, outputs }: Contender,
+): Float64Array {
   const until = Date.parse(trainUntil);
   const known = labels.filter((_, row) => times[row]! <= until);
-  return Math.fround(known.reduce((sum, label) => sum + label, 0) / known.length);
+  const share = (of: (label: number) => number) =>
+    Math.fround(known.reduce((sum, label) => sum + of(label), 0) / known.length);
+  const answer = outputs === 1
+    ? [share((label) => label)]
+    : Array.from({ length: outputs }, (_, own) => share((label) => label === own ? 1 : 0));
+  return Float64Array.from({ length: rows * outputs }, (_, index) => answer[index % outputs]!);
 }
 
 /** Rows may come in any order of T. */

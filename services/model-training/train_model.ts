@@ -4,6 +4,7 @@ import type {
   Curves,
   Evaluation,
   Hint,
+  InputExample,
   MetricPoint,
   ModelBody,
   Parameters,
@@ -25,6 +26,7 @@ import { drawCurves } from "./domain/evaluation/curves.ts";
 import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
 import { evaluate, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
 import { hintsOf } from "./domain/hints.ts";
+import { exampleOf } from "./domain/input_example.ts";
 import { referenceBins } from "./domain/reference_bins.ts";
 import { describeInputs } from "./domain/signature.ts";
 import type { TimeSplit } from "./domain/split.ts";
@@ -54,7 +56,7 @@ export interface TrainedModel {
   curves: Curves;
   hints: Hint[];
   /** A row of the training part. */
-  inputExample: Record<string, number | null>;
+  inputExample: InputExample;
   /** Of a search. */
   trials: Trial[];
   /** Those it was fitted with. */
@@ -236,16 +238,6 @@ function signatureOf({ spec, trainingSet }: TrainingTask, train: Dataset, model:
       ? null
       : Array.from({ length: countClasses(train.labels) }, (_, number) => String(number)),
   };
-}
-
-/** The first row of the training part that has every value, else the first one. */
-function exampleOf({ featureNames, columns, rows }: Dataset): Record<string, number | null> {
-  const complete = Array.from({ length: rows }, (_, row) => row)
-    .find((row) => columns.every((column) => !Number.isNaN(column[row])));
-  const values = columns.map((column) => column[complete ?? 0]!);
-  return Object.fromEntries(
-    featureNames.map((name, index) => [name, Number.isNaN(values[index]) ? null : values[index]!]),
-  );
 }
 
 function binsOf(model: FittedModel, train: Dataset): ReferenceBins[] {

@@ -20,7 +20,7 @@ const RANGES = 50;
  */
 export function hintsOf(train: Dataset, task: Task): Hint[] {
   return train.featureNames.flatMap((feature, index) => {
-    const values = Float64Array.from(train.columns[index]!);
+    const values = valuesOf(train, index);
     const present = Int32Array.from(values, (_, row) => row).filter((row) => !Number.isNaN(values[row]));
     if (present.length === 0) {
       return [{
@@ -43,6 +43,20 @@ export function hintsOf(train: Dataset, task: Task): Hint[] {
   });
 }
 
+/** Missing values as NaN. Of a category the mean of the label over the rows that have it stands for each text. */
+function valuesOf(train: Dataset, feature: number): Float64Array {
+  const column = train.columns[feature]!;
+  const dictionary = train.dictionaries[feature]!;
+  if (dictionary === null) return Float64Array.from(column);
+  const sums = new Float64Array(dictionary.length + 1);
+  const counts = new Float64Array(dictionary.length + 1);
+  column.forEach((code, row) => {
+    sums[code] = sums[code]! + train.labels[row]!;
+    counts[code] = counts[code]! + 1;
+  });
+  return Float64Array.from(column, (code) => code === 0 ? NaN : sums[code]! / counts[code]!);
+}
+
 function explains(
   feature: string,
   { values, labels, task }: { values: Float64Array; labels: Float64Array; task: Task },
@@ -53,7 +67,7 @@ function explains(
     const message = `${feature} alone has an AUC of ${auc.toFixed(4)}: it may know the label`;
     return [{ kind: "explains_label", feature, value: auc, message }];
   }
-  const r2 = r2Alone(values, labels);
+  const r2 = task === "multiclass" ? classR2Alone(values, labels) : r2Alone(values, labels);
   if (r2 < SUSPICIOUS_R2) return [];
   const message = `${feature} alone has an R2 of ${r2.toFixed(4)}: it may know the label`;
   return [{ kind: "explains_label", feature, value: r2, message }];
@@ -90,6 +104,13 @@ function r2Alone(values: Float64Array, labels: Float64Array): number {
   const total = labels.reduce((sum, label) => sum + (label - mean) ** 2, 0);
   // Ranges of a single row would explain everything.
   return total === 0 || order.length < 4 * RANGES ? 0 : 1 - within / total;
+}
+
+/** Of each class against all others, the mean. */
+function classR2Alone(values: Float64Array, labels: Float64Array): number {
+  const classes = [...new Set(labels)];
+  const shares = classes.map((own) => r2Alone(values, labels.map((label) => label === own ? 1 : 0)));
+  return shares.reduce((sum, share) => sum + share, 0) / classes.length;
 }
 
 /** Numbers in their order, NaN first. */

@@ -6,6 +6,7 @@ import type {
   Curves,
   Evaluation,
   Hint,
+  InputExample,
   ModelVersion,
 } from "shared/contracts/model_training.ts";
 import type { ReferenceBins, Signature } from "shared/contracts/signature.ts";
@@ -40,7 +41,7 @@ export interface NewVersion {
   curves: Curves | null;
   hints: readonly Hint[];
   referenceBins: readonly ReferenceBins[];
-  inputExample: Readonly<Record<string, number | null>> | null;
+  inputExample: InputExample | null;
   tags: Readonly<Record<string, string>>;
   notes: string;
   actor: string;

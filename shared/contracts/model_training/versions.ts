@@ -74,6 +74,13 @@ export const listVersions = endpoint({
   reply: z.object({ versions: z.array(versionSchema), next: z.int().nullable() }),
 });
 
+/** A row as a model takes it, by feature; null is missing. */
+export const inputExampleSchema = z.record(
+  featureReferenceSchema,
+  z.union([z.number(), z.string()]).nullable(),
+);
+export type InputExample = z.infer<typeof inputExampleSchema>;
+
 /** A version with what only a look at one of them tells. */
 export const versionDetailSchema = versionSchema.extend({
   /** The version of the model's definition; null where the model is not declared. */
@@ -81,7 +88,7 @@ export const versionDetailSchema = versionSchema.extend({
   /** The feature store's training set and what it was made of; null where it is not known. */
   lineage: z.object({ trainingSet: z.unknown() }).nullable(),
   /** A row as the model takes it. */
-  inputExample: z.record(featureReferenceSchema, z.number().nullable()).nullable(),
+  inputExample: inputExampleSchema.nullable(),
   referenceBins: z.array(referenceBinsSchema),
   hints: z.array(hintSchema),
   notes: z.string(),
@@ -127,7 +134,7 @@ export const importRequestSchema = z.object({
   /** Default: the one that the file carries in its metadata, as those of this platform do. */
   signature: signatureSchema.optional(),
   /** A row to try the file with. Default: zeros. */
-  inputExample: z.record(featureReferenceSchema, z.number().nullable()).optional(),
+  inputExample: inputExampleSchema.optional(),
   /** SHA-256 of a training set: then the version is judged on its rows later than `trainUntil`. */
   trainingSet: z.string().optional(),
   /** The last T that the model has learnt from; without it no comparison can find rows that are later. */
