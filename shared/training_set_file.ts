@@ -1,12 +1,13 @@
 /**
  * Training sets as Parquet files: what the feature store writes and the trainers read. The columns are those of
- * `TRAINING_SET_COLUMN`, then the features in the order of their feature service. The same table gives the same bytes.
+ * `TRAINING_SET_COLUMN`, then the features in the order of their feature service, then what was carried from the
+ * spine. The same table gives the same bytes.
  *
  * @module
  */
 import { setImmediate } from "node:timers/promises";
-import { parquetMetadata, parquetRead } from "hyparquet";
-import { ByteWriter, ParquetWriter } from "hyparquet-writer";
+import { type FileMetaData, parquetMetadata, parquetRead } from "hyparquet";
+import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
 import { TRAINING_SET_COLUMN } from "./contracts/feature_store.ts";
 import { AppError, messageOf } from "./errors.ts";
 
@@ -16,36 +17,46 @@ export interface TrainingSetTable {
   readonly entities: readonly string[];
   /** T, milliseconds since 1970. */
   readonly times: Float64Array;
-  /** NaN where the row is immature. */
+  /** NaN where there is none; of text labels the position in `labelCategories`. */
   readonly labels: Float64Array;
-  /** In the order of the feature service; NaN is null. */
-  readonly features: readonly TrainingSetFeature[];
+  /** Of text labels: the distinct ones, ascending. */
+  readonly labelCategories?: readonly string[];
+  /** 1 where T + within does not lie after the clock. Absent where every row without a label is immature. */
+  readonly mature?: Uint8Array;
+  /** In the order of the feature service. */
+  readonly features: readonly TrainingSetColumn[];
+  /** Taken over from the spine; absent where nothing was. */
+  readonly carried?: readonly TrainingSetColumn[];
 }
 
-export interface TrainingSetFeature {
-  /** `view.feature` */
+/** What a column holds. Numbers are the default: without `type`. */
+export interface TrainingSetColumn {
+  /** Of a feature `view.feature`; what is carried has no dot in its name. */
   readonly name: string;
+  /** Numbers; of booleans 0 and 1; of text the position in `categories`. NaN is null. */
   readonly values: Float64Array;
+  readonly type?: "boolean" | "text";
+  /** Of text, and only of text: the distinct values, ascending. */
+  readonly categories?: readonly string[];
 }
 
 /** Rows that are encoded in one go; between them the event loop has its turn. */
 const ROWS_A_GROUP = 2_048;
 
-const { entity: ENTITY, time: TIME, label: LABEL } = TRAINING_SET_COLUMN;
+const { entity: ENTITY, time: TIME, label: LABEL, mature: MATURE } = TRAINING_SET_COLUMN;
 
 /** Infinite values have no place in a training set: they are written as they are, and the trainers refuse them. */
 export async function writeTrainingSet(table: TrainingSetTable): Promise<Uint8Array> {
-  const { entities, times, labels, features } = table;
-  const bytes = new ByteWriter();
+  const { entities, times, mature } = table;
+  const columns = valueColumns(table);
+  const bytes = new ByteWriter(roomFor(entities.length, columns.length));
   const file = new ParquetWriter({
     writer: bytes,
     schema: [
-      { name: "root", num_children: 3 + features.length },
+      { name: "root", num_children: 2 + columns.length },
       { name: ENTITY, type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
       { name: TIME, type: "INT64", converted_type: "TIMESTAMP_MILLIS", repetition_type: "REQUIRED" },
-      ...[LABEL, ...features.map(({ name }) => name)].map((name) => (
-        { name, type: "DOUBLE", repetition_type: "OPTIONAL" } as const
-      )),
+      ...columns.map(schemaOf),
     ],
     // Nobody searches a training set: it is read whole.
     statistics: false,
@@ -57,12 +68,7 @@ export async function writeTrainingSet(table: TrainingSetTable): Promise<Uint8Ar
       columnData: [
         { name: ENTITY, data: entities.slice(first, end) },
         { name: TIME, data: toIntegers(times, first, end) },
-        { name: LABEL, data: withNulls(labels, first, end), encoding: "PLAIN" },
-        ...features.map(({ name, values }) => ({
-          name,
-          data: withNulls(values, first, end),
-          encoding: "PLAIN" as const,
-        })),
+        ...columns.map((column) => cellsOf(column, first, end)),
       ],
       rowGroupSize: ROWS_A_GROUP,
     });
@@ -70,6 +76,41 @@ export async function writeTrainingSet(table: TrainingSetTable): Promise<Uint8Ar
   }
   await file.finish();
   return bytes.getBytes();
+
+  function valueColumns({ labels, labelCategories, features, carried = [] }: TrainingSetTable) {
+    const label: TrainingSetColumn = labelCategories === undefined
+      ? { name: LABEL, values: labels }
+      : { name: LABEL, values: labels, type: "text", categories: labelCategories };
+    const marks: TrainingSetColumn[] = mature === undefined
+      ? []
+      : [{ name: MATURE, values: Float64Array.from(mature), type: "boolean" }];
+    return [label, ...marks, ...features, ...carried];
+  }
+}
+
+/** A little more than the values take, so that the largest buffer of the work is never copied into a larger one. */
+function roomFor(rows: number, columns: number): number {
+  return 65_536 + rows * 64 + Math.ceil(rows * columns * 8.5) +
+    columns * 256 * Math.ceil(rows / ROWS_A_GROUP);
+}
+
+function schemaOf({ name, type }: TrainingSetColumn) {
+  const optional = { name, repetition_type: "OPTIONAL" } as const;
+  if (type === "text") return { ...optional, type: "BYTE_ARRAY", converted_type: "UTF8" } as const;
+  return { ...optional, type: type === "boolean" ? "BOOLEAN" : "DOUBLE" } as const;
+}
+
+function cellsOf(column: TrainingSetColumn, first: number, end: number): ColumnSource {
+  const { name, values, type, categories = [] } = column;
+  const data = new Array<number | boolean | string | null>(end - first);
+  for (let row = first; row < end; row++) {
+    const value = values[row]!;
+    if (Number.isNaN(value)) data[row - first] = null;
+    else if (type === undefined) data[row - first] = value;
+    else data[row - first] = type === "text" ? categories[value]! : value === 1;
+  }
+  if (type === "text") return { name, data, encoding: "RLE_DICTIONARY" };
+  return type === "boolean" ? { name, data } : { name, data, encoding: "PLAIN" };
 }
 
 /** @throws {AppError} `invalid` when it is no Parquet file, or has other columns than a training set */
@@ -86,48 +127,97 @@ async function readColumns(bytes: Uint8Array): Promise<TrainingSetTable> {
   const buffer = bytes.slice().buffer;
   const metadata = parquetMetadata(buffer);
   const rows = Number(metadata.num_rows);
-  const names = metadata.schema.slice(1).map(({ name }) => name);
-  const required: string[] = [ENTITY, TIME, LABEL];
-  const missing = required.filter((name) => !names.includes(name));
+  const entities = new Array<string>(rows);
+  const columns = new Map(columnsOf(metadata).map((column) => [column.name, readInto(column, rows)]));
+  await parquetRead({
+    file: { byteLength: buffer.byteLength, slice: (start, end) => buffer.slice(start, end) },
+    metadata,
+    parsers: { timestampFromMilliseconds: Number },
+    onChunk: ({ columnName, columnData, rowStart }) => {
+      if (columnName !== ENTITY) return columns.get(columnName)!.take(columnData, rowStart);
+      for (let index = 0; index < columnData.length; index++) entities[rowStart + index] = columnData[index];
+    },
+  });
+  const all = [...columns.values()].map((column) => column.finish());
+  const named = (name: string) => all.find((column) => column.name === name);
+  const { values: labels, categories: labelCategories } = named(LABEL)!;
+  const mature = named(MATURE);
+  const carried = all.filter(({ name }) => !name.includes(".") && !OWN.has(name));
+  return {
+    entities,
+    times: named(TIME)!.values,
+    labels,
+    ...(labelCategories === undefined ? {} : { labelCategories }),
+    ...(mature === undefined ? {} : { mature: Uint8Array.from(mature.values) }),
+    features: all.filter(({ name }) => name.includes(".")),
+    ...(carried.length === 0 ? {} : { carried }),
+  };
+}
+
+const OWN: ReadonlySet<string> = new Set([ENTITY, TIME, LABEL, MATURE]);
+
+/** The columns of values, of which there are a label and a time for certain. */
+function columnsOf({ schema }: FileMetaData): { name: string; type: "boolean" | "text" | undefined }[] {
+  const columns = schema.slice(1);
+  const names = columns.map(({ name }) => name);
+  const missing = [ENTITY, TIME, LABEL].filter((name) => !names.includes(name));
   if (missing.length > 0) {
     throw new AppError(
       "invalid",
       `Cannot read the training set: it lacks the column "${missing[0]}", it has ${names.join(", ")}`,
     );
   }
-  const entities = new Array<string>(rows);
-  const numbers = new Map(
-    names.filter((name) => name !== ENTITY).map((name) => [name, new Float64Array(rows)]),
-  );
-  await parquetRead({
-    file: { byteLength: buffer.byteLength, slice: (start, end) => buffer.slice(start, end) },
-    metadata,
-    parsers: { timestampFromMilliseconds: Number },
-    onChunk: ({ columnName, columnData, rowStart }) => {
-      const column = numbers.get(columnName);
-      for (let index = 0; index < columnData.length; index++) {
-        if (column === undefined) entities[rowStart + index] = columnData[index];
-        else column[rowStart + index] = columnData[index] ?? NaN;
+  return columns.filter(({ name }) => name !== ENTITY).map(({ name, type }) => ({
+    name,
+    type: type === "BYTE_ARRAY" ? "text" : type === "BOOLEAN" ? "boolean" : undefined,
+  }));
+}
+
+/** Collects a column that comes in pieces, in any order. */
+function readInto({ name, type }: { name: string; type: "boolean" | "text" | undefined }, rows: number) {
+  const values = new Float64Array(rows);
+  const texts = createTextCodes();
+  return {
+    take(cells: ArrayLike<unknown>, rowStart: number): void {
+      for (let index = 0; index < cells.length; index++) {
+        const cell = cells[index] ?? NaN;
+        values[rowStart + index] = typeof cell === "string" ? texts.codeOf(cell) : Number(cell);
       }
     },
-  });
-  return {
-    entities,
-    times: numbers.get(TIME)!,
-    labels: numbers.get(LABEL)!,
-    features: names
-      .filter((name) => !required.includes(name))
-      .map((name) => ({ name, values: numbers.get(name)! })),
+    finish(): TrainingSetColumn {
+      if (type === undefined) return { name, values };
+      return type === "boolean"
+        ? { name, values, type }
+        : { name, values, type, categories: texts.inOrder(values) };
+    },
   };
 }
 
-function withNulls(values: Float64Array, first: number, end: number): (number | null)[] {
-  const cells = new Array<number | null>(end - first);
-  for (let row = first; row < end; row++) {
-    const value = values[row]!;
-    cells[row - first] = Number.isNaN(value) ? null : value;
-  }
-  return cells;
+/** Text as numbers, while it is not known yet what texts there are. */
+export interface TextCodes {
+  codeOf(text: string): number;
+  /** Changes the codes into positions among the texts in ascending order. @returns these texts */
+  inOrder(values: Float64Array): string[];
+}
+
+export function createTextCodes(): TextCodes {
+  const codes = new Map<string, number>();
+  return {
+    codeOf(text) {
+      const code = codes.get(text) ?? codes.size;
+      codes.set(text, code);
+      return code;
+    },
+    inOrder(values) {
+      const texts = [...codes.keys()].sort();
+      const places = new Float64Array(texts.length);
+      texts.forEach((text, place) => places[codes.get(text)!] = place);
+      values.forEach((code, row) => {
+        if (!Number.isNaN(code)) values[row] = places[code]!;
+      });
+      return texts;
+    },
+  };
 }
 
 function toIntegers(values: Float64Array, first: number, end: number): BigInt64Array {

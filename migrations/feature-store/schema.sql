@@ -87,6 +87,7 @@ CREATE TABLE training_sets (
   result json,
   created_at timestamp(3) with time zone DEFAULT now() NOT NULL,
   finished_at timestamp(3) with time zone,
+  statistics json,
   CONSTRAINT training_sets_pkey PRIMARY KEY (id),
   CONSTRAINT training_sets_check CHECK ((status = 'running'::text) = (lease IS NOT NULL)),
   CONSTRAINT training_sets_check1 CHECK ((status = 'running'::text) = (leased_until IS NOT NULL)),
@@ -95,6 +96,7 @@ CREATE TABLE training_sets (
   CONSTRAINT training_sets_progress_check CHECK (progress >= 0::double precision AND progress <= 1::double precision),
   CONSTRAINT training_sets_status_check CHECK (status = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text]))
 );
+CREATE INDEX training_sets_by_project ON training_sets USING btree ((request ->> 'project'::text), id);
 CREATE INDEX training_sets_to_build ON training_sets USING btree (created_at) WHERE status = ANY (ARRAY['queued'::text, 'running'::text]);
 
 CREATE VIEW current_definitions AS

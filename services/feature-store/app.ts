@@ -8,17 +8,20 @@ import { STREAM } from "shared/contracts/streams.ts";
 import { transaction } from "shared/db/connection.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
+import { cancelTrainingSet } from "./cancel_training_set.ts";
 import { createFeatureCache, type Definitions } from "./catalog.ts";
 import type { configSchema } from "./config.ts";
 import { createFeatureDefinitions } from "./definitions.ts";
 import { createEndpoints } from "./endpoints.ts";
+import { addRoutes, MAX_SPINE_FILE_BYTES, SPINE_FILES_PATH } from "./http.ts";
 import { createCleanHandler } from "./messages.ts";
 import { readOnline } from "./online.ts";
 import { createPosition } from "./position.ts";
 import { readCounts } from "./repository/source_counts.ts";
-import { readTrainingSet } from "./repository/training_sets.ts";
+import { listTrainingSets, readStatistics, readTrainingSet } from "./repository/training_sets.ts";
 import { requestTrainingSet } from "./request_training_set.ts";
 import { storeEvents } from "./store_events.ts";
+import { createBuildingThread } from "./training_set_thread.ts";
 import { createTrainingSetWorker } from "./training_set_worker.ts";
 
 const DURABLE = "feature-store";
@@ -58,11 +61,17 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       },
     }),
   });
+  const position = createPosition(bus, { stream: STREAM.clean.name, durable: DURABLE, log });
+  const build = createBuildingThread({
+    databaseUrl: config.DATABASE_URL,
+    maxValues: config.TRAINING_SET_MAX_VALUES,
+    definitions,
+    files: bus.files,
+  });
   const builder = createTrainingSetWorker(
-    { db, definitions, files: bus.files, log, maxValues: config.TRAINING_SET_MAX_VALUES },
+    { db, files: bus.files, log, build, position },
     { leaseSeconds: config.TRAINING_SET_LEASE_SECONDS },
   );
-  const position = createPosition(bus, { stream: STREAM.clean.name, durable: DURABLE, log });
   return {
     endpoints: [
       ...stored.endpoints,
@@ -77,9 +86,14 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         requestTrainingSet: (request, context) =>
           requestTrainingSet({ bus, db, definitions, clocks, pokeBuilder: builder.poke }, request, context),
         findTrainingSet: (id) => readTrainingSet(db, id),
+        listTrainingSets: (query) => listTrainingSets(db, query),
+        cancelTrainingSet: (id, context) => cancelTrainingSet(db, id, context),
+        readStatistics: (query) => readStatistics(db, query),
         readCounts: () => readCounts(db),
       }),
     ],
+    routes: (app) => addRoutes(app, { files: bus.files, findTrainingSet: (id) => readTrainingSet(db, id) }),
+    bodyLimits: { [SPINE_FILES_PATH]: MAX_SPINE_FILE_BYTES },
     parts: [stored.part, clocks.part, outbox, consumer, builder],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };

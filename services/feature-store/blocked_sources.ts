@@ -34,9 +34,13 @@ export async function refuseBlocked(bus: Bus, reach: ReadonlyMap<string, Instant
 /** Rows lie at or before `to` and the clock; labels look further, but not beyond the clock. */
 export function reachOf(
   sources: Iterable<string>,
-  { to, clock, label }: { to: Instant | null; clock: Instant; label: { source: string; withinMs: number } },
+  { to, clock, label }: {
+    to: Instant | null;
+    clock: Instant;
+    label: { source: string; withinMs: number } | undefined;
+  },
 ): Map<string, Instant> {
   const lastRow = to === null || to > clock ? clock : to;
-  const lastLabel = toInstant(Math.min(Date.parse(lastRow) + label.withinMs, Date.parse(clock)));
-  return new Map([...sources].map((source) => [source, source === label.source ? lastLabel : lastRow]));
+  const lastLabel = toInstant(Math.min(Date.parse(lastRow) + (label?.withinMs ?? 0), Date.parse(clock)));
+  return new Map([...sources].map((source) => [source, source === label?.source ? lastLabel : lastRow]));
 }

@@ -16,6 +16,13 @@ export interface EndpointDeps {
     context: CallContext,
   ) => Promise<{ id: string }>;
   findTrainingSet: (id: string) => Promise<contract.TrainingSetStatus | undefined>;
+  listTrainingSets: (
+    query: RequestOf<typeof contract.listTrainingSets>,
+  ) => Promise<contract.TrainingSetStatus[]>;
+  cancelTrainingSet: (id: string, context: CallContext) => Promise<contract.TrainingSetStatus>;
+  readStatistics: (
+    query: RequestOf<typeof contract.trainingSetStatistics>,
+  ) => Promise<{ columns: contract.ColumnStatistics[]; total: number } | undefined>;
   readCounts: () => Promise<ReplyOf<typeof contract.counts>["sources"]>;
 }
 
@@ -25,9 +32,24 @@ export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
     bind(contract.buildTrainingSet, deps.requestTrainingSet),
     bind(contract.getTrainingSet, async ({ id }) => {
       const trainingSet = await deps.findTrainingSet(id);
-      if (trainingSet === undefined) throw notFound(`Cannot read the training set ${id}: there is none`);
+      if (trainingSet === undefined) throw noTrainingSet("read", id);
       return trainingSet;
+    }),
+    bind(contract.listTrainingSets, async (query) => {
+      const trainingSets = await deps.listTrainingSets(query);
+      return { trainingSets, next: trainingSets.length < query.limit ? null : trainingSets.at(-1)!.id };
+    }),
+    bind(contract.cancelTrainingSet, ({ id }, context) => deps.cancelTrainingSet(id, context)),
+    bind(contract.trainingSetStatistics, async (query) => {
+      const page = await deps.readStatistics(query);
+      if (page === undefined) throw noTrainingSet("read the statistics of", query.id);
+      const end = query.after + page.columns.length;
+      return { columns: page.columns, next: end < page.total ? end : null };
     }),
     bind(contract.counts, async () => ({ sources: await deps.readCounts() })),
   ];
+}
+
+function noTrainingSet(verb: string, id: string): Error {
+  return notFound(`Cannot ${verb} the training set ${id}: there is none`);
 }

@@ -1,14 +1,17 @@
 /** Building a training set out of the history of every entity. @module */
-import { type Instant, toInstant } from "shared/contracts/time.ts";
+import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
 import { type TrainingSetTable, writeTrainingSet } from "shared/training_set_file.ts";
 import type { Definitions } from "./catalog.ts";
-import { createHistory, type EntityRecord, type History } from "./domain/history.ts";
+import type { FeatureRow } from "./domain/feature_plan.ts";
+import type { SpineRow } from "./domain/given_spine.ts";
+import { createHistory, type EntityRecord, type History, toFeatureValue } from "./domain/history.ts";
 import { createTrainingRows, type TrainingRows } from "./domain/training_rows.ts";
-import type { Pace } from "./pace.ts";
 import { countKeys, readHistories, readKeysAfter } from "./repository/records.ts";
-import type { TrainingSetRequest, TrainingSetResult } from "./repository/training_sets.ts";
-import { planTrainingSet, type TrainingSetPlan } from "./training_set_plan.ts";
+import type { TrainingSetRequest } from "./repository/training_sets.ts";
+import { readGivenSpine } from "./spine_file.ts";
+import { type BuiltTrainingSet, describe, type SourceRange } from "./training_set_description.ts";
+import { columnsOf, isGiven, planTrainingSet, type TrainingSetPlan } from "./training_set_plan.ts";
 
 export interface BuilderDeps {
   db: Database;
@@ -18,50 +21,92 @@ export interface BuilderDeps {
 }
 
 export interface BuildOptions {
-  pace: Pace;
-  /** Told now and then how far the reading is, between 0 and 1; may throw to end the work. */
-  onProgress(share: number): Promise<void>;
+  /** The file of a spine that was given as one. */
+  spineFile?: Uint8Array | undefined;
+  /** Told now and then how far it is, between 0 and 1. */
+  onProgress?(share: number): void;
 }
 
-export interface BuiltTrainingSet {
-  file: Uint8Array;
-  result: Omit<TrainingSetResult, "sha256">;
-}
-
-/** Entities whose histories are held at once. */
+/** Entities whose histories are held at once; as many are read ahead. */
 const ENTITIES_AT_ONCE = 100;
+/** The share of the work that is done when all records are read; the file is then written and stored. */
+const READ_SHARE = 0.9;
 
 /**
- * Rows are the active entities at each tick up to the project's clock, by T and then by entity key. The records
- * are read in one snapshot, a few entities at a time: what stays in memory is the rows, not the history.
+ * Rows are those of the given spine, or the active entities at each tick (the entity of each event) up to the project's
+ * clock, by T and then by entity key. The records are read in one snapshot, a few entities at a time: what stays in
+ * memory is the rows, not the history.
+ *
+ * @throws {AppError} `invalid` when the spine or the definitions do not fit, `too_large` beyond `maxValues`
  */
 export async function buildTrainingSet(
   { db, definitions, maxValues }: BuilderDeps,
   request: TrainingSetRequest,
-  options: BuildOptions,
+  { spineFile, onProgress = () => {} }: BuildOptions = {},
 ): Promise<BuiltTrainingSet> {
   const plan = await planTrainingSet(definitions, request);
-  const rows = createTrainingRows(plan.features.plan.features, { maxCells: maxValues });
-  const read = new Map([...plan.layouts.keys()].map((source) => [source, 0]));
+  const given = await givenRows(plan, request, spineFile);
+  const carried = isGiven(request.spine) ? request.spine.carry : [];
+  const rows = createTrainingRows({
+    features: plan.features.plan.features,
+    carried,
+    marksMature: plan.label?.mayBeNull ?? false,
+    maxCells: maxValues,
+  });
+  const work: Work = { plan, request, given, carried, rows, dropped: 0 };
+  const sources = new Map([...plan.layouts.keys()].map((source) => [source, emptyRange()]));
 
   await db.begin("isolation level repeatable read read only", async (tx) => {
-    const total = await countKeys(tx, { entity: plan.entity, source: plan.spine.source });
+    const { total, pages } = await pagesOfKeys(tx, work);
     let done = 0;
-    for await (const page of readEntities(tx, plan, request)) {
+    for await (const page of readAhead(pages, (keys) => readPage(tx, work, keys))) {
       for (const entity of page) {
-        for (const [source, records] of entity.records) {
-          read.set(source, read.get(source)! + records.length);
-        }
-        await addEntity(rows, plan, { request, entity, pace: options.pace });
+        for (const [source, records] of entity.records) extend(sources.get(source)!, records);
+        addEntity(work, entity);
       }
       done += page.length;
-      await options.onProgress(Math.min(done / total, 1));
+      onProgress(Math.min(done / total, 1) * READ_SHARE);
     }
   });
 
-  const table = await toTable(rows, plan, options.pace);
+  const table: TrainingSetTable = rows.finish();
   const file = await writeTrainingSet(table);
-  return { file, result: describe({ rows, table, file, plan, request, read }) };
+  return { file, ...describe({ table, file, statuses: rows.statuses(), sources, ...work }) };
+}
+
+interface Work {
+  plan: TrainingSetPlan;
+  request: TrainingSetRequest;
+  /** Given rows of each entity, ascending by T. */
+  given: ReadonlyMap<string, readonly PlacedRow[]> | undefined;
+  carried: readonly string[];
+  rows: TrainingRows;
+  /** Immature rows left out. */
+  dropped: number;
+}
+
+interface PlacedRow extends SpineRow {
+  /** Its number in the spine, from 0. */
+  place: number;
+}
+
+async function givenRows(
+  plan: TrainingSetPlan,
+  request: TrainingSetRequest,
+  file: Uint8Array | undefined,
+): Promise<Work["given"]> {
+  const { entity, spine, label } = request;
+  if (!isGiven(spine)) return undefined;
+  const rows = await readGivenSpine(spine, {
+    entity,
+    keys: plan.keys,
+    ...columnsOf({ spine, label, features: plan.features }),
+    clockMs: Date.parse(request.clock),
+    file,
+  });
+  const byEntity = Map.groupBy(rows.map((row, place) => ({ ...row, place })), ({ key }) => key);
+  for (const own of byEntity.values()) own.sort((a, b) => a.at - b.at || a.place - b.place);
+  return byEntity;
 }
 
 interface EntityRecords {
@@ -69,53 +114,127 @@ interface EntityRecords {
   records: Map<string, readonly EntityRecord[]>;
 }
 
-/** The entities of the spine's source in the order of their keys, with their records from every source. */
-async function* readEntities(
+/** The entities of the rows, by their keys in order, a page at a time. */
+async function pagesOfKeys(
   tx: Transaction,
-  plan: TrainingSetPlan,
-  request: TrainingSetRequest,
-): AsyncGenerator<EntityRecords[]> {
-  const { entity, spine, label } = plan;
-  const until = lastTime(request) + label.withinMs;
+  { plan, given }: Work,
+): Promise<{ total: number; pages: AsyncIterable<string[]> }> {
+  if (given !== undefined) return { total: given.size, pages: chunks([...given.keys()].sort()) };
+  const query = { entity: plan.entity, source: plan.spine!.source };
+  return { total: await countKeys(tx, query), pages: keysFrom(tx, query) };
+}
+
+async function* chunks(keys: readonly string[]): AsyncGenerator<string[]> {
+  for (let first = 0; first < keys.length; first += ENTITIES_AT_ONCE) {
+    yield await Promise.resolve(keys.slice(first, first + ENTITIES_AT_ONCE));
+  }
+}
+
+async function* keysFrom(
+  tx: Transaction,
+  query: { entity: string; source: string },
+): AsyncGenerator<string[]> {
   for (let after = "";;) {
-    const keys = await readKeysAfter(tx, { entity, source: spine.source, after, limit: ENTITIES_AT_ONCE });
+    const keys = await readKeysAfter(tx, { ...query, after, limit: ENTITIES_AT_ONCE });
     if (keys.length === 0) return;
-    const histories = await Promise.all(
-      [...plan.layouts].map(async ([source, { fields, filters }]) => {
-        const needed = filters.length > 0 ? undefined : fields;
-        return [source, await readHistories(tx, { entity, source, keys, fields: needed, until })] as const;
-      }),
-    );
-    yield keys.map((key) => ({
-      key,
-      records: new Map(histories.map(([source, byKey]) => [source, byKey.get(key) ?? []])),
-    }));
+    yield keys;
     after = keys.at(-1)!;
   }
 }
 
-async function addEntity(
-  rows: TrainingRows,
-  plan: TrainingSetPlan,
-  { request, entity, pace }: { request: TrainingSetRequest; entity: EntityRecords; pace: Pace },
-): Promise<void> {
-  const { features, spine, label, layouts } = plan;
+/** PostgreSQL prepares the next page while this one is worked on. */
+async function* readAhead<Page>(
+  pages: AsyncIterable<string[]>,
+  read: (keys: string[]) => Promise<Page>,
+): AsyncGenerator<Page> {
+  let ahead: Promise<Page> | undefined;
+  for await (const keys of pages) {
+    const next = read(keys);
+    // Its failure is thrown when its turn comes; unobserved until then, it would end the process.
+    next.catch(() => undefined);
+    if (ahead !== undefined) yield await ahead;
+    ahead = next;
+  }
+  if (ahead !== undefined) yield await ahead;
+}
+
+async function readPage(
+  tx: Transaction,
+  { plan, request, given }: Work,
+  keys: string[],
+): Promise<EntityRecords[]> {
+  const { entity, layouts, label } = plan;
+  const last = given === undefined
+    ? lastTime(request)
+    : Math.max(...keys.map((key) => given.get(key)!.at(-1)!.at));
+  const until = last + (label?.withinMs ?? 0);
+  const histories = await Promise.all(
+    [...layouts].map(async ([source, { fields, filters }]) => {
+      const needed = filters.length > 0 ? undefined : fields;
+      return [source, await readHistories(tx, { entity, source, keys, fields: needed, until })] as const;
+    }),
+  );
+  return keys.map((key) => ({
+    key,
+    records: new Map(histories.map(([source, byKey]) => [source, byKey.get(key) ?? []])),
+  }));
+}
+
+function addEntity(work: Work, entity: EntityRecords): void {
+  const { plan, request, given, carried, rows } = work;
+  const { features, label, layouts } = plan;
   const histories = new Map<string, History>();
   for (const [source, layout] of layouts) {
     histories.set(source, createHistory(layout, entity.records.get(source)!));
   }
-  const fromMs = request.from === null ? -Infinity : Date.parse(request.from);
+  const dataOf = new Map([...histories].map(([source, history]) => [source, { history }]));
+  const isOnDemand = features.plan.request.size > 0;
   const clockMs = Date.parse(request.clock);
-  const ticks = spine.activeTicks(histories.get(spine.source)!, { fromMs, toMs: lastTime(request) });
-  for (const atMs of ticks) {
+  const observed = given?.get(entity.key) ?? declaredRows(work, histories);
+  let evaluated: { at: number; row: FeatureRow } | undefined;
+  for (const { at, place, data } of observed) {
+    const mature = label === undefined || at + label.withinMs <= clockMs;
+    if (!mature && request.immature === "drop") {
+      work.dropped++;
+      continue;
+    }
+    if (evaluated?.at !== at || isOnDemand) {
+      const moment = { atMs: at, knownByMs: request.asKnown === "now" ? Infinity : at, request: asked(data) };
+      evaluated = { at, row: features.plan.evaluate((view) => dataOf.get(view.source)!, moment) };
+    }
     rows.add({
       entity: entity.key,
-      atMs,
-      features: features.plan.evaluate((view) => ({ history: histories.get(view.source)! }), { atMs }),
-      label: atMs + label.withinMs > clockMs ? null : label.evaluate(histories.get(label.source)!, atMs),
+      atMs: at,
+      features: evaluated.row,
+      label: labelOf(data, at, mature),
+      mature,
+      carried: carried.map((column) => toFeatureValue(data?.[column])),
+      ...(place === undefined ? {} : { place }),
     });
-    await pace.breathe();
   }
+
+  function asked(data: SpineRow["data"] | undefined): RequestValues {
+    return Object.fromEntries(
+      [...features.plan.request.keys()].map((name) => [name, toFeatureValue(data?.[name])]),
+    );
+  }
+
+  function labelOf(data: SpineRow["data"] | undefined, at: number, mature: boolean): FeatureValue {
+    if (label !== undefined) return mature ? label.evaluate(histories.get(label.source)!, at) : null;
+    const { label: declared } = request;
+    return declared !== null && "column" in declared ? toFeatureValue(data?.[declared.column]) : null;
+  }
+}
+
+function* declaredRows(
+  { plan, request }: Work,
+  histories: ReadonlyMap<string, History>,
+): Generator<{ at: number; place?: undefined; data?: undefined }> {
+  const spine = plan.spine!;
+  const fromMs = request.from === null ? -Infinity : Date.parse(request.from);
+  const range = { fromMs, toMs: lastTime(request), asKnown: request.asKnown };
+  const times = spine.times(histories.get(spine.source)!, range);
+  for (const at of times) yield { at };
 }
 
 /** No row lies after the clock: what would be known then is not known yet. */
@@ -123,39 +242,11 @@ function lastTime({ to, clock }: TrainingSetRequest): number {
   return Math.min(to === null ? Infinity : Date.parse(to), Date.parse(clock));
 }
 
-async function toTable(rows: TrainingRows, plan: TrainingSetPlan, pace: Pace): Promise<TrainingSetTable> {
-  const order = rows.order();
-  const features = [];
-  for (const [index, name] of plan.features.plan.features.entries()) {
-    features.push({ name, values: rows.feature(index, order) });
-    await pace.breathe();
-  }
-  return { entities: rows.entities(order), times: rows.times(order), labels: rows.labels(order), features };
-}
+const emptyRange = (): SourceRange => ({ records: 0, fromMs: Infinity, toMs: -Infinity });
 
-function describe(
-  { rows, table, file, plan, request, read }: {
-    rows: TrainingRows;
-    table: TrainingSetTable;
-    file: Uint8Array;
-    plan: TrainingSetPlan;
-    request: TrainingSetRequest;
-    read: ReadonlyMap<string, number>;
-  },
-): BuiltTrainingSet["result"] {
-  const instant = (time: number | undefined): Instant | null => time === undefined ? null : toInstant(time);
-  return {
-    bytes: file.byteLength,
-    rows: rows.length,
-    immature: rows.immature,
-    manifest: {
-      featureService: request.featureService,
-      views: plan.features.plan.views.map(({ name, version }) => ({ name, version })),
-      features: [...plan.features.plan.features],
-      from: instant(table.times[0]),
-      to: instant(table.times.at(-1)),
-      clock: request.clock,
-      records: Object.fromEntries(read),
-    },
-  };
+function extend(range: SourceRange, records: readonly EntityRecord[]): void {
+  if (records.length === 0) return;
+  range.records += records.length;
+  range.fromMs = Math.min(range.fromMs, records[0]!.time);
+  range.toMs = Math.max(range.toMs, records.at(-1)!.time);
 }

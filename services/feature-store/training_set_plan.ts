@@ -1,17 +1,21 @@
 /** What a training set is made of, found and compiled. @module */
-import type { Label, Spine } from "shared/contracts/feature_store.ts";
+import type { EntityBody, GivenSpine, Label, Spine } from "shared/contracts/feature_store.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { type AskedFeatures, type Definitions, findEntity, findFeatures } from "./catalog.ts";
 import { createLayout, type LayoutBuilder } from "./domain/history.ts";
 import { type LabelPlan, planLabel } from "./domain/label.ts";
-import { planSpine, type SpinePlan } from "./domain/spine.ts";
+import { isEventSpine, planSpine, type SpinePlan } from "./domain/spine.ts";
 
 export interface TrainingSetPlan {
   entity: string;
+  /** The parts of the entity's key. */
+  keys: EntityBody["keys"];
   features: AskedFeatures;
-  spine: SpinePlan;
-  label: LabelPlan;
+  /** Declared; undefined where the rows are given. */
+  spine: SpinePlan | undefined;
+  /** Looked up; undefined where there is none, or it is a column of the spine. */
+  label: LabelPlan | undefined;
   /** Every source that features, spine or label read, with what is needed of its records. */
   layouts: ReadonlyMap<string, LayoutBuilder>;
 }
@@ -19,8 +23,29 @@ export interface TrainingSetPlan {
 export interface TrainingSetParts {
   entity: string;
   featureService: { name: string; version?: number | undefined };
-  spine: Spine;
-  label: Label;
+  spine: Spine | GivenSpine;
+  label?: Label | { column: string } | null | undefined;
+  from?: string | null | undefined;
+  to?: string | null | undefined;
+}
+
+export const isGiven = (spine: Spine | GivenSpine): spine is GivenSpine => !("source" in spine);
+
+/** The columns that a given spine must have besides the key and T; texts are those that stay text. */
+export function columnsOf(
+  { spine, label, features }: {
+    spine: GivenSpine;
+    label: TrainingSetParts["label"];
+    features: AskedFeatures;
+  },
+): { columns: string[]; texts: string[] } {
+  const { request } = features.plan;
+  const columns = [
+    ...spine.carry,
+    ...(label != null && "column" in label ? [label.column] : []),
+    ...request.keys(),
+  ];
+  return { columns, texts: [...request].filter(([, type]) => type === "string").map(([name]) => name) };
 }
 
 /**
@@ -31,35 +56,24 @@ export async function planTrainingSet(
   definitions: Definitions,
   parts: TrainingSetParts,
 ): Promise<TrainingSetPlan> {
-  const { entity, featureService, spine, label } = parts;
-  await findEntity(definitions, entity);
+  const { entity, featureService, spine } = parts;
+  const { keys } = await findEntity(definitions, entity);
   const features = await findFeatures(definitions, {
     service: featureService.name,
     version: featureService.version,
   });
-  const reasons: Reason[] = [];
-  for (const view of features.plan.views) {
-    if (view.entity === entity) continue;
-    const message = `holds features of "${view.entity}" (view "${view.name}"): the rows are of "${entity}"`;
-    reasons.push({ path: "/featureService", message });
-  }
-  const described = sourcesOf(entity, [
-    ...features.plan.views,
-    ...definitions.views().map(({ body }) => body),
-  ]);
-  for (const [path, { source }] of [["/spine/source", spine], ["/label/source", label]] as const) {
-    if (described.has(source)) continue;
-    const message = `is "${source}": no view of the entity "${entity}" reads that source`;
-    reasons.push({ path, message });
-  }
-  const lengths = [
-    ["/spine/every", spine.every],
-    ["/spine/activeWithin", spine.activeWithin],
-    ["/label/within", label.within],
-  ] as const;
-  for (const [path, duration] of lengths) {
-    if (durationToMs(duration) === 0) reasons.push({ path, message: "must be longer than nothing" });
-  }
+  const declared = isGiven(spine) ? undefined : spine;
+  const label = parts.label != null && "source" in parts.label ? parts.label : undefined;
+  const reasons = [
+    ...features.plan.views.filter((view) => view.entity !== entity).map((
+      { name, entity: other },
+    ): Reason => ({
+      path: "/featureService",
+      message: `holds features of "${other}" (view "${name}"): the rows are of "${entity}"`,
+    })),
+    ...misplacedParts(parts, features),
+    ...lookedUp(definitions, { entity, features, spine: declared, label }),
+  ];
   const [first] = reasons;
   if (first !== undefined) {
     throw invalid(`Cannot build the training set: ${first.path} ${first.message}`, reasons);
@@ -73,13 +87,71 @@ export async function planTrainingSet(
   };
   return {
     entity,
+    keys,
     features,
-    spine: planSpine(spine, layoutOf(spine.source)),
-    label: planLabel(label, layoutOf(label.source)),
+    spine: declared && planSpine(declared, layoutOf(declared.source)),
+    label: label && planLabel(label, layoutOf(label.source)),
     layouts,
   };
 }
 
-function sourcesOf(entity: string, views: readonly { entity: string; source: string }[]): Set<string> {
-  return new Set(views.filter((view) => view.entity === entity).map(({ source }) => source));
+/** What goes with one kind of spine only. */
+function misplacedParts({ spine, label, from, to }: TrainingSetParts, features: AskedFeatures): Reason[] {
+  if (!isGiven(spine)) {
+    const { request } = features.plan;
+    const values = [...request.keys()].join(", ");
+    return [
+      ...(label != null && "column" in label
+        ? [{ path: "/label/column", message: "is a column of a given spine: this one is declared" }]
+        : []),
+      ...(request.size > 0
+        ? [{
+          path: "/spine",
+          message: `is declared: give rows, with what on-demand features ask for (${values})`,
+        }]
+        : []),
+    ];
+  }
+  const message = "goes with a declared spine: of a given one every row is kept";
+  return [
+    ...(from == null ? [] : [{ path: "/from", message }]),
+    ...(to == null ? [] : [{ path: "/to", message }]),
+  ];
+}
+
+/** Mistakes in what spine and label read. */
+function lookedUp(
+  definitions: Definitions,
+  { entity, features, spine, label }: {
+    entity: string;
+    features: AskedFeatures;
+    spine: Spine | undefined;
+    label: Label | undefined;
+  },
+): Reason[] {
+  const described = new Set(
+    [...features.plan.views, ...definitions.views().map(({ body }) => body)]
+      .filter((view) => view.entity === entity)
+      .map(({ source }) => source),
+  );
+  const sources = [
+    ...(spine === undefined ? [] : [["/spine/source", spine.source] as const]),
+    ...(label === undefined ? [] : [["/label/source", label.source] as const]),
+  ];
+  const lengths = [
+    ...(spine === undefined || isEventSpine(spine)
+      ? []
+      : [["/spine/every", spine.every], ["/spine/activeWithin", spine.activeWithin]] as const),
+    ...(label === undefined ? [] : [["/label/within", label.within]] as const),
+  ];
+  return [
+    ...sources.filter(([, source]) => !described.has(source)).map(([path, source]): Reason => ({
+      path,
+      message: `is "${source}": no view of the entity "${entity}" reads that source`,
+    })),
+    ...lengths.filter(([, length]) => durationToMs(length) === 0).map(([path]): Reason => ({
+      path,
+      message: "must be longer than nothing",
+    })),
+  ];
 }

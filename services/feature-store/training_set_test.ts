@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as contract from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
-import { readTrainingSet, type TrainingSetTable } from "shared/training_set_file.ts";
+import { readTrainingSet } from "shared/training_set_file.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
@@ -15,12 +15,12 @@ import {
   line,
   MONDAY,
   orderFeatures,
-  orders,
   project,
   publishLines,
   setClock,
   startFeatureStore,
 } from "./testing/shop.ts";
+import { build as buildAsked, ended, load, type TrainingSetAsked } from "./testing/training_set.ts";
 
 const request = {
   project,
@@ -30,26 +30,8 @@ const request = {
   label: { source: "invoice_lines", aggregate: "exists", where: "!e.cancelled", within: "P7D" },
 } as const;
 
-async function build(
-  service: Pick<TestService, "call">,
-  changes: { from?: string; to?: string; label?: contract.Label } = {},
-) {
-  const { id } = await service.call(contract.buildTrainingSet, { ...request, ...changes });
-  return await ended(service, id);
-}
-
-function ended(service: Pick<TestService, "call">, id: string): Promise<contract.TrainingSetStatus> {
-  return eventually(async () => {
-    const status = await service.call(contract.getTrainingSet, { id });
-    assert(status.status === "done" || status.status === "failed", status.status);
-    return status;
-  });
-}
-
-async function load(service: TestService, status: contract.TrainingSetStatus): Promise<TrainingSetTable> {
-  assertEquals([status.error, status.status], [null, "done"]);
-  return await readTrainingSet(await service.bus.files.get(status.result!.sha256));
-}
+const build = (service: Pick<TestService, "call">, changes: Partial<TrainingSetAsked> = {}) =>
+  buildAsked(service, { ...request, ...changes });
 
 async function startWithHistory(customers: number, linesOfEach: number): Promise<TestService> {
   const service = await startFeatureStore();
@@ -112,6 +94,8 @@ Deno.test("a training set tells what it was made of, and how many rows are immat
   assertEquals(progress, 1);
   assertEquals(result!.rows, entities.length);
   assertEquals(result!.immature, labels.filter(Number.isNaN).length);
+  const eventTimes = history(5, 30).map(({ time }) => time).sort();
+  const range = { from: eventTimes[0]!, to: eventTimes.at(-1)! };
   assertEquals(result!.manifest, {
     featureService: { name: "churn", version: 1 },
     views: [{ name: "orders", version: 1 }],
@@ -119,8 +103,11 @@ Deno.test("a training set tells what it was made of, and how many rows are immat
     from: new Date(times[0]!).toISOString(),
     to: new Date(times.at(-1)!).toISOString(),
     clock: day(140),
-    records: { invoice_lines: 150 },
+    asKnown: "then",
+    sources: { invoice_lines: { records: 150, from: range.from, to: range.to } },
+    position: result!.manifest.position,
   });
+  assert(result!.manifest.position > 0);
   assert(times[0]! >= MONDAY + 21 * DAY && times.at(-1)! <= MONDAY + 133 * DAY);
 });
 
@@ -205,24 +192,6 @@ Deno.test("a training set that can't be built says why", async () => {
     );
     assert(error.message.includes(expected), error.message);
   }
-
-  await service.call(contract.putView, {
-    project,
-    name: "orders",
-    body: {
-      ...orders,
-      features: { ...orders.features, spend: { aggregate: "last", field: "note", window: null } },
-    },
-  });
-  await publishLines(service.bus, [line({ customer_id: 1, note: "gift", amount: 1 }, { id: "1", at: -1 })]);
-  await eventually(async () => assertEquals((await countsOf(service)).records, 1));
-  await publishLines(service.bus, [
-    line({ customer_id: 1, note: "gift", amount: 1, cancelled: false }, { id: "2", at: -1 }),
-  ]);
-  await eventually(async () => assertEquals((await countsOf(service)).records, 2));
-  const failed = await build(service);
-  assertEquals(failed.status, "failed");
-  assert(failed.error!.includes('the feature "orders.spend" is the text "gift"'), failed.error!);
 });
 
 Deno.test("a training set asked for again under the same key is the same one", async () => {

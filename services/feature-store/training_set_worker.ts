@@ -1,10 +1,12 @@
 /** Building the training sets that wait, one after the other, beside the other copies of the service. @module */
 import type { FileStore } from "shared/bus/files.ts";
+import type { Database } from "shared/db/connection.ts";
+import { delay } from "shared/delay.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
-import { createPace } from "./pace.ts";
+import type { Position } from "./position.ts";
 import {
   finishTrainingSet,
   type LeasedTrainingSet,
@@ -12,11 +14,16 @@ import {
   releaseTrainingSet,
   renewLease,
 } from "./repository/training_sets.ts";
-import { type BuilderDeps, buildTrainingSet } from "./training_set_builder.ts";
+import type { BuildingThread } from "./training_set_thread.ts";
 
-export interface WorkerDeps extends BuilderDeps {
-  files: FileStore;
+export interface WorkerDeps {
+  db: Database;
+  files: Pick<FileStore, "put">;
   log: Logger;
+  /** Builds in a thread of its own. */
+  build: BuildingThread;
+  /** How far CLEAN is applied. */
+  position: Position;
 }
 
 export interface WorkerOptions {
@@ -28,8 +35,6 @@ export interface WorkerOptions {
 const MAX_ATTEMPTS = 3;
 /** How often to look for work that another copy was asked for, and to try again when the database is away. */
 const POLL_MS = 1_000;
-/** The share of the work that is done when all records are read; the file is then written and stored. */
-const READ_SHARE = 0.9;
 
 /** `poke()` after a training set was asked for; without it the worker looks once a second. */
 export function createTrainingSetWorker(
@@ -97,13 +102,16 @@ class TrainingSetWorker {
       return await this.#insist(() => finishTrainingSet(db, job, { error }));
     }
     const startedAt = performance.now();
+    using lease = this.#keepLease(job);
     try {
-      const { file, result } = await buildTrainingSet(this.#deps, job.request, {
-        pace: createPace(this.#stopping.signal),
-        onProgress: this.#renewals(job),
+      const position = await this.#deps.position.read();
+      const { file, result, statistics } = await this.#deps.build(job.request, {
+        signal: lease.signal,
+        onProgress: lease.tell,
       });
       const sha256 = await this.#insist(() => files.put(file));
-      await this.#insist(() => finishTrainingSet(db, job, { result: { sha256, ...result } }));
+      const stored = { ...result, sha256, manifest: { ...result.manifest, position } };
+      await this.#insist(() => finishTrainingSet(db, job, { result: stored, statistics }));
       const { rows, immature, bytes } = result;
       const ms = Math.round(performance.now() - startedAt);
       log.info({ trainingSet: job.id, rows, immature, bytes, ms }, "Built a training set");
@@ -112,17 +120,31 @@ class TrainingSetWorker {
     }
   }
 
-  /** Keeps the lease while the work goes on, at a quarter of its length. */
-  #renewals(job: LeasedTrainingSet): (share: number) => Promise<void> {
-    let renewedAt = performance.now();
-    return async (share) => {
-      if (performance.now() - renewedAt < Math.min(this.#leaseSeconds * 250, POLL_MS)) return;
-      renewedAt = performance.now();
-      const ours = await renewLease(this.#deps.db, job, {
-        leaseSeconds: this.#leaseSeconds,
-        progress: share * READ_SHARE,
-      });
-      if (!ours) throw new LeaseLost(job);
+  /** Renews the lease while the work goes on, at a quarter of its length; the signal ends work that is no longer ours. */
+  #keepLease(job: LeasedTrainingSet): Disposable & { signal: AbortSignal; tell(share: number): void } {
+    const { db, log } = this.#deps;
+    const leaseSeconds = this.#leaseSeconds;
+    const lost = new AbortController();
+    const done = new AbortController();
+    let progress = 0;
+    const renew = async () => {
+      const everyMs = Math.min(leaseSeconds * 250, POLL_MS);
+      for (;;) {
+        await delay(everyMs, done.signal);
+        if (done.signal.aborted) return;
+        try {
+          if (await renewLease(db, job, { leaseSeconds, progress })) continue;
+          return lost.abort(new LeaseLost(job));
+        } catch (error) {
+          log.warn({ trainingSet: job.id, reason: messageOf(error) }, "Cannot renew a lease: trying again");
+        }
+      }
+    };
+    void renew();
+    return {
+      signal: AbortSignal.any([this.#stopping.signal, lost.signal]),
+      tell: (share) => progress = share,
+      [Symbol.dispose]: () => done.abort(),
     };
   }
 
@@ -166,9 +188,9 @@ class TrainingSetWorker {
   }
 }
 
-/** Another copy works on it now, or nobody is to. */
+/** Another copy works on it now, or it was cancelled. */
 class LeaseLost extends Error {
   constructor({ id }: LeasedTrainingSet) {
-    super(`Stops building the training set ${id}: its lease is another's`);
+    super(`Stops building the training set ${id}: it was cancelled, or its lease is another's`);
   }
 }

@@ -1,17 +1,11 @@
 import { assertEquals } from "@std/assert";
-import type { StoredDefinition } from "shared/contracts/definition.ts";
-import {
-  entityBodySchema,
-  featureServiceBodySchema,
-  viewBodySchema,
-} from "shared/contracts/feature_store.ts";
 import { transaction } from "shared/db/connection.ts";
 import { unavailable } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
 import { createTestDatabase, type TestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
-import type { Definitions } from "./catalog.ts";
 import {
+  endUnlessEnded,
   finishTrainingSet,
   leaseTrainingSet,
   queueTrainingSet,
@@ -19,28 +13,10 @@ import {
   releaseTrainingSet,
   renewLease,
 } from "./repository/training_sets.ts";
-import { day, orderFeatures, orders, project } from "./testing/shop.ts";
+import { day, orderFeatures, project } from "./testing/shop.ts";
+import type { BuiltTrainingSet } from "./training_set_description.ts";
+import type { BuildingThread } from "./training_set_thread.ts";
 import { createTrainingSetWorker } from "./training_set_worker.ts";
-
-const stored = <Body>(name: string, body: Body): StoredDefinition<Body> => ({
-  project,
-  kind: "",
-  name,
-  version: 1,
-  body,
-  actor: "test",
-  changedAt: day(0),
-});
-
-const views = [stored("orders", viewBodySchema.parse(orders))];
-const definitions: Definitions = {
-  entity: () =>
-    Promise.resolve(stored("customer", entityBodySchema.parse({ keys: { customer_id: "integer" } }))),
-  view: (name) => Promise.resolve(views.find((view) => view.name === name)),
-  views: () => views,
-  featureService: (name) =>
-    Promise.resolve(stored(name, featureServiceBodySchema.parse({ features: orderFeatures }))),
-};
 
 async function queue({ db }: TestDatabase): Promise<string> {
   const id = crypto.randomUUID();
@@ -50,6 +26,8 @@ async function queue({ db }: TestDatabase): Promise<string> {
     featureService: { name: "churn", version: 1 },
     spine: { source: "invoice_lines", every: "P7D", activeWithin: "P14D" },
     label: { source: "invoice_lines", aggregate: "exists", within: "P7D" } as const,
+    immature: "keep" as const,
+    asKnown: "then" as const,
     from: null,
     to: null,
     clock: day(14),
@@ -58,14 +36,42 @@ async function queue({ db }: TestDatabase): Promise<string> {
   return id;
 }
 
+/** What a thread gives, without a thread. */
+const built: BuiltTrainingSet = {
+  file: new Uint8Array(),
+  result: {
+    bytes: 0,
+    rows: 0,
+    immature: 0,
+    dropped: 0,
+    manifest: {
+      featureService: { name: "churn", version: 1 },
+      views: [],
+      features: orderFeatures,
+      from: null,
+      to: null,
+      clock: day(14),
+      asKnown: "then",
+      sources: {},
+    },
+  },
+  statistics: [],
+};
+
 /** A worker whose file store is away as often as told. */
-function startWorker({ db }: TestDatabase, options: { failures: number }) {
-  let { failures } = options;
+function startWorker(
+  { db }: TestDatabase,
+  { failures = 0, build = () => Promise.resolve(built), leaseSeconds = 20 }: {
+    failures?: number;
+    build?: BuildingThread;
+    leaseSeconds?: number;
+  },
+) {
   const tries = { count: 0 };
   const worker = createTrainingSetWorker({
     db,
-    definitions,
-    maxValues: 1_000_000,
+    build,
+    position: { read: () => Promise.resolve(7) },
     log: silentLogger,
     files: {
       put() {
@@ -74,10 +80,8 @@ function startWorker({ db }: TestDatabase, options: { failures: number }) {
           ? Promise.reject(unavailable("Cannot put a file: NATS is away"))
           : Promise.resolve("00ff");
       },
-      get: () => Promise.reject(new Error("is not read here")),
-      has: () => Promise.resolve(false),
     },
-  }, { leaseSeconds: 20 });
+  }, { leaseSeconds });
   return { worker, tries };
 }
 
@@ -126,4 +130,27 @@ Deno.test("leaseTrainingSet() takes over from a builder whose lease ran out, who
   assertEquals((await readTrainingSet(db, id))?.status, "running");
   assertEquals(await renewLease(db, taken, { leaseSeconds: 60, progress: 0.5 }), true);
   assertEquals((await readTrainingSet(db, id))?.progress, 0.5);
+});
+
+Deno.test("createTrainingSetWorker() ends a building that was cancelled, and builds the next", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  const [cancelled, next] = [await queue(database), await queue(database)];
+  let ended = 0;
+  const { worker } = startWorker(database, {
+    leaseSeconds: 1,
+    build: (_, { signal }) =>
+      ended > 0 ? Promise.resolve(built) : new Promise((_, reject) =>
+        signal.addEventListener("abort", () => {
+          ended++;
+          reject(signal.reason);
+        })
+      ),
+  });
+  await worker.start();
+  await eventually(async () => assertEquals((await readTrainingSet(db, cancelled))?.status, "running"));
+  await transaction(db, (tx) => endUnlessEnded(tx, cancelled));
+  await eventually(async () => assertEquals((await readTrainingSet(db, next))?.status, "done"));
+  await worker.stop();
+  assertEquals([ended, (await readTrainingSet(db, cancelled))?.status], [1, "cancelled"]);
 });

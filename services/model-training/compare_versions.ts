@@ -14,7 +14,7 @@ import type { Contender, Judgement, JudgingTask } from "./judge_versions.ts";
 import { insertComparison } from "./repository/comparisons.ts";
 import { findAlias } from "./repository/aliases.ts";
 import { findForJudging } from "./repository/versions.ts";
-import { callWorker } from "./worker_call.ts";
+import { callWorker } from "shared/worker_call.ts";
 
 export interface CompareDeps {
   db: Database;

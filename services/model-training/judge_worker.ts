@@ -1,6 +1,6 @@
 /** The thread in which versions are compared. @module */
 import type { Judgement, JudgingTask } from "./judge_versions.ts";
-import { answerCalls } from "./worker_call.ts";
+import { answerCalls } from "shared/worker_call.ts";
 
 answerCalls<JudgingTask, Judgement>(async (task) => {
   const { judgeVersions } = await import("./judge_versions.ts");

@@ -13,7 +13,7 @@ import { keepModelFile } from "./repository/versions.ts";
 import { publishRunEvent } from "./run_events.ts";
 import type { TrainedModel, TrainingProgress, TrainingTask } from "./train_model.ts";
 import { requestTrainingSet } from "./training_set_request.ts";
-import { callWorker } from "./worker_call.ts";
+import { callWorker } from "shared/worker_call.ts";
 
 export interface PerformDeps {
   db: Database;

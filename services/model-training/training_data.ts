@@ -28,7 +28,13 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
         : `Cannot learn from the training set: the labels of all its ${length} rows lie after the project's clock`,
     );
   }
-  const byName = new Map(table.features.map(({ name, values }) => [name, values]));
+  if (table.labelCategories !== undefined) {
+    throw new AppError(
+      "unprocessable",
+      "Cannot learn from the training set: its label is text, not a number",
+    );
+  }
+  const byName = new Map(table.features.map((feature) => [feature.name, feature]));
   const pick = (values: Float64Array) => Float64Array.from(settled, (row) => values[row]!);
   const labels = pick(table.labels);
   const times = pick(table.times);
@@ -44,7 +50,14 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
           `Cannot use the training set: it lacks the feature ${missing.join(", ")}`,
         );
       }
-      const columns = featureNames.map((name) => pick(byName.get(name)!));
+      const text = featureNames.find((name) => byName.get(name)!.type === "text");
+      if (text !== undefined) {
+        throw new AppError(
+          "unprocessable",
+          `Cannot learn from the training set: the feature "${text}" is text, models take numbers and booleans`,
+        );
+      }
+      const columns = featureNames.map((name) => pick(byName.get(name)!.values));
       return createDataset({ featureNames, columns, labels, times, entities });
     },
   };

@@ -16,6 +16,13 @@ export interface FileStore {
   /** The bytes, checked against their name. @throws {AppError} `not_found`, `unavailable` */
   get(sha256: string): Promise<Uint8Array>;
   has(sha256: string): Promise<boolean>;
+  /**
+   * The bytes as they come, for files that are too large to be held. What fails on the way, a wrong checksum at the end
+   * included, fails the stream.
+   *
+   * @throws {AppError} `not_found`, `unavailable`
+   */
+  stream(sha256: string): Promise<{ size: number; bytes: ReadableStream<Uint8Array> }>;
 }
 
 /** A file whose next chunk does not come within this time is given up. */
@@ -56,12 +63,20 @@ export function createFileStore(js: JetStreamClient): FileStore {
         const file = await (await open()).get(sha256);
         return file === null ? undefined : await readAll(file);
       });
-      if (bytes === undefined) throw notFound(`Cannot get the file ${sha256}: it is not in the file store`);
+      if (bytes === undefined) throw notThere(sha256);
       const actual = await digestOf(bytes);
       if (actual !== sha256) {
         throw new AppError("internal", `Cannot get the file ${sha256}: its bytes have the SHA-256 ${actual}`);
       }
       return bytes;
+    },
+    async stream(sha256) {
+      checkName(sha256);
+      const file = await reported("get", sha256, async () => await (await open()).get(sha256));
+      if (file === null) throw notThere(sha256);
+      // The reader fails with the same error; unobserved, this promise would end the process.
+      file.error.catch(() => undefined);
+      return { size: file.info.size, bytes: file.data };
     },
     async has(sha256) {
       checkName(sha256);
@@ -111,6 +126,8 @@ async function digestOf(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
   return new Uint8Array(digest).toHex();
 }
+
+const notThere = (sha256: string) => notFound(`Cannot get the file ${sha256}: it is not in the file store`);
 
 function checkName(sha256: string): void {
   if (SHA256.test(sha256)) return;

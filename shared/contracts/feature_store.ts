@@ -1,4 +1,6 @@
 /** feature-store: what it owns, answers and publishes. @module */
+export * from "./feature_store/label.ts";
+export * from "./feature_store/training_set.ts";
 import { z } from "zod";
 import { listDeadLetters, redriveDeadLetters } from "./dead_letters.ts";
 import { listDefinitions, putDefinition, removeDefinition } from "./definition.ts";
@@ -230,104 +232,6 @@ export const viewVersions = endpoint({
   summary: "The versions of views, and how far each is filled from history",
   request: z.object({ view: nameSchema.optional() }),
   reply: z.object({ versions: z.array(viewProgressSchema) }),
-});
-
-/** A label: a function of (entity, T) that looks at (T, T + within], whenever its records became known. */
-export const labelSchema = z.object({
-  /** A source over which a view of the same entity exists. */
-  source: nameSchema,
-  /** `exists`: did a matching record happen (0 or 1); `count`; `sum` of a field. */
-  aggregate: z.enum(["exists", "count", "sum"]),
-  field: z.string().min(1).optional(),
-  where: expression.optional(),
-  within: durationSchema,
-}).refine(
-  (label) => (label.aggregate === "sum") === (label.field !== undefined),
-  "a sum, and only a sum, names a field",
-);
-export type Label = z.infer<typeof labelSchema>;
-
-/**
- * Which (entity, T) pairs to observe: at each tick, every entity with a matching record in (T - activeWithin, T] that
- * was known by T. The source is one over which a view of the same entity exists.
- */
-export const spineSchema = z.object({
-  source: nameSchema,
-  where: expression.optional(),
-  /** Ticks are multiples of this since 1970-01-05T00:00Z, a Monday. */
-  every: durationSchema,
-  activeWithin: durationSchema,
-});
-export type Spine = z.infer<typeof spineSchema>;
-
-/**
- * The columns of a training set's Parquet file besides the features (named `view.feature`, DOUBLE, booleans as 0 and 1,
- * in the order of the feature service). Rows are ordered by T, then by entity key. Read it with
- * shared/training_set_file.ts.
- */
-export const TRAINING_SET_COLUMN = {
-  entity: "entity",
-  /** T, milliseconds since 1970 (INT64, TIMESTAMP_MILLIS). */
-  time: "t",
-  /** DOUBLE; null where the row is immature: T + within lies after the clock. */
-  label: "label",
-} as const;
-
-export const trainingSetStatusSchema = z.object({
-  id: z.uuid(),
-  status: z.enum(["queued", "running", "done", "failed", "cancelled"]),
-  /** Between 0 and 1. */
-  progress: z.number().min(0).max(1),
-  error: z.string().nullable(),
-  /** When done: the object in the file store, and what is in it. */
-  result: z.object({
-    sha256: z.string(),
-    bytes: z.int(),
-    rows: z.int(),
-    /** Rows without a label: T + within lies after the clock. */
-    immature: z.int(),
-    manifest: z.object({
-      featureService: z.object({ name: nameSchema, version: z.int() }),
-      views: z.array(z.object({ name: nameSchema, version: z.int() })),
-      features: z.array(featureReferenceSchema),
-      /** First and last T of the rows; null without rows. */
-      from: instantSchema.nullable(),
-      to: instantSchema.nullable(),
-      /** The project's clock when the training set was asked for. */
-      clock: instantSchema,
-      /** Records read, by source. */
-      records: z.record(nameSchema, z.int()),
-    }),
-  }).nullable(),
-});
-export type TrainingSetStatus = z.infer<typeof trainingSetStatusSchema>;
-
-export const buildTrainingSet = endpoint({
-  service,
-  verb: "build-training-set",
-  http: { method: "post", path: "/v1/training-sets", status: 202 },
-  summary: "Start building a training set",
-  request: z.object({
-    project: nameSchema,
-    entity: nameSchema,
-    featureService: z.object({ name: nameSchema, version: z.int().positive().optional() }),
-    spine: spineSchema,
-    label: labelSchema,
-    /** First and last T; default: from the first record to the project clock. None lies after the clock. */
-    from: instantSchema.optional(),
-    to: instantSchema.optional(),
-  }),
-  reply: z.object({ id: z.uuid() }),
-  mutation: true,
-});
-
-export const getTrainingSet = endpoint({
-  service,
-  verb: "training-set",
-  http: { method: "get", path: "/v1/training-sets/{id}" },
-  summary: "Progress and result of a training set",
-  request: z.object({ id: z.uuid() }),
-  reply: trainingSetStatusSchema,
 });
 
 /** received = records + unused + duplicates + refused. */

@@ -1,6 +1,6 @@
-import type { Label } from "shared/contracts/feature_store.ts";
+import type { FeatureValue, Label } from "shared/contracts/feature_store.ts";
 import { durationToMs } from "shared/contracts/time.ts";
-import type { History, LayoutBuilder } from "./history.ts";
+import { type History, type LayoutBuilder, toFeatureValue } from "./history.ts";
 import { NumbersPartial } from "./partial_numbers.ts";
 import { selectRecords } from "./selection.ts";
 
@@ -8,8 +8,10 @@ import { selectRecords } from "./selection.ts";
 export interface LabelPlan {
   readonly source: string;
   readonly withinMs: number;
+  /** Whether it may be null although all of (T, T + within] is known. */
+  readonly mayBeNull: boolean;
   /** Sees every record there is, whenever it became known: an outcome is not a feature. */
-  evaluate(history: History, atMs: number): number;
+  evaluate(history: History, atMs: number): FeatureValue;
 }
 
 /** @throws {AppError} `invalid` when the filter does not compile */
@@ -20,6 +22,7 @@ export function planLabel(label: Label, layout: LayoutBuilder): LabelPlan {
   return {
     source: label.source,
     withinMs,
+    mayBeNull: label.aggregate === "next",
     evaluate(history, at) {
       const positions = selectRecords(history, {
         after: at,
@@ -37,6 +40,8 @@ export function planLabel(label: Label, layout: LayoutBuilder): LabelPlan {
           numbers.add(history, positions);
           return numbers.sum();
         }
+        case "next":
+          return positions.length === 0 ? null : toFeatureValue(history.values(field)[positions[0]!]);
       }
     },
   };

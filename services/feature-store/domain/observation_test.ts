@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { Label, Spine } from "shared/contracts/feature_store.ts";
+import type { FeatureValue, Label, TickSpine } from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { createHistory, createLayout, type EntityRecord } from "./history.ts";
 import { planLabel } from "./label.ts";
 import { planSpine } from "./spine.ts";
-import { createTrainingRows } from "./training_rows.ts";
+import { createTrainingRows, type TrainingRow, type TrainingRowsOptions } from "./training_rows.ts";
 
 const DAY = 86_400_000;
 /** A Monday. */
@@ -19,18 +19,19 @@ const order = (day: number, amount: number | null, more: Partial<EntityRecord> =
   ...more,
 });
 
-function labelAt(label: Partial<Label>, records: readonly EntityRecord[], at: number): number {
+function labelAt(label: Partial<Label>, records: readonly EntityRecord[], at: number): FeatureValue {
   const layout = createLayout();
   const plan = planLabel({ source: "orders", aggregate: "exists", within: "P7D", ...label }, layout);
   return plan.evaluate(createHistory(layout, records), at);
 }
 
-function ticksOf(spine: Partial<Spine>, records: readonly EntityRecord[], range = {}): number[] {
+function ticksOf(spine: Partial<TickSpine>, records: readonly EntityRecord[], range = {}): number[] {
   const layout = createLayout();
   const plan = planSpine({ source: "orders", every: "P7D", activeWithin: "P14D", ...spine }, layout);
-  const ticks = plan.activeTicks(createHistory(layout, records), {
+  const ticks = plan.times(createHistory(layout, records), {
     fromMs: -Infinity,
     toMs: MONDAY + 100 * DAY,
+    asKnown: "then",
     ...range,
   });
   return Array.from(ticks, (tick) => (tick - MONDAY) / DAY);
@@ -53,6 +54,36 @@ Deno.test("planLabel() sums numbers, filters, and takes outcomes that became kno
   ];
   assertEquals(labelAt({ aggregate: "sum", field: "amount" }, records, MONDAY), 2.75);
   assertEquals(labelAt({ aggregate: "count", where: "!e.cancelled" }, records, MONDAY), 3);
+});
+
+Deno.test("planLabel() takes the next value, by (event time, id), and none where none came", () => {
+  const records = [order(9, 5), order(3, 7, { id: "b" }), order(3, 8, { id: "a" })]
+    .sort((a, b) => a.time - b.time || (a.id < b.id ? -1 : 1));
+  const next = { aggregate: "next", field: "amount" } as const;
+  assertEquals(labelAt(next, records, MONDAY), 8);
+  assertEquals(labelAt(next, records, MONDAY + 3 * DAY), 5);
+  assertEquals(labelAt(next, records, MONDAY + 9 * DAY), null);
+});
+
+Deno.test("planSpine() observes each event when it had happened and was known, in its newest version", () => {
+  const layout = createLayout();
+  const plan = planSpine({ source: "orders", each: "event", where: "!e.cancelled" }, layout);
+  const records = [
+    order(1, 5),
+    order(1, 6, { definition: 2 }),
+    order(2, 0),
+    order(3, 1, { knownAt: MONDAY + 9 * DAY }),
+    order(4, 1),
+    order(4, 2, { id: "other" }),
+  ];
+  const times = (range: { fromMs: number; toMs: number; asKnown?: "now" }) =>
+    Array.from(
+      plan.times(createHistory(layout, records), { asKnown: "then", ...range }),
+      (time) => (time - MONDAY) / DAY,
+    );
+  assertEquals(times({ fromMs: -Infinity, toMs: Infinity }), [1, 4, 4, 9]);
+  assertEquals(times({ fromMs: MONDAY + 2 * DAY, toMs: MONDAY + 5 * DAY }), [4, 4]);
+  assertEquals(times({ fromMs: -Infinity, toMs: Infinity, asKnown: "now" }), [1, 3, 4, 4]);
 });
 
 Deno.test("planSpine() observes an entity at the ticks after a record of its own", () => {
@@ -82,37 +113,82 @@ Deno.test("planSpine() keeps to the range", () => {
   assertEquals(ticksOf({ activeWithin: "P60D" }, [order(0, 1)], range), [14, 21]);
 });
 
-const row = (entity: string, day: number, value: number | string | boolean | null, label: number | null) => ({
+const row = (
+  entity: string,
+  day: number,
+  value: FeatureValue,
+  more: Partial<TrainingRow> = {},
+): TrainingRow => ({
   entity,
   atMs: MONDAY + day * DAY,
-  label,
-  features: { values: [value], statuses: [], eventTimes: [], approximate: [] },
+  label: 0,
+  mature: true,
+  carried: [],
+  features: {
+    values: [value],
+    statuses: [value === null ? "NULL" : "PRESENT"],
+    eventTimes: [null],
+    approximate: [],
+  },
+  ...more,
 });
+
+const rowsOf = (added: readonly TrainingRow[], options: Partial<TrainingRowsOptions> = {}) => {
+  const rows = createTrainingRows({
+    features: ["v.f"],
+    carried: [],
+    marksMature: false,
+    maxCells: 10_000,
+    ...options,
+  });
+  for (const one of added) rows.add(one);
+  return rows;
+};
 
 Deno.test("createTrainingRows() orders by T, then by the order of the entities", () => {
-  const rows = createTrainingRows(["v.f"], { maxCells: 100 });
-  rows.add(row("a", 0, 1, 0));
-  rows.add(row("a", 7, null, 1));
-  rows.add(row("b", 0, true, 1));
-  rows.add(row("b", 7, 4, null));
-  const order = rows.order();
-  assertEquals(rows.entities(order), ["a", "b", "a", "b"]);
-  assertEquals([...rows.times(order)].map((time) => (time - MONDAY) / DAY), [0, 0, 7, 7]);
-  assertEquals([...rows.feature(0, order)], [1, 1, NaN, 4]);
-  assertEquals([...rows.labels(order)], [0, 1, 1, NaN]);
+  const rows = rowsOf([
+    row("a", 0, 1),
+    row("a", 7, null, { label: 1 }),
+    row("b", 0, 2),
+    row("b", 7, 4, { label: null, mature: false }),
+  ]);
   assertEquals([rows.length, rows.immature], [4, 1]);
+  assertEquals(rows.statuses(), [{ PRESENT: 3, NULL: 1, NOT_FOUND: 0, EXPIRED: 0 }]);
+  const { entities, times, labels, features } = rows.finish();
+  assertEquals(entities, ["a", "b", "a", "b"]);
+  assertEquals([...times].map((time) => (time - MONDAY) / DAY), [0, 0, 7, 7]);
+  assertEquals([...features[0]!.values], [1, 2, NaN, 4]);
+  assertEquals([...labels], [0, 0, 1, NaN]);
 });
 
-Deno.test("createTrainingRows() refuses text, and more than may be held", () => {
-  const rows = createTrainingRows(["v.f"], { maxCells: 1 });
-  assertThrows(() => rows.add(row("a", 0, "red", 0)), AppError, 'the feature "v.f" is the text "red"');
-  const full = createTrainingRows(["v.f"], { maxCells: 1 });
-  full.add(row("a", 0, 1, 0));
-  assertEquals(assertThrows(() => full.add(row("a", 7, 1, 0)), AppError).code, "too_large");
+Deno.test("createTrainingRows() keeps the places of a given spine, and what it carries", () => {
+  const { entities, carried, mature } = rowsOf([
+    row("a", 7, 1, { place: 2, carried: ["x"], mature: false }),
+    row("a", 0, 1, { place: 0, carried: [null] }),
+    row("b", 7, 1, { place: 1, carried: ["a"] }),
+  ], { carried: ["shop"], marksMature: true }).finish();
+  assertEquals(entities, ["a", "b", "a"]);
+  const [shop] = carried!;
+  assertEquals([shop!.type, [...shop!.values], shop!.categories], ["text", [NaN, 0, 1], ["a", "x"]]);
+  assertEquals([...mature!], [1, 1, 0]);
 });
 
-Deno.test("createTrainingRows() grows", () => {
-  const rows = createTrainingRows(["v.f"], { maxCells: 10_000 });
-  for (let index = 0; index < 3_000; index++) rows.add(row(`e${index}`, 0, index, null));
-  assertEquals(rows.feature(0, rows.order())[2_999], 2_999);
+Deno.test("createTrainingRows() gives columns the type of what is in them", () => {
+  const columnOf = (...values: FeatureValue[]) => {
+    const { name: _, values: cells, ...type } = rowsOf(values.map((value) => row("a", 0, value))).finish()
+      .features[0]!;
+    return [[...cells], type];
+  };
+  assertEquals(columnOf(true, null, false), [[1, NaN, 0], { type: "boolean" }]);
+  assertEquals(columnOf(true, 2), [[1, 2], {}]);
+  assertEquals(columnOf(null), [[NaN], {}]);
+  assertEquals(columnOf("b", null, "a", "b"), [[1, NaN, 0, 1], { type: "text", categories: ["a", "b"] }]);
+  assertEquals(columnOf(1.5, "b", true), [[0, 1, 2], { type: "text", categories: ["1.5", "b", "true"] }]);
+});
+
+Deno.test("createTrainingRows() refuses more than may be held, and holds more than a block", () => {
+  const full = rowsOf([row("a", 0, 1)], { maxCells: 1 });
+  assertEquals(assertThrows(() => full.add(row("a", 7, 1)), AppError).code, "too_large");
+  const many = rowsOf(Array.from({ length: 5_000 }, (_, index) => row(`e${index}`, 0, index)));
+  assertEquals(many.finish().features[0]!.values[4_999], 4_999);
 });

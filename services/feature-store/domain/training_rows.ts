@@ -1,36 +1,64 @@
-import type { FeatureRow } from "./feature_plan.ts";
+import type { FeatureStatus, FeatureValue } from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
+import type { TrainingSetTable } from "shared/training_set_file.ts";
+import type { FeatureRow } from "./feature_plan.ts";
+import { createValueColumn } from "./value_column.ts";
+
+/** A row to be added. */
+export interface TrainingRow {
+  /** Canonical entity key. */
+  entity: string;
+  atMs: number;
+  features: FeatureRow;
+  label: FeatureValue;
+  /** Whether all of (T, T + within] lies before the clock. */
+  mature: boolean;
+  /** What is taken over from the spine, in the order of the columns. */
+  carried: readonly FeatureValue[];
+  /** Its place in a spine that was given; default: by T, then as it was added. */
+  place?: number;
+}
+
+/** Rows of each status. */
+export type StatusCounts = Record<FeatureStatus, number>;
 
 /** Columns that grow by the row, in the order in which entities are read, and are put in order at the end. */
 export interface TrainingRows {
   readonly length: number;
   readonly immature: number;
-  /** @param label null: not known yet at the clock, T + within lies after it */
-  add(row: { entity: string; atMs: number; features: FeatureRow; label: number | null }): void;
-  /** Where each row goes: by T, then by the order in which entities were added. */
-  order(): Uint32Array;
-  entities(order: Uint32Array): string[];
-  times(order: Uint32Array): Float64Array;
-  labels(order: Uint32Array): Float64Array;
-  /** Numbers, booleans as 0 and 1; NaN is null. */
-  feature(index: number, order: Uint32Array): Float64Array;
+  add(row: TrainingRow): void;
+  /** The columns are handed over: nothing can be added afterwards. */
+  finish(): TrainingSetTable;
+  /** By feature, in their order. */
+  statuses(): StatusCounts[];
 }
 
-/**
- * @param features `view.feature`, one column each
- * @param options.maxCells rows times features that may be held; more is an error
- */
-export function createTrainingRows(
-  features: readonly string[],
-  options: { maxCells: number },
-): TrainingRows {
+export interface TrainingRowsOptions {
+  /** `view.feature`, one column each. */
+  features: readonly string[];
+  carried: readonly string[];
+  /** Whether a column must say which rows are mature: a label of mature ones may be null. */
+  marksMature: boolean;
+  /** Rows times features that may be held; more is an error. */
+  maxCells: number;
+}
+
+const STATUSES: readonly FeatureStatus[] = ["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"];
+
+export function createTrainingRows(options: TrainingRowsOptions): TrainingRows {
+  const { features, carried, marksMature, maxCells } = options;
   const entities: string[] = [];
   /** Row -> position in `entities`. */
-  const entityOf = createColumn();
-  const times = createColumn();
-  const labels = createColumn();
-  const columns = features.map(createColumn);
+  const entityOf = createValueColumn();
+  const times = createValueColumn();
+  const labels = createValueColumn();
+  const mature = createValueColumn();
+  const places = createValueColumn();
+  const columns = features.map(createValueColumn);
+  const carriedColumns = carried.map(createValueColumn);
+  const counts = features.map(() => new Uint32Array(STATUSES.length));
   let immature = 0;
+  let isGiven = false;
 
   return {
     get length() {
@@ -39,90 +67,58 @@ export function createTrainingRows(
     get immature() {
       return immature;
     },
-    add({ entity, atMs, features: { values }, label }) {
-      if ((times.length + 1) * features.length > options.maxCells) {
+    add(row) {
+      if ((times.length + 1) * features.length > maxCells) {
         throw new AppError(
           "too_large",
           `Cannot build the training set: it has more than ${times.length} rows of ${features.length} features, ` +
-            `at most ${options.maxCells} values are held; ask for a shorter time, fewer features or rarer ticks`,
+            `at most ${maxCells} values are held; ask for a shorter time, fewer features or rarer ticks`,
         );
       }
-      if (entities.at(-1) !== entity) entities.push(entity);
+      if (entities.at(-1) !== row.entity) entities.push(row.entity);
       entityOf.push(entities.length - 1);
-      times.push(atMs);
-      labels.push(label ?? NaN);
-      if (label === null) immature++;
-      columns.forEach((column, index) => column.push(toNumber(values[index] ?? null, features[index]!)));
-    },
-    order: () => orderByTime(times.values()),
-    entities: (order) => Array.from(order, (row) => entities[entityOf.values()[row]!]!),
-    times: (order) => reorder(times.values(), order),
-    labels: (order) => reorder(labels.values(), order),
-    feature: (index, order) => reorder(columns[index]!.values(), order),
-  };
-}
-
-function toNumber(value: FeatureRow["values"][number], feature: string): number {
-  if (value === null) return NaN;
-  if (typeof value === "string") {
-    throw new AppError(
-      "unprocessable",
-      `Cannot build the training set: the feature "${feature}" is the text ${
-        JSON.stringify(value)
-      } for an entity, ` +
-        "a training set holds numbers and booleans",
-    );
-  }
-  return Number(value);
-}
-
-interface Column {
-  readonly length: number;
-  push(value: number): void;
-  /** A view of what is there; the next push may leave it behind. */
-  values(): Float64Array;
-}
-
-function createColumn(): Column {
-  let cells = new Float64Array(1_024);
-  let length = 0;
-  return {
-    get length() {
-      return length;
-    },
-    push(value) {
-      if (length === cells.length) {
-        const larger = new Float64Array(length * 2);
-        larger.set(cells);
-        cells = larger;
+      times.push(row.atMs);
+      labels.push(row.label);
+      mature.push(row.mature);
+      if (!row.mature) immature++;
+      if (row.place !== undefined) {
+        isGiven = true;
+        places.push(row.place);
       }
-      cells[length++] = value;
+      const { values, statuses } = row.features;
+      for (let index = 0; index < columns.length; index++) {
+        columns[index]!.push(values[index]!);
+        counts[index]![STATUSES.indexOf(statuses[index]!)]!++;
+      }
+      carriedColumns.forEach((column, index) => column.push(row.carried[index]!));
     },
-    values: () => cells.subarray(0, length),
+    finish() {
+      const added = Uint32Array.from({ length: times.length }, (_, row) => row);
+      const addedTimes = times.finish("", added).values;
+      const order = orderBy(isGiven ? places.finish("", added).values : addedTimes);
+      const keys = entityOf.finish("", order).values;
+      const label = labels.finish("", order);
+      return {
+        entities: Array.from(keys, (position) => entities[position]!),
+        times: Float64Array.from(order, (row) => addedTimes[row]!),
+        labels: label.values,
+        ...(label.categories === undefined ? {} : { labelCategories: label.categories }),
+        ...(marksMature ? { mature: Uint8Array.from(mature.finish("", order).values) } : {}),
+        features: columns.map((column, index) => column.finish(features[index]!, order)),
+        ...(carried.length === 0
+          ? {}
+          : { carried: carriedColumns.map((column, index) => column.finish(carried[index]!, order)) }),
+      };
+    },
+    statuses: () =>
+      counts.map((own) =>
+        Object.fromEntries(STATUSES.map((status, index) => [status, own[index]!])) as StatusCounts
+      ),
   };
 }
 
-/** A stable counting sort: there are few distinct times. */
-function orderByTime(times: Float64Array): Uint32Array {
-  const counts = new Map<number, number>();
-  for (const time of times) counts.set(time, (counts.get(time) ?? 0) + 1);
-  const next = new Map<number, number>();
-  let start = 0;
-  for (const time of [...counts.keys()].sort((a, b) => a - b)) {
-    next.set(time, start);
-    start += counts.get(time)!;
-  }
-  const order = new Uint32Array(times.length);
-  times.forEach((time, row) => {
-    const place = next.get(time)!;
-    order[place] = row;
-    next.set(time, place + 1);
-  });
-  return order;
-}
-
-function reorder(values: Float64Array, order: Uint32Array): Float64Array {
-  const ordered = new Float64Array(order.length);
-  for (let place = 0; place < order.length; place++) ordered[place] = values[order[place]!]!;
-  return ordered;
+/** A stable sort: rows of one time stay as they were added. */
+function orderBy(values: Float64Array): Uint32Array {
+  const order = Uint32Array.from({ length: values.length }, (_, row) => row);
+  return order.sort((a, b) => values[a]! - values[b]! || a - b);
 }

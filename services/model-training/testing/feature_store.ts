@@ -8,6 +8,8 @@ import { toInstant } from "shared/contracts/time.ts";
 import { silentLogger } from "shared/log.ts";
 import { type TrainingSetTable, writeTrainingSet } from "shared/training_set_file.ts";
 
+const CLOCK = toInstant(Date.UTC(2026, 11, 31));
+
 export interface AskedTrainingSet {
   id: string;
   key: string | undefined;
@@ -41,7 +43,15 @@ export async function startTestFeatureStore(bus: Bus, table: TrainingSetTable): 
       }),
       bind(getTrainingSet, async ({ id }) => {
         const { request } = asked.find((known) => known.id === id)!;
-        const unfinished = { id, progress: 0.5, error: null, result: null };
+        const unfinished = {
+          id,
+          project: request.project,
+          progress: 0.5,
+          error: null,
+          createdAt: CLOCK,
+          finishedAt: null,
+          result: null,
+        };
         if (store.holds) return { ...unfinished, status: "running" as const };
         if (store.failure !== undefined) {
           return { ...unfinished, status: "failed" as const, error: store.failure };
@@ -76,22 +86,30 @@ async function make(
   const instant = (time: number | undefined) => time === undefined ? null : toInstant(time);
   return {
     id,
+    project: request.project,
     status: "done",
     progress: 1,
     error: null,
+    createdAt: CLOCK,
+    finishedAt: CLOCK,
     result: {
       sha256,
       bytes: file.length,
       rows,
       immature: table.labels.filter(Number.isNaN).length,
+      dropped: 0,
       manifest: {
         featureService: { name: request.featureService.name, version: 7 },
         views: [{ name: "orders", version: 3 }],
         features: table.features.map(({ name }) => name),
         from: instant(table.times[0]),
         to: instant(table.times.at(-1)),
-        clock: toInstant(Date.UTC(2026, 11, 31)),
-        records: { user_events: rows },
+        clock: CLOCK,
+        asKnown: "then",
+        sources: {
+          user_events: { records: rows, from: instant(table.times[0]), to: instant(table.times.at(-1)) },
+        },
+        position: rows,
       },
     },
   };

@@ -1,5 +1,5 @@
 /** A thread that answers, fails or dies as it is told. @module */
-import { AppError } from "shared/errors.ts";
+import { AppError } from "../errors.ts";
 import { answerCalls } from "../worker_call.ts";
 
 export type OddTask = "double the bytes" | "refuse" | "break" | "die" | "never end";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AppError, type ErrorCode, messageOf, type Reason } from "shared/errors.ts";
+import { AppError, type ErrorCode, messageOf, type Reason } from "./errors.ts";
 
 /** An error as it crosses the border of a thread, where it would lose its class. */
 interface ErrorData {

@@ -1,0 +1,49 @@
+/** The rows of a spine that was given, inline or as a file. @module */
+import type { GivenSpine } from "shared/contracts/feature_store.ts";
+import { readParquetFile } from "shared/files/parquet_file.ts";
+import { readTextFile } from "shared/files/text_file.ts";
+import {
+  createSpineReader,
+  type GivenSpineOptions,
+  type SpineRow,
+  withNumbersRead,
+} from "./domain/given_spine.ts";
+
+/**
+ * @param file its bytes, where the spine is one
+ * @throws {AppError} `invalid`, with the first mistakes and where they stand
+ */
+export async function readGivenSpine(
+  spine: GivenSpine,
+  { file, texts, ...options }: Omit<GivenSpineOptions, "time"> & {
+    file: Uint8Array | undefined;
+    /** Columns that stay text, also where all of it reads as numbers. */
+    texts: readonly string[];
+  },
+): Promise<SpineRow[]> {
+  const reader = createSpineReader({ ...options, time: spine.time });
+  if ("rows" in spine) {
+    for (const row of spine.rows) reader.add(row);
+    return reader.finish();
+  }
+  for await (const content of recordsOf(spine, file!)) {
+    if ("data" in content) reader.add(content.data);
+    else reader.refuse({ path: `/spine/lines/${content.line}`, message: content.reason ?? "is no record" });
+  }
+  const rows = reader.finish();
+  return spine.format === "csv"
+    ? withNumbersRead(rows, options.columns.filter((name) => !texts.includes(name)))
+    : rows;
+}
+
+function recordsOf({ format, delimiter }: Extract<GivenSpine, { file: string }>, file: Uint8Array) {
+  if (format !== "parquet") {
+    return readTextFile(ReadableStream.from([file]), { format, delimiter, empty: "omit" });
+  }
+  const { buffer, byteOffset } = file;
+  return readParquetFile({
+    byteLength: file.byteLength,
+    slice: (start, end = file.byteLength) =>
+      Promise.resolve((buffer as ArrayBuffer).slice(byteOffset + start, byteOffset + end)),
+  });
+}
