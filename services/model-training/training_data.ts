@@ -50,14 +50,10 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
           `Cannot use the training set: it lacks the feature ${missing.join(", ")}`,
         );
       }
-      const text = featureNames.find((name) => byName.get(name)!.type === "text");
-      if (text !== undefined) {
-        throw new AppError(
-          "unprocessable",
-          `Cannot learn from the training set: the feature "${text}" is text, models take numbers and booleans`,
-        );
-      }
-      const columns = featureNames.map((name) => pick(byName.get(name)!.values));
+      const columns = featureNames.map((name) => {
+        const { values, categories } = byName.get(name)!;
+        return categories === undefined ? pick(values) : { values: pick(values), categories };
+      });
       return createDataset({ featureNames, columns, labels, times, entities });
     },
   };
