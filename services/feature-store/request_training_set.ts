@@ -41,7 +41,7 @@ export async function requestTrainingSet(
   if (earlier !== undefined) return earlier;
   const { project, entity, featureService, spine, immature, asKnown } = request;
   const { label = null, from = null, to = null } = request;
-  const plan = await planTrainingSet(definitions, request);
+  const plan = await planTrainingSet(definitions, { entity, featureService, spine, label, from, to });
   const job: TrainingSetRequest = {
     project,
     entity,

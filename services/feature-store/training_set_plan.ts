@@ -1,6 +1,6 @@
 /** What a training set is made of, found and compiled. @module */
 import type { EntityBody, GivenSpine, Label, Spine } from "shared/contracts/feature_store.ts";
-import { durationToMs } from "shared/contracts/time.ts";
+import { durationToMs, type Instant } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { type AskedFeatures, type Definitions, findEntity, findFeatures } from "./catalog.ts";
 import { createLayout, type LayoutBuilder } from "./domain/history.ts";
@@ -24,9 +24,9 @@ export interface TrainingSetParts {
   entity: string;
   featureService: { name: string; version?: number | undefined };
   spine: Spine | GivenSpine;
-  label?: Label | { column: string } | null | undefined;
-  from?: string | null | undefined;
-  to?: string | null | undefined;
+  label: Label | { column: string } | null;
+  from: Instant | null;
+  to: Instant | null;
 }
 
 export const isGiven = (spine: Spine | GivenSpine): spine is GivenSpine => !("source" in spine);
@@ -42,7 +42,7 @@ export function columnsOf(
   const { request } = features.plan;
   const columns = [
     ...spine.carry,
-    ...(label != null && "column" in label ? [label.column] : []),
+    ...(label !== null && "column" in label ? [label.column] : []),
     ...request.keys(),
   ];
   return { columns, texts: [...request].filter(([, type]) => type === "string").map(([name]) => name) };
@@ -63,7 +63,7 @@ export async function planTrainingSet(
     version: featureService.version,
   });
   const declared = isGiven(spine) ? undefined : spine;
-  const label = parts.label != null && "source" in parts.label ? parts.label : undefined;
+  const label = parts.label !== null && "source" in parts.label ? parts.label : undefined;
   const reasons = [
     ...features.plan.views.filter((view) => view.entity !== entity).map((
       { name, entity: other },
@@ -101,7 +101,7 @@ function misplacedParts({ spine, label, from, to }: TrainingSetParts, features: 
     const { request } = features.plan;
     const values = [...request.keys()].join(", ");
     return [
-      ...(label != null && "column" in label
+      ...(label !== null && "column" in label
         ? [{ path: "/label/column", message: "is a column of a given spine: this one is declared" }]
         : []),
       ...(request.size > 0
@@ -114,8 +114,8 @@ function misplacedParts({ spine, label, from, to }: TrainingSetParts, features: 
   }
   const message = "goes with a declared spine: of a given one every row is kept";
   return [
-    ...(from == null ? [] : [{ path: "/from", message }]),
-    ...(to == null ? [] : [{ path: "/to", message }]),
+    ...(from === null ? [] : [{ path: "/from", message }]),
+    ...(to === null ? [] : [{ path: "/to", message }]),
   ];
 }
 
