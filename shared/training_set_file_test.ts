@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { AppError } from "./errors.ts";
-import { readTrainingSet, type TrainingSetTable, writeTrainingSet } from "./training_set_file.ts";
+import { readTrainingSet, writeTrainingSet } from "./training_set_file.ts";
+import type { TrainingSetTable } from "./training_set_table.ts";
 
 const table = (rows: number): TrainingSetTable => ({
   entities: Array.from({ length: rows }, (_, row) => `["${row % 700}"]`),

@@ -1,7 +1,8 @@
 /** Building a training set out of the history of every entity. @module */
 import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
-import { type TrainingSetTable, writeTrainingSet } from "shared/training_set_file.ts";
+import { writeTrainingSet } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 import type { Definitions } from "./catalog.ts";
 import type { FeatureRow } from "./domain/feature_plan.ts";
 import type { SpineRow } from "./domain/given_spine.ts";

@@ -2,7 +2,7 @@
 import type { ColumnStatistics, TrainingSetStatus } from "shared/contracts/feature_store.ts";
 import { TRAINING_SET_COLUMN } from "shared/contracts/feature_store.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
-import type { TrainingSetColumn, TrainingSetTable } from "shared/training_set_file.ts";
+import type { TrainingSetColumn, TrainingSetTable } from "shared/training_set_table.ts";
 import { describeColumn, presence } from "./domain/column_statistics.ts";
 import type { StatusCounts, TrainingRows } from "./domain/training_rows.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";

@@ -4,7 +4,7 @@ import * as contract from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
-import type { TrainingSetTable } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 import {
   countsOf,
   day,

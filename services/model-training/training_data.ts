@@ -1,6 +1,7 @@
 /** A training set's file -> rows to learn from or to judge by. @module */
 import { AppError } from "shared/errors.ts";
-import { readTrainingSet, type TrainingSetTable } from "shared/training_set_file.ts";
+import { readTrainingSet } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 import { createDataset, type Dataset } from "./domain/dataset.ts";
 
 /** The rows of a training set whose label is settled. */

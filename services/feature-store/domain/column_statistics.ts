@@ -1,6 +1,6 @@
 /** What a column of a training set holds, exactly. @module */
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
-import type { TrainingSetColumn } from "shared/training_set_file.ts";
+import type { TrainingSetColumn } from "shared/training_set_table.ts";
 import type { StatusCounts } from "./training_rows.ts";
 
 const TOP_VALUES = 10;

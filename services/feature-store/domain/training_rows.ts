@@ -1,6 +1,6 @@
 import type { FeatureStatus, FeatureValue } from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
-import type { TrainingSetTable } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 import type { FeatureRow } from "./feature_plan.ts";
 import { createValueColumn } from "./value_column.ts";
 

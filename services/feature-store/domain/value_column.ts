@@ -1,6 +1,6 @@
 /** Columns of values that come one by one, of a type that is known at the end. @module */
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
-import { createTextCodes, type TrainingSetColumn } from "shared/training_set_file.ts";
+import { createTextCodes, type TrainingSetColumn } from "shared/training_set_table.ts";
 
 /** Grows by the value; of text it keeps each distinct one once. */
 export interface ValueColumn {

@@ -4,7 +4,8 @@ import type { z } from "zod";
 import * as contract from "shared/contracts/feature_store.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { readTrainingSet, type TrainingSetTable } from "shared/training_set_file.ts";
+import { readTrainingSet } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 
 export type TrainingSetAsked = z.input<typeof contract.buildTrainingSet.spec.request>;
 

@@ -6,7 +6,8 @@ import { bind, type RequestOf } from "shared/contracts/endpoint.ts";
 import { buildTrainingSet, getTrainingSet, type TrainingSetStatus } from "shared/contracts/feature_store.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import { silentLogger } from "shared/log.ts";
-import { type TrainingSetTable, writeTrainingSet } from "shared/training_set_file.ts";
+import { writeTrainingSet } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 
 const CLOCK = toInstant(Date.UTC(2026, 11, 31));
 

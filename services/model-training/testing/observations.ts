@@ -1,5 +1,5 @@
 /** Weekly observations of customers, as the feature store would make them. @module */
-import type { TrainingSetTable } from "shared/training_set_file.ts";
+import type { TrainingSetTable } from "shared/training_set_table.ts";
 import { Random } from "../domain/random.ts";
 
 export interface ObservationOptions {
