@@ -73,6 +73,8 @@ export const SERVICES: readonly ServiceRow[] = [
     reads: [],
     writes: ["PREDICTIONS"],
     summary: "ONNX by WASM behind Hono; feature lookup; prediction log",
+    // The modules of its thread are read when the thread starts.
+    permissions: ["read=shared"],
   },
   {
     name: "model-monitoring",

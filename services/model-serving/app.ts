@@ -18,6 +18,7 @@ import { createPredict } from "./predict.ts";
 import { createPredictionLog } from "./prediction_log/prediction_log.ts";
 import { recordAdmission } from "./repository.ts";
 import { admitVersion } from "./runtime/admission.ts";
+import { createWasmRuntime } from "./runtime/wasm_runtime.ts";
 import { createScore } from "./score.ts";
 
 /** Rows of a run, and rows that wait for one. */
@@ -25,6 +26,9 @@ const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 
 /** For outcomes of models that are not deployed. */
 const DEFAULT_DEPLOYMENT = contract.deploymentBodySchema.parse({});
+
+/** In a trial a version has to be quick: it will get all the time there is often enough. */
+const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000 };
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, config } = deps;
@@ -40,6 +44,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     list: contract.definitions,
   });
 
+  const wasm = createWasmRuntime({ log });
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
   const models = createLiveModels({
@@ -51,7 +56,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           log.warn(`Cannot keep the admission of ${entry.model} v${entry.version}: ${messageOf(error)}`)
         );
       try {
-        const served = await admitVersion(entry, await bus.files.get(entry.sha256), BATCH_LIMITS);
+        const served = await admitVersion(entry, await bus.files.get(entry.sha256), {
+          wasm,
+          trialRuntime: () => createWasmRuntime({ log, limits: TRIAL_LIMITS }),
+          batches: BATCH_LIMITS,
+        });
         await outcome(null);
         return served;
       } catch (error) {
@@ -85,7 +94,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
 
   return {
     endpoints: [...definitions.endpoints, ...createEndpoints({ models, predict })],
-    parts: [definitions.part, outbox, predictionLog, models, aliases],
+    parts: [definitions.part, outbox, predictionLog, wasm, models, aliases],
     ready: {
       // What is loaded answers, whatever else is away.
       bus: () => Promise.resolve(),

@@ -82,4 +82,14 @@ export const MODEL_METADATA = {
   signature: "microml.signature",
   trainingSet: "microml.training_set",
   referenceBins: "microml.reference_bins",
+  goldenRows: "microml.golden_rows",
 } as const;
+
+/** Rows with the answers that were recorded when the file was made: whoever serves it has to answer alike. */
+export const goldenRowsSchema = z.object({
+  /** Values in the order of the signature's inputs; null is missing. */
+  rows: z.array(z.array(z.union([z.number(), z.string(), z.null()]))),
+  /** As many values a row as the model has outputs. */
+  outputs: z.array(z.array(z.number())),
+});
+export type GoldenRows = z.infer<typeof goldenRowsSchema>;

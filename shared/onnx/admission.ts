@@ -2,7 +2,7 @@
 import { AppError, type Reason } from "../errors.ts";
 import { readGraph } from "./graph_reader.ts";
 import { type ModelSummary, readModel } from "./reader.ts";
-import { checkTreeEnsemble5, isTreeEnsemble, isTreeEnsemble5, readTrees } from "./trees.ts";
+import { isTreeEnsemble, readTrees } from "./trees.ts";
 
 /**
  * Operators whose work and memory grow with their inputs and constants alone. Loops and branches are left out, because
@@ -99,15 +99,15 @@ function treeReasons(file: Uint8Array, { inputs }: ModelSummary): Reason[] {
   const { nodes } = readGraph(file);
   const widths = new Map(inputs.map(({ name, dims }) => [name, dims?.[1]]));
   for (const { op, inputs: [from], outputs: [to] } of nodes) {
-    if (op === "Cast" && from !== undefined && to !== undefined) widths.set(to, widths.get(from));
+    if ((op === "Cast" || op === "Identity") && from !== undefined && to !== undefined) {
+      widths.set(to, widths.get(from));
+    }
   }
   return nodes.flatMap((node) => {
-    if (!isTreeEnsemble(node) && !isTreeEnsemble5(node)) return [];
+    if (!isTreeEnsemble(node)) return [];
     const path = `/graph/node/${node.domain}/${node.op}`;
     try {
-      const most = isTreeEnsemble(node)
-        ? readTrees(node).feature.reduce((a, b) => Math.max(a, b), 0)
-        : checkTreeEnsemble5(node);
+      const most = readTrees(node).feature.reduce((a, b) => Math.max(a, b), 0);
       const width = widths.get(node.inputs[0] ?? "");
       if (typeof width !== "number" || most < width) return [];
       return [{ path, message: `asks about feature ${most} of rows that have ${width}` }];

@@ -88,7 +88,7 @@ Deno.test("admitModelFile() finds an operator that is hidden in the body of anot
 });
 
 Deno.test("admitModelFile() refuses trees with a cycle, a child that is not there, or a feature beyond the row", () => {
-  for (const children of [{ ifTrue: 0, ifFalse: 2 }, { ifTrue: 1, ifFalse: 1 }, { ifTrue: 1, ifFalse: 7 }]) {
+  for (const children of [{ ifTrue: 0, ifFalse: 2 }, { ifTrue: 1, ifFalse: 0 }, { ifTrue: 1, ifFalse: 7 }]) {
     assertEquals(reasonsOf(fileOf([tree(children)])).paths, ["/graph/node/ai.onnx.ml/TreeEnsembleRegressor"]);
   }
   assertEquals(reasonsOf(fileOf([tree({ ifTrue: 1, ifFalse: 2, feature: 2 })])).code, "unprocessable");
@@ -103,6 +103,9 @@ Deno.test("admitModelFile() refuses trees of ai.onnx.ml 5 with a cycle", () => {
     attributes: {
       "tree_roots": { ints: [0] },
       "nodes_featureids": { ints: [0, 1] },
+      "nodes_modes": { tensor: { name: "", type: "uint8", dims: [2], data: Uint8Array.of(0, 0) } },
+      "nodes_splits": { tensor: { name: "", type: "float", dims: [2], data: Float32Array.of(0, 0) } },
+      "leaf_weights": { tensor: { name: "", type: "float", dims: [3], data: Float32Array.of(0, 0, 0) } },
       "nodes_truenodeids": { ints: [1, trueId] },
       "nodes_trueleafs": { ints: [0, trueId === 0 ? 0 : 1] },
       "nodes_falsenodeids": { ints: [0, 1] },

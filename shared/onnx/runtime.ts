@@ -40,7 +40,8 @@ function exclusively<T>(work: () => Promise<T>): Promise<T> {
 async function createSession(file: Uint8Array): Promise<ort.InferenceSession> {
   const { Worker } = globalThis;
   try {
-    return await ort.InferenceSession.create(file);
+    // Errors only: a model made elsewhere can be full of what the runtime warns of.
+    return await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
   } finally {
     globalThis.Worker = Worker;
   }

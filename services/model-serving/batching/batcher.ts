@@ -6,7 +6,8 @@
  */
 import { setImmediate } from "node:timers";
 import { AppError, unavailable } from "shared/errors.ts";
-import type { LoadedModel, ModelRows } from "../runtime/runtime.ts";
+import type { ModelBatch } from "shared/onnx/model_batch.ts";
+import type { LoadedModel } from "../runtime/runtime.ts";
 
 export interface BatchLimits {
   /** Rows of a run; a call with more runs alone. */
@@ -42,11 +43,11 @@ export interface Batcher {
    * @throws {AppError} `unavailable` with Retry-After when too many rows wait, `timeout` when its deadline passed
    * before its run began, and what the run threw
    */
-  predict(input: ModelRows, terms?: CallTerms): Promise<BatchAnswer>;
+  predict(input: ModelBatch, terms?: CallTerms): Promise<BatchAnswer>;
 }
 
 interface Waiting {
-  input: ModelRows;
+  input: ModelBatch;
   deadline: number;
   since: number;
   resolve: (answer: BatchAnswer) => void;
@@ -173,7 +174,7 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
 }
 
 /** The rows of several calls as those of one. */
-function joined(inputs: readonly ModelRows[]): ModelRows {
+function joined(inputs: readonly ModelBatch[]): ModelBatch {
   if (inputs.length === 1) return inputs[0]!;
   const numbers = new Float32Array(inputs.reduce((sum, input) => sum + input.numbers.length, 0));
   let rows = 0;

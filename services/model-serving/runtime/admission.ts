@@ -1,13 +1,22 @@
-/** A version in memory, admitted before it answers anybody: load, predict, unload. @module */
+/** A version on its way into memory: read, allowed, loaded, tried, asked for what it is known to answer, warmed. @module */
 import type { AliasEntry } from "shared/contracts/model_training.ts";
-import { MODEL_METADATA, type Signature, signatureSchema } from "shared/contracts/signature.ts";
-import { invalid } from "shared/errors.ts";
-import { shapeOf } from "shared/onnx/model_batch.ts";
-import { loadModel } from "shared/onnx/runtime.ts";
-import { readModel } from "shared/onnx/reader.ts";
+import {
+  type GoldenRows,
+  goldenRowsSchema,
+  MODEL_METADATA,
+  type Signature,
+  signatureSchema,
+} from "shared/contracts/signature.ts";
+import { AppError, invalid, messageOf } from "shared/errors.ts";
+import { admitModelFile } from "shared/onnx/admission.ts";
+import { type ModelBatch, type ModelShape, shapeOf } from "shared/onnx/model_batch.ts";
 import { parseWith } from "shared/validation.ts";
-import { type Batcher, type BatchLimits, createBatcher } from "../batching/batcher.ts";
+import type { z } from "zod";
+import { type Batcher, type BatcherOptions, type BatchLimits, createBatcher } from "../batching/batcher.ts";
+import { createRowChecker } from "../validation/row_checker.ts";
 import type { LoadedModel } from "./runtime.ts";
+import { loadTrees } from "./tree_walker.ts";
+import type { WasmRuntime } from "./wasm_runtime.ts";
 
 export interface ServedVersion {
   readonly entry: AliasEntry;
@@ -16,51 +25,122 @@ export interface ServedVersion {
   readonly batcher: Batcher;
 }
 
-/** Rows of the trial run; the WASM code gets faster over its first runs. */
+export interface AdmissionOptions {
+  /** In which versions run that no other runtime takes. */
+  wasm: WasmRuntime;
+  /** Makes a runtime for a trial, whose thread ends with it. */
+  trialRuntime: () => WasmRuntime;
+  batches: BatchLimits;
+  onRun?: BatcherOptions["onRun"];
+}
+
+/** Runs before a version answers: what is compiled while it runs gets faster over its first runs. */
 const WARM_UP_RUNS = 50;
+/** In a trial, beside the golden rows: as many rows as a full run has. */
+const TRIAL_ROWS = 1_024;
+/** By how much an answer may differ from the recorded one, as a part of it, or of 1 for smaller ones. */
+const TOLERANCE = 1e-5;
 
 /**
- * Loads a version and tries it.
+ * Lets a version in. A file that the WASM runtime will run is tried in a thread of its own first, so that one that
+ * hangs, or takes what memory there is, harms nobody.
  *
- * @throws {AppError} `invalid` when the file's signature is not the registry's, or it does not answer a trial run
+ * @throws {AppError} `unprocessable` when its operators, its format or its answers are not accepted; `invalid` when its
+ * signature is not the registry's or the runtime refuses it; `timeout` when the trial takes too long
  */
 export async function admitVersion(
   entry: AliasEntry,
   file: Uint8Array,
-  limits: BatchLimits,
+  { wasm, trialRuntime, batches, onRun }: AdmissionOptions,
 ): Promise<ServedVersion> {
-  const { metadata } = readModel(file);
-  const text = metadata[MODEL_METADATA.signature];
-  if (text === undefined) {
-    throw invalid(
-      `Cannot admit ${entry.model} v${entry.version}: the file says no "${MODEL_METADATA.signature}"`,
-    );
+  const action = `admit ${entry.model} v${entry.version}`;
+  const summary = admitModelFile(file);
+  const signature = signatureOf(entry, summary.metadata, action);
+  const golden = goldenOf(summary.metadata, action);
+  const shape = shapeOf(signature);
+  const trees = loadTrees(file, summary, shape);
+  if (trees === undefined) {
+    const trial = trialRuntime();
+    try {
+      await tryOut(await trial.load(file, shape), { signature, golden, shape, action });
+    } finally {
+      await trial.stop();
+    }
   }
-  const signature = parseWith(signatureSchema, JSON.parse(text), `admit ${entry.model} v${entry.version}`);
-  if (JSON.stringify(signature) !== JSON.stringify(entry.signature)) {
-    throw invalid(
-      `Cannot admit ${entry.model} v${entry.version}: its signature is not the one in the registry`,
-    );
-  }
-  const loaded = await loadModel(file, shapeOf(signature));
+  const model = trees ?? await wasm.load(file, shape);
   try {
-    const { numbers, categories } = loaded.shape;
-    const row = {
-      rows: 1,
-      numbers: new Float32Array(numbers),
-      categories: new Array<string>(categories).fill(""),
-    };
-    for (let run = 0; run < WARM_UP_RUNS; run++) await loaded.predict(row);
+    if (trees !== undefined) await tryOut(trees, { signature, golden, shape, action });
+    for (let run = 0; run < WARM_UP_RUNS; run++) await model.predict(emptyRows(1, shape));
   } catch (error) {
-    await loaded.unload();
+    await model.unload();
     throw error;
   }
-  const model: LoadedModel = {
-    runtime: "onnxruntime-web",
-    outputWidth: loaded.shape.outputs,
-    batches: true,
-    predict: (rows) => loaded.predict(rows),
-    unload: () => loaded.unload(),
-  };
-  return { entry, signature, model, batcher: createBatcher(model, { model: entry.model, ...limits }) };
+  const batcher = createBatcher(model, {
+    model: entry.model,
+    ...batches,
+    ...(onRun === undefined ? {} : { onRun }),
+  });
+  return { entry, signature, model, batcher };
 }
+
+function signatureOf(
+  entry: AliasEntry,
+  metadata: Readonly<Record<string, string>>,
+  action: string,
+): Signature {
+  const text = metadata[MODEL_METADATA.signature];
+  if (text === undefined) throw invalid(`Cannot ${action}: the file says no "${MODEL_METADATA.signature}"`);
+  const signature = readJson(signatureSchema, text, action);
+  if (JSON.stringify(signature) !== JSON.stringify(entry.signature)) {
+    throw invalid(`Cannot ${action}: its signature is not the one in the registry`);
+  }
+  return signature;
+}
+
+function goldenOf(metadata: Readonly<Record<string, string>>, action: string): GoldenRows | undefined {
+  const text = metadata[MODEL_METADATA.goldenRows];
+  return text === undefined ? undefined : readJson(goldenRowsSchema, text, action);
+}
+
+function readJson<Schema extends z.ZodType>(schema: Schema, text: string, action: string): z.output<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid(`Cannot ${action}: its metadata is no JSON: ${messageOf(error)}`);
+  }
+  return parseWith(schema, value, action);
+}
+
+interface Trial {
+  signature: Signature;
+  golden: GoldenRows | undefined;
+  shape: ModelShape;
+  action: string;
+}
+
+/** Asks for the golden rows, and for a full run. */
+async function tryOut(model: LoadedModel, { signature, golden, shape, action }: Trial): Promise<void> {
+  if (golden !== undefined && golden.rows.length > 0) {
+    const checker = createRowChecker(signature, { notFinite: "missing", unknown: "refuse" });
+    const outputs = await model.predict(checker.matrix(golden.rows.flat(), golden.rows.length, "/golden"));
+    golden.outputs.flat().forEach((recorded, index) => {
+      const answered = outputs[index]!;
+      // Negated, so that a NaN on either side fails too.
+      if (!(Math.abs(answered - recorded) <= TOLERANCE * Math.max(1, Math.abs(recorded)))) {
+        const row = Math.floor(index / shape.outputs);
+        throw new AppError(
+          "unprocessable",
+          `Cannot ${action}: it answers ${answered} to golden row ${row}, and ${recorded} was recorded`,
+        );
+      }
+    });
+  }
+  await model.predict(emptyRows(TRIAL_ROWS, shape));
+}
+
+const emptyRows = (rows: number, shape: ModelShape): ModelBatch => ({
+  rows,
+  numbers: new Float32Array(rows * shape.numbers),
+  categories: new Array<string>(rows * shape.categories).fill(""),
+});

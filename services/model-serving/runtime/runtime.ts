@@ -4,15 +4,7 @@
  *
  * @module
  */
-
-/** Rows as a model takes them, laid out by its signature. */
-export interface ModelRows {
-  readonly rows: number;
-  /** The inputs of type number, row after row; what is missing is NaN. */
-  readonly numbers: Float32Array;
-  /** The inputs of type category, row after row; what is missing is the empty text. */
-  readonly categories: readonly string[];
-}
+import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 
 /** A model in memory. */
 export interface LoadedModel {
@@ -28,7 +20,15 @@ export interface LoadedModel {
    * @returns `outputWidth` values for each row
    * @throws {AppError} `timeout` when the run went over its limit, `internal` when the runtime fails
    */
-  predict(input: ModelRows): Promise<Float32Array>;
+  predict(batch: ModelBatch): Promise<Float32Array>;
   /** Frees its memory; the model can't predict any more. */
   unload(): Promise<void>;
+}
+
+/** @throws {RangeError} when the values are not so many rows: a mistake of the caller's code, not of a request */
+export function refuseOtherShape({ rows, numbers, categories }: ModelBatch, shape: ModelShape): void {
+  for (const [values, width] of [[numbers, shape.numbers], [categories, shape.categories]] as const) {
+    if (values.length === rows * width) continue;
+    throw new RangeError(`Cannot predict: ${values.length} values are not ${rows} rows of ${width}`);
+  }
 }

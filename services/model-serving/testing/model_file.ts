@@ -1,5 +1,6 @@
 /** A small ONNX file whose answers can be told by heart: the weighted sum of its features. @module */
 import { MODEL_METADATA, type Signature } from "shared/contracts/signature.ts";
+import type { Graph } from "shared/onnx/model_proto.ts";
 import { encodeModel } from "shared/onnx/writer.ts";
 
 export const signature: Signature = {
@@ -30,6 +31,58 @@ export function sumModelFile(weights: [number, number]): Uint8Array<ArrayBuffer>
       initializers: [
         { name: "weights", type: "float", dims: [2, 1], data: Float32Array.from(weights) },
         { name: "flat", type: "int64", dims: [1], data: BigInt64Array.of(-1n) },
+      ],
+      inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
+      outputs: [{ name: "value", type: "float", dims: ["rows"] }],
+    },
+  });
+}
+
+/** The same sum, except that a row with a feature above 0 makes it loop for ever. */
+export function loopModelFile(): Uint8Array<ArrayBuffer> {
+  const body: Graph = {
+    name: "body",
+    nodes: [
+      { op: "Identity", inputs: ["go_on"], outputs: ["go_on_still"] },
+      { op: "Identity", inputs: ["before"], outputs: ["after"] },
+    ],
+    initializers: [],
+    inputs: [
+      { name: "round", type: "int64", dims: [] },
+      { name: "go_on", type: "bool", dims: [] },
+      { name: "before", type: "float", dims: ["rows", 2] },
+    ],
+    outputs: [
+      { name: "go_on_still", type: "bool", dims: [] },
+      { name: "after", type: "float", dims: ["rows", 2] },
+    ],
+  };
+  return encodeModel({
+    irVersion: 8,
+    producerName: "test",
+    opsets: { "ai.onnx": 17 },
+    metadata: { [MODEL_METADATA.signature]: JSON.stringify(signature) },
+    graph: {
+      name: "loop",
+      nodes: [
+        { op: "ReduceMax", inputs: ["features"], outputs: ["most"], attributes: { keepdims: { int: 0 } } },
+        { op: "Greater", inputs: ["most", "zero"], outputs: ["hang"] },
+        {
+          op: "Loop",
+          inputs: ["", "hang", "features"],
+          outputs: ["same"],
+          attributes: { body: { graph: body } },
+        },
+        {
+          op: "ReduceSum",
+          inputs: ["same", "columns"],
+          outputs: ["value"],
+          attributes: { keepdims: { int: 0 } },
+        },
+      ],
+      initializers: [
+        { name: "zero", type: "float", dims: [], data: Float32Array.of(0) },
+        { name: "columns", type: "int64", dims: [1], data: BigInt64Array.of(1n) },
       ],
       inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
       outputs: [{ name: "value", type: "float", dims: ["rows"] }],

@@ -6,10 +6,10 @@
  */
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { Mark } from "shared/contracts/model_serving.ts";
-import type { Signature } from "shared/contracts/signature.ts";
+import type { ModelInput, Signature } from "shared/contracts/signature.ts";
 import type { Reason } from "shared/errors.ts";
 import { invalidInput } from "shared/validation.ts";
-import type { ModelRows } from "../runtime/runtime.ts";
+import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
 
 /** What is done about values that are not as the model takes them; missing ones are the signature's to say. */
 export interface InputPolicy {
@@ -23,7 +23,7 @@ export interface InputPolicy {
 export type RowMarks = Readonly<Record<string, Mark>>;
 
 /** Rows that may go into the model. */
-export interface CheckedRows extends ModelRows {
+export interface CheckedRows extends ModelBatch {
   /** As they were given, row after row in the order of the signature; null where nothing was. */
   readonly given: readonly FeatureValue[];
   /** By row; empty for most calls. */
@@ -50,62 +50,95 @@ const MAX_REASONS = 100;
 export function createRowChecker(signature: Signature, policy: InputPolicy): RowChecker {
   const { inputs } = signature;
   const width = inputs.length;
+  const places = placesOf(inputs);
+  const shape = shapeOf(signature);
   const names = inputs.map(({ name }) => name);
   const known = new Set<string>(names);
 
   /** Takes values in, cell by cell. */
   class Intake {
     readonly numbers: Float32Array;
+    readonly categories: string[];
     readonly given: FeatureValue[];
     readonly reasons: Reason[] = [];
     readonly marks = new Map<number, Record<string, Mark>>();
 
     constructor(readonly rows: number) {
-      this.numbers = new Float32Array(rows * width);
+      this.numbers = new Float32Array(rows * shape.numbers);
+      this.categories = new Array(rows * shape.categories).fill("");
       this.given = new Array(rows * width).fill(null);
     }
 
-    /** The path is made where it is needed only. */
-    take(value: unknown, row: number, column: number, path: (row: number, name: string) => string): void {
-      const at = row * width + column;
-      if (typeof value === "number") {
+    take(value: unknown, row: number, column: number, path: Path): void {
+      const place = places[column]!;
+      if (typeof value === "number" && place.vocabulary === undefined) {
         const number = Math.fround(value);
         if (Number.isFinite(number)) {
-          this.numbers[at] = number;
-          this.given[at] = value;
+          this.numbers[row * shape.numbers + place.at] = number;
+          this.given[row * width + column] = value;
           return;
         }
+      } else if (typeof value === "string" && place.vocabulary?.has(value)) {
+        this.categories[row * shape.categories + place.at] = value;
+        this.given[row * width + column] = value;
+        return;
       }
       this.#unusual(value, row, column, path);
     }
 
-    #unusual(
-      value: unknown,
-      row: number,
-      column: number,
-      path: (row: number, name: string) => string,
-    ): void {
-      const at = row * width + column;
-      const { name, nulls } = inputs[column]!;
-      const wrong = (message: string) => this.wrong({ path: path(row, name), message });
-      if (typeof value === "boolean") {
-        this.numbers[at] = Number(value);
-        this.given[at] = value;
-        return;
+    #unusual(value: unknown, row: number, column: number, path: Path): void {
+      const input = inputs[column]!;
+      if (value === null || value === undefined || value === "" || Number.isNaN(value)) {
+        return this.#missing(row, column, path, "MISSING");
       }
-      if (value === null || value === undefined || Number.isNaN(value)) {
-        this.numbers[at] = NaN;
-        if (nulls === "refuse") wrong("is missing");
-        else this.#mark(row, name, "MISSING");
+      if (input.type === "category") return this.#text(value, row, column, input, path);
+      if (typeof value === "boolean") {
+        this.numbers[row * shape.numbers + places[column]!.at] = Number(value);
+        this.given[row * width + column] = value;
         return;
       }
       if (typeof value === "number" && policy.notFinite === "missing") {
-        this.numbers[at] = NaN;
-        if (nulls === "refuse") wrong("is beyond float32, and may not be missing");
-        else this.#mark(row, name, "NOT_FINITE");
-        return;
+        return this.#missing(row, column, path, "NOT_FINITE");
       }
-      wrong(`must be a number within float32, not ${shown(value)}`);
+      this.wrong({
+        path: path(row, input.name),
+        message: `must be a number within float32, not ${shown(value)}`,
+      });
+    }
+
+    #missing(row: number, column: number, path: Path, mark: Mark): void {
+      const { type, name, nulls } = inputs[column]!;
+      // A category is missing as it stands: the empty text.
+      if (type === "number") this.numbers[row * shape.numbers + places[column]!.at] = NaN;
+      if (nulls === "as_trained") return this.#mark(row, name, mark);
+      const message = mark === "MISSING" ? "is missing" : "is beyond float32, and may not be missing";
+      this.wrong({ path: path(row, name), message });
+    }
+
+    /** Numbers and booleans name a category by their text, as they did in training. */
+    #text(
+      value: unknown,
+      row: number,
+      column: number,
+      { name, unseen }: ModelInput & { type: "category" },
+      path: Path,
+    ): void {
+      const text = typeof value === "number" || typeof value === "boolean" ? String(value) : value;
+      if (typeof text !== "string" || text.includes("\0") || !text.isWellFormed()) {
+        const message = `must be a text without U+0000, not ${shown(value)}`;
+        return this.wrong({ path: path(row, name), message });
+      }
+      if (!places[column]!.vocabulary!.has(text)) {
+        if (unseen === "refuse") {
+          return this.wrong({
+            path: path(row, name),
+            message: `is ${shown(value)}, which the model has not seen`,
+          });
+        }
+        this.#mark(row, name, "UNSEEN");
+      }
+      this.categories[row * shape.categories + places[column]!.at] = text;
+      this.given[row * width + column] = value as FeatureValue;
     }
 
     #mark(row: number, name: string, mark: Mark): void {
@@ -120,8 +153,8 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
 
     finish(): CheckedRows {
       if (this.reasons.length > 0) throw invalidInput("predict", this.reasons);
-      const { rows, numbers, given, marks } = this;
-      return { rows, numbers, categories: [], given, marks };
+      const { rows, numbers, categories, given, marks } = this;
+      return { rows, numbers, categories, given, marks };
     }
   }
 
@@ -183,6 +216,23 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       return intake.finish();
     },
   };
+}
+
+/** Says where a value stands; called where it is needed only. */
+type Path = (row: number, name: string) => string;
+
+/** Where an input's value goes in its tensor; with a vocabulary in that of the categories. */
+interface Place {
+  at: number;
+  vocabulary: ReadonlySet<string> | undefined;
+}
+
+function placesOf(inputs: readonly ModelInput[]): Place[] {
+  const next = { number: 0, category: 0 };
+  return inputs.map((input) => ({
+    at: next[input.type]++,
+    vocabulary: input.type === "category" ? new Set(input.vocabulary) : undefined,
+  }));
 }
 
 const pointer = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");

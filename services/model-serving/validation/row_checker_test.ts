@@ -105,3 +105,49 @@ Deno.test("matrix() takes values in the order of the signature, and names the ro
     "/entities/1/orders.count",
   ]);
 });
+
+const withCategories: Signature = {
+  ...signature,
+  inputs: [
+    {
+      name: "customer.country",
+      type: "category",
+      nulls: "as_trained",
+      vocabulary: ["FR", "7"],
+      unseen: "as_other",
+    },
+    { name: "orders.count", type: "number", nulls: "refuse" },
+    {
+      name: "customer.plan",
+      type: "category",
+      nulls: "refuse",
+      vocabulary: ["free", "paid"],
+      unseen: "refuse",
+    },
+  ],
+};
+const texts = createRowChecker(withCategories, { notFinite: "refuse", unknown: "refuse" });
+
+Deno.test("rows() lays categories out beside the numbers, and marks those that training has not seen", () => {
+  const checked = texts.rows([
+    { "customer.country": "FR", "orders.count": 1, "customer.plan": "free" },
+    { "customer.country": 7, "orders.count": 2, "customer.plan": "paid" },
+    { "customer.country": "DE", "orders.count": 3, "customer.plan": "paid" },
+    { "customer.country": null, "orders.count": 4, "customer.plan": "free" },
+  ]);
+  assertEquals([...checked.numbers], [1, 2, 3, 4]);
+  assertEquals(checked.categories, ["FR", "free", "7", "paid", "DE", "paid", "", "free"]);
+  assertEquals([...checked.marks], [[2, { "customer.country": "UNSEEN" }], [3, {
+    "customer.country": "MISSING",
+  }]]);
+  assertEquals(checked.given.slice(0, 3), ["FR", 1, "free"]);
+});
+
+Deno.test("rows() refuses a category with U+0000 or half a surrogate pair, an unseen one where declared, and others than texts", () => {
+  const plan = (value: unknown) => ({ "customer.country": "FR", "orders.count": 1, "customer.plan": value });
+  for (const value of ["gold", "free\0", "\ud800", {}, [], ""]) {
+    assertEquals(pathsOf(() => texts.rows([plan(value)])), ["/rows/0/customer.plan"]);
+  }
+  const country = { "customer.country": "FR\0", "orders.count": 1, "customer.plan": "free" };
+  assertEquals(pathsOf(() => texts.rows([country])), ["/rows/0/customer.country"]);
+});

@@ -1,5 +1,5 @@
 import { ALGORITHM_PARAMETERS } from "shared/contracts/model_training.ts";
-import type { Node, Tensor } from "shared/onnx/model_proto.ts";
+import { ELEMENT_TYPE, type Node, type Tensor } from "shared/onnx/model_proto.ts";
 import { countClasses, type Dataset, requireUsableLabels } from "../dataset.ts";
 import { learnVocabularies } from "../encoding.ts";
 import { COLUMNS, encodeModelFile, SCORES } from "../model_file.ts";
@@ -47,25 +47,25 @@ function classShares(labels: Float64Array): number[] {
   return shares;
 }
 
-/** The same answer for as many rows as there are. */
+/** The same answer for as many rows as there are: to a column of zeros, whatever stands in it, the answer is added. */
 function constantNodes(answer: Float32Array): { nodes: Node[]; initializers: Tensor[] } {
-  const int64 = (name: string, values: bigint[]): Tensor => ({
-    name,
-    dims: [values.length],
-    type: "int64",
-    data: BigInt64Array.from(values),
-  });
   return {
     nodes: [
-      { op: "Shape", inputs: [COLUMNS], outputs: ["shape"] },
-      { op: "Gather", inputs: ["shape", "first"], outputs: ["row_count"] },
-      { op: "Concat", inputs: ["row_count", "one"], outputs: ["repeats"], attributes: { axis: { int: 0 } } },
-      { op: "Tile", inputs: ["answer", "repeats"], outputs: [SCORES] },
+      { op: "Gather", inputs: [COLUMNS, "first"], outputs: ["column"], attributes: { axis: { int: 1 } } },
+      { op: "IsNaN", inputs: ["column"], outputs: ["missing"] },
+      {
+        op: "Cast",
+        inputs: ["missing"],
+        outputs: ["number"],
+        attributes: { to: { int: ELEMENT_TYPE.float } },
+      },
+      { op: "Mul", inputs: ["number", "zero"], outputs: ["nothing"] },
+      { op: "Add", inputs: ["nothing", "answer"], outputs: [SCORES] },
     ],
     initializers: [
       { name: "answer", dims: [1, answer.length], type: "float", data: answer },
-      int64("first", [0n]),
-      int64("one", [1n]),
+      { name: "first", dims: [1], type: "int64", data: BigInt64Array.of(0n) },
+      { name: "zero", dims: [1], type: "float", data: Float32Array.of(0) },
     ],
   };
 }

@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { AppError } from "shared/errors.ts";
+import { silentLogger } from "shared/log.ts";
+import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
+import { readModel } from "shared/onnx/reader.ts";
+import { delay } from "shared/delay.ts";
+import { loopModelFile, sumModelFile } from "../testing/model_file.ts";
+import { type Forest, randomForest, seededRandom, VOCABULARY } from "../testing/random_forest.ts";
+import type { LoadedModel } from "./runtime.ts";
+import { loadTrees } from "./tree_walker.ts";
+import { createWasmRuntime, type WasmLimits } from "./wasm_runtime.ts";
+
+const TWO: ModelShape = { numbers: 2, categories: 0, outputs: 1 };
+
+const batchOf = (rows: readonly number[][]): ModelBatch => ({
+  rows: rows.length,
+  numbers: Float32Array.from(rows.flat()),
+  categories: [],
+});
+
+function startWasm(limits: WasmLimits = {}) {
+  const runtime = createWasmRuntime({ log: silentLogger, limits });
+  return Object.assign(runtime, { [Symbol.asyncDispose]: () => runtime.stop() });
+}
+
+const walkerOf = (file: Uint8Array, shape = TWO): LoadedModel => {
+  const model = loadTrees(file, readModel(file), shape);
+  assert(model !== undefined, "the walker does not take the file");
+  return model;
+};
+
+/** How each runtime loads a file of two features. */
+const RUNTIMES: Record<string, () => { load(file: Uint8Array): Promise<LoadedModel> } & AsyncDisposable> = {
+  "the WASM runtime": () => {
+    const wasm = startWasm();
+    return {
+      load: (file) => wasm.load(file, TWO),
+      [Symbol.asyncDispose]: () => wasm.stop(),
+    };
+  },
+  "the tree walker": () => ({
+    load: (file) => Promise.resolve(walkerOf(file)),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }),
+};
+
+const forest = (seed: number, more: Partial<Parameters<typeof randomForest>[0]> = {}): Forest =>
+  randomForest({ trees: 5, depth: 4, numbers: 2, precision: "float", sigmoid: true, seed, ...more });
+
+for (const [name, start] of Object.entries(RUNTIMES)) {
+  Deno.test(`${name} answers a row alike, alone and among others, whoever else asks at the time`, async () => {
+    await using runtime = start();
+    const models = await Promise.all([1, 2, 3].map((seed) => runtime.load(forest(seed).file)));
+    const random = seededRandom(7);
+    const rows = Array.from({ length: 40 }, () => [random() * 2 - 1, random() * 2 - 1]);
+    const alone = await Promise.all(
+      models.map(async (model) => {
+        const answers = [];
+        for (const row of rows) answers.push((await model.predict(batchOf([row])))[0]);
+        return answers;
+      }),
+    );
+    // All at once, over all models, after an await of different length: overlapping runs would corrupt the instance.
+    const asked = rows.flatMap((row, index) =>
+      models.map(async (model, which) => {
+        await delay(index % 3);
+        const [first, second] = await model.predict(batchOf([row, rows[(index + 1) % rows.length]!]));
+        assertEquals([first, second], [alone[which]![index], alone[which]![(index + 1) % rows.length]]);
+      })
+    );
+    await Promise.all(asked);
+    for (const model of models) await model.unload();
+  });
+
+  Deno.test(`${name} refuses values that are not the rows they are said to be`, async () => {
+    await using runtime = start();
+    const model = await runtime.load(forest(1).file);
+    const short = { rows: 2, numbers: new Float32Array(3), categories: [] };
+    await assertRejects(() => model.predict(short), RangeError);
+    // And goes on.
+    assertEquals((await model.predict(batchOf([[0, 0]]))).length, 1);
+  });
+
+  Deno.test(`${name} scores missing and infinite values`, async () => {
+    await using runtime = start();
+    const model = await runtime.load(forest(3).file);
+    const outputs = await model.predict(batchOf([[NaN, 0], [Infinity, -Infinity], [NaN, NaN]]));
+    assertEquals([...outputs].map((value) => value > 0 && value < 1), [true, true, true]);
+  });
+}
+
+Deno.test("the tree walker answers bit for bit as ONNX Runtime does", async () => {
+  await using wasm = startWasm();
+  const operators = ["TreeEnsemble", "TreeEnsembleRegressor"] as const;
+  for (let seed = 1; seed <= 24; seed++) {
+    const precision = seed % 3 === 0 ? "double" : "float";
+    const operator = operators[seed % 2]!;
+    const numbers = 1 + seed % 20;
+    const categories = operator === "TreeEnsemble" && seed % 4 === 0 ? 3 : 0;
+    const shape = { numbers, categories, outputs: 1 };
+    const { file, thresholds, random } = randomForest({
+      trees: 1 + (seed * 7) % 130,
+      depth: 1 + seed % 8,
+      numbers,
+      categories,
+      precision,
+      operator,
+      sigmoid: precision === "float" && seed % 5 !== 0,
+      seed,
+    });
+    const walker = walkerOf(file, shape);
+    const model = await wasm.load(file, shape);
+    const unusual = [NaN, Infinity, -Infinity, -0, 3e38, 1e-45];
+    const pick = <T>(values: readonly T[]) => values[Math.floor(random() * values.length)]!;
+    for (const rows of [1, 2, 50, 700]) {
+      const batch: ModelBatch = {
+        rows,
+        numbers: Float32Array.from({ length: rows * numbers }, () => {
+          const dice = random();
+          return dice < 0.15 ? pick(unusual) : dice < 0.5 ? pick(thresholds) : random() * 2 - 1;
+        }),
+        categories: Array.from({ length: rows * categories }, () => pick(["", "new", ...VOCABULARY])),
+      };
+      const [walked, run] = [await walker.predict(batch), await model.predict(batch)];
+      walked.forEach((value, row) => {
+        assert(Object.is(value, run[row]), `forest ${seed}, row ${row}: ${value} is not ${run[row]}`);
+      });
+    }
+    await model.unload();
+  }
+});
+
+Deno.test("the tree walker leaves other graphs to the WASM runtime", () => {
+  const file = sumModelFile([1, 2]);
+  assertEquals(loadTrees(file, readModel(file), TWO), undefined);
+});
+
+Deno.test("a run over its limit costs its own calls an error, other models a moment, and the instance is replaced", async () => {
+  await using wasm = startWasm({ runMs: 300 });
+  const sum = await wasm.load(sumModelFile([1, 10]), TWO);
+  const loop = await wasm.load(loopModelFile(), TWO);
+  assertEquals([...await loop.predict(batchOf([[-1, -2]]))], [-3]);
+
+  const hanging = assertRejects(() => loop.predict(batchOf([[1, 2]])), AppError);
+  // Asked while the other hangs: answered by the instance that follows.
+  const waiting = sum.predict(batchOf([[1, 2]]));
+  assertEquals(((await hanging) as AppError).code, "timeout");
+  assertEquals([...await waiting], [21]);
+  assertEquals(wasm.replaced, 1);
+
+  // It is not run again at once, so that it can't take the others' time away.
+  const paused = await assertRejects(() => loop.predict(batchOf([[-1, -2]])), AppError) as AppError;
+  assertEquals(paused.code, "unavailable");
+  assert((paused.retryAfter ?? 0) > 0);
+  assertEquals([...await sum.predict(batchOf([[3, 4]]))], [43]);
+});
+
+Deno.test("an instance that has loaded many models is replaced with those in it that are in use", async () => {
+  await using wasm = startWasm({ loadsOfInstance: 5 });
+  const kept = await wasm.load(sumModelFile([1, 0]), TWO);
+  for (let swap = 1; swap <= 12; swap++) {
+    const model = await wasm.load(sumModelFile([swap, 0]), TWO);
+    assertEquals([...await model.predict(batchOf([[2, 0]]))], [2 * swap]);
+    assertEquals([...await kept.predict(batchOf([[2, 0]]))], [2]);
+    await model.unload();
+  }
+  assertEquals(wasm.replaced, 0);
+});
+
+Deno.test("the WASM runtime refuses what is no model, and goes on", async () => {
+  await using wasm = startWasm();
+  const refused = await assertRejects(() => wasm.load(new TextEncoder().encode("no model"), TWO), AppError);
+  assertEquals((refused as AppError).code, "invalid");
+  const other = await assertRejects(
+    () => wasm.load(sumModelFile([1, 2]), { ...TWO, categories: 1 }),
+    AppError,
+  );
+  assertEquals((other as AppError).code, "invalid");
+  const model = await wasm.load(sumModelFile([1, 2]), TWO);
+  assertEquals([...await model.predict(batchOf([[1, 1]]))], [3]);
+});

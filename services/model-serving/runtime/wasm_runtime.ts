@@ -1,0 +1,183 @@
+/**
+ * ONNX Runtime for everything that no other runtime takes, in a thread that can be ended.
+ *
+ * One run at a time in the whole process: runs that overlap corrupt the WASM instance, whichever models they belong to.
+ * A run over its limit costs the calls in it an error; the thread is ended and another takes its place, into which
+ * models are loaded again as they are asked for.
+ *
+ * @module
+ */
+import { AppError, messageOf } from "shared/errors.ts";
+import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
+import type { Part } from "shared/lifecycle.ts";
+import type { Logger } from "shared/log.ts";
+import { type LoadedModel, refuseOtherShape } from "./runtime.ts";
+import { InstanceLost, WasmInstance } from "./wasm_instance.ts";
+
+export interface WasmLimits {
+  /** A run, in ms; default 5,000. */
+  runMs?: number;
+  /** Loading a model, in ms; default 30,000. */
+  loadMs?: number;
+  /**
+   * Loads after which the instance is replaced: what WASM took of the memory it gives back only with its thread.
+   * Default 100.
+   */
+  loadsOfInstance?: number;
+}
+
+export interface WasmRuntime extends Part {
+  /** @throws {AppError} `invalid` when the runtime refuses the file, `timeout` when loading it takes too long */
+  load(file: Uint8Array, shape: ModelShape): Promise<LoadedModel>;
+  /** Instances that were ended because a run went over its limit or the thread died. */
+  readonly replaced: number;
+}
+
+/** A model that hung is not run again for this long; twice as long each time it hangs again. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+interface Model {
+  readonly id: number;
+  readonly file: Uint8Array;
+  readonly shape: ModelShape;
+  /** The instance that has it in memory. */
+  in: WasmInstance | undefined;
+  pauseMs: number;
+  pausedUntil: number;
+}
+
+export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: WasmLimits }): WasmRuntime {
+  const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100 } = limits;
+  const live = new Set<Model>();
+  let instance: WasmInstance | undefined;
+  let loads = 0;
+  let replaced = 0;
+  let nextId = 0;
+  /** The turn of whoever uses the instance next. */
+  let turn: Promise<unknown> = Promise.resolve();
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = turn.then(work);
+    turn = result.catch(() => {});
+    return result;
+  }
+
+  function current(): WasmInstance {
+    if (instance === undefined || instance.lost) {
+      instance = new WasmInstance();
+      loads = 0;
+    }
+    return instance;
+  }
+
+  async function ensureLoaded(model: Model): Promise<WasmInstance> {
+    const into = current();
+    if (model.in === into) return into;
+    await into.tell({ do: "load", model: model.id, file: model.file, shape: model.shape }, loadMs);
+    model.in = into;
+    loads++;
+    return into;
+  }
+
+  /** Another thread takes over, with the models in it before the old one goes. */
+  async function renew(): Promise<void> {
+    const old = instance;
+    const fresh = new WasmInstance();
+    try {
+      for (const { id, file, shape } of live) {
+        await fresh.tell({ do: "load", model: id, file, shape }, loadMs);
+      }
+    } catch (error) {
+      fresh.end();
+      log.warn(
+        { err: error },
+        `Cannot renew the ONNX runtime, going on with the old one: ${messageOf(error)}`,
+      );
+      loads = 0;
+      return;
+    }
+    instance = fresh;
+    loads = live.size;
+    for (const model of live) model.in = fresh;
+    old?.end();
+  }
+
+  async function guarded<T>(model: Model, work: (into: WasmInstance) => Promise<T>): Promise<T> {
+    try {
+      const result = await work(await ensureLoaded(model));
+      model.pauseMs = FIRST_PAUSE_MS;
+      return result;
+    } catch (error) {
+      if (error instanceof InstanceLost) {
+        replaced++;
+        if (error.tooSlow) {
+          model.pausedUntil = performance.now() + model.pauseMs;
+          model.pauseMs = Math.min(LONGEST_PAUSE_MS, model.pauseMs * 2);
+        }
+        log.error({ err: error }, "The ONNX runtime is replaced");
+        throw new AppError(error.code, `Cannot predict: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async function predict(model: Model, batch: ModelBatch): Promise<Float32Array> {
+    refuseOtherShape(batch, model.shape);
+    return await inTurn(async () => {
+      const pause = model.pausedUntil - performance.now();
+      if (pause > 0) {
+        const message = "Cannot predict: the model went over its time, and is not run again for a while";
+        throw new AppError("unavailable", message, { retryAfter: pause / 1_000 });
+      }
+      return await guarded(model, async (into) => {
+        const outputs = await into.tell({ do: "run", model: model.id, batch }, runMs);
+        return outputs!;
+      });
+    });
+  }
+
+  return {
+    name: "ONNX runtime",
+    get replaced() {
+      return replaced;
+    },
+    async load(file, shape) {
+      const model: Model = {
+        id: nextId++,
+        file,
+        shape,
+        in: undefined,
+        pauseMs: FIRST_PAUSE_MS,
+        pausedUntil: 0,
+      };
+      await inTurn(async () => {
+        if (loads >= loadsOfInstance) await renew();
+        await guarded(model, () => Promise.resolve());
+      });
+      live.add(model);
+      return {
+        runtime: "onnxruntime-web",
+        outputWidth: shape.outputs,
+        batches: true,
+        predict: (batch) => predict(model, batch),
+        unload: () =>
+          inTurn(async () => {
+            live.delete(model);
+            const into = model.in;
+            model.in = undefined;
+            if (into !== undefined && into === instance && !into.lost) {
+              await into.tell({ do: "unload", model: model.id }, loadMs);
+            }
+          }),
+      };
+    },
+    start: () => Promise.resolve(),
+    async stop() {
+      await inTurn(() => {
+        instance?.end();
+        return Promise.resolve();
+      });
+    },
+  };
+}
