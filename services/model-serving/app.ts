@@ -13,6 +13,7 @@ import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { createReadFeatures } from "./features/read_features.ts";
+import { addOpenInferenceRoutes } from "./http/open_inference.ts";
 import { createLiveModels } from "./live_models.ts";
 import { createPredict } from "./predict.ts";
 import { createPredictionLog } from "./prediction_log/prediction_log.ts";
@@ -94,6 +95,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
 
   return {
     endpoints: [...definitions.endpoints, ...createEndpoints({ models, predict })],
+    routes: (app) => addOpenInferenceRoutes(app, { models, predict, log }),
     parts: [definitions.part, outbox, predictionLog, wasm, models, aliases],
     ready: {
       // What is loaded answers, whatever else is away.

@@ -33,6 +33,8 @@ export interface LiveModels extends Part {
    * @throws {AppError} `unavailable` when the alias has no version in memory
    */
   use<T>(model: string, alias: string, work: (served: ServedVersion) => Promise<T>): Promise<T>;
+  /** The versions of a model that are in memory, the champion's first. */
+  versions(model: string): ServedVersion[];
   /** Whether the alias has a version in memory. */
   has(model: string, alias: string): boolean;
   list(): ServedModel[];
@@ -202,6 +204,8 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
       }
       return await slot.lease.use(work);
     },
+    versions: (model) =>
+      (aliases().get(model) ?? []).flatMap((alias) => slots.get(keyOf(model, alias))?.lease?.served ?? []),
     has: (model, alias) => slots.get(keyOf(model, alias))?.lease !== undefined,
     list,
     checkReady() {

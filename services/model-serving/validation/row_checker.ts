@@ -31,6 +31,7 @@ export interface CheckedRows extends ModelBatch {
 }
 
 export interface RowChecker {
+  readonly signature: Signature;
   /** Names of the features, in the order of the signature. */
   readonly names: readonly string[];
   /**
@@ -161,6 +162,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
   const unknownField = { message: "is not a feature of the model" };
 
   return {
+    signature,
     names,
     rows(rows) {
       const intake = new Intake(rows.length);

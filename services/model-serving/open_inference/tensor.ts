@@ -1,0 +1,108 @@
+/**
+ * Tensors of the Open Inference Protocol, version 2: as JSON, and as bytes behind the JSON (its binary tensor data
+ * extension).
+ *
+ * @module
+ */
+import type { Reason } from "shared/errors.ts";
+
+/** What is known of a tensor before its values are looked at. */
+export interface TensorHead {
+  name: string;
+  datatype: string;
+  shape: readonly number[];
+}
+
+export interface Tensor extends TensorHead {
+  /** As many as the product of the shape. */
+  values: ArrayLike<number | string | boolean>;
+}
+
+/** How the bytes of each numeric type are read; the format is little-endian, as is every machine that Deno runs on. */
+const BINARY: Readonly<
+  Record<string, { size: number; read: (bytes: Uint8Array) => ArrayLike<number | bigint> }>
+> = {
+  BOOL: { size: 1, read: (bytes) => bytes },
+  UINT8: { size: 1, read: (bytes) => bytes },
+  INT8: { size: 1, read: (bytes) => new Int8Array(aligned(bytes)) },
+  UINT16: { size: 2, read: (bytes) => new Uint16Array(aligned(bytes)) },
+  INT16: { size: 2, read: (bytes) => new Int16Array(aligned(bytes)) },
+  UINT32: { size: 4, read: (bytes) => new Uint32Array(aligned(bytes)) },
+  INT32: { size: 4, read: (bytes) => new Int32Array(aligned(bytes)) },
+  FP32: { size: 4, read: (bytes) => new Float32Array(aligned(bytes)) },
+  UINT64: { size: 8, read: (bytes) => new BigUint64Array(aligned(bytes)) },
+  INT64: { size: 8, read: (bytes) => new BigInt64Array(aligned(bytes)) },
+  FP64: { size: 8, read: (bytes) => new Float64Array(aligned(bytes)) },
+};
+
+export const DATATYPES: readonly string[] = [...Object.keys(BINARY), "BYTES"];
+
+/** A copy that a typed array can lie on. */
+const aligned = (bytes: Uint8Array): ArrayBuffer => bytes.slice().buffer as ArrayBuffer;
+
+const elementsOf = (shape: readonly number[]) => shape.reduce((product, dim) => product * dim, 1);
+
+/** Reads values that stand in the JSON, flat or nested. */
+export function readJsonValues(head: TensorHead, data: unknown, path: string): Tensor | Reason {
+  if (!Array.isArray(data)) return { path, message: "must be a list of values" };
+  const values = (data.some(Array.isArray) ? data.flat(Infinity) : data) as (number | string | boolean)[];
+  const elements = elementsOf(head.shape);
+  if (values.length !== elements) {
+    return { path, message: `has ${values.length} values, and the shape [${head.shape}] needs ${elements}` };
+  }
+  return { ...head, values };
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Reads values that stand in the bytes behind the JSON. */
+export function readBinaryValues(head: TensorHead, bytes: Uint8Array, path: string): Tensor | Reason {
+  const elements = elementsOf(head.shape);
+  if (head.datatype === "BYTES") return readTexts(head, bytes, path, elements);
+  const { size, read } = BINARY[head.datatype]!;
+  if (bytes.length !== elements * size) {
+    return {
+      path,
+      message: `has ${bytes.length} bytes, and [${head.shape}] of ${head.datatype} needs ${elements * size}`,
+    };
+  }
+  const values = read(bytes);
+  const isWide = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  return { ...head, values: isWide ? Float64Array.from(values, Number) : values as ArrayLike<number> };
+}
+
+/** Each text has its length in four bytes before it. */
+function readTexts(head: TensorHead, bytes: Uint8Array, path: string, elements: number): Tensor | Reason {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const values: string[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const length = at + 4 <= bytes.length ? view.getUint32(at, true) : Infinity;
+    if (at + 4 + length > bytes.length) return { path, message: "ends in the middle of a text" };
+    try {
+      values.push(decoder.decode(bytes.subarray(at + 4, at + 4 + length)));
+    } catch {
+      return { path, message: "holds a text that is not UTF-8" };
+    }
+    at += 4 + length;
+  }
+  if (values.length !== elements) {
+    return { path, message: `has ${values.length} texts, and the shape [${head.shape}] needs ${elements}` };
+  }
+  return { ...head, values };
+}
+
+const encoder = new TextEncoder();
+
+/** Texts as bytes, each with its length before it. */
+export function textBytes(texts: readonly string[]): Uint8Array {
+  const encoded = texts.map((text) => encoder.encode(text));
+  const bytes = new Uint8Array(encoded.reduce((sum, { length }) => sum + 4 + length, 0));
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const text of encoded) {
+    view.setUint32(at, text.length, true);
+    bytes.set(text, at + 4);
+    at += 4 + text.length;
+  }
+  return bytes;
+}
