@@ -3,7 +3,8 @@ import type { Task } from "shared/contracts/signature.ts";
 import { MODEL_METADATA } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
 import { readModel } from "shared/onnx/reader.ts";
-import { findBinning } from "./domain/trainers/gbdt/binning.ts";
+import { findBinning, thresholdMemory } from "./domain/trainers/trees/binning.ts";
+import { ALONE } from "./domain/trainers/trees/team.ts";
 import { TRAINERS } from "./domain/trainers/registry.ts";
 import { datasetOf, metadataFor, noisyDataset } from "./testing/datasets.ts";
 import { scoreWithFile, verifyModelFile } from "./verify.ts";
@@ -28,8 +29,11 @@ for (const task of ["binary", "regression"] as const) {
   Deno.test(`verifyModelFile() finds the file of trees exact on thresholds and next to them (${task})`, async () => {
     const train = noisyDataset(task, { rows: 2_000, seed: 1 });
     const model = await TRAINERS.get("gbdt")!.fit(train, { task, parameters: { rounds: 50 }, seed: 1 });
-    const near = findBinning(train, { maxBins: 255, seed: 1 }).flatMap(({ feature, thresholds }) =>
-      [...thresholds.slice(0, -1)].flatMap((threshold) => {
+    const near = findBinning({ ...train, vocabularies: train.dictionaries }, { maxBins: 255, seed: 1 }, {
+      memory: thresholdMemory(train.columns.length),
+      team: ALONE,
+    }).flatMap(({ feature, thresholds }) =>
+      [...thresholds!.slice(0, -1)].flatMap((threshold) => {
         const float = Float32Array.of(threshold);
         const bits = new Int32Array(float.buffer);
         return [-1, 0, 1].map((step) => {

@@ -109,7 +109,7 @@ export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
   return {
     ...dataset,
     rows: rows.length,
-    columns: dataset.columns.map((column) => Float32Array.from(rows, (row) => column[row]!)),
+    columns: dataset.columns.map((column) => floats(rows.length, (index) => column[rows[index]!]!)),
     labels: pick(dataset.labels),
     times: pick(dataset.times),
     entities: Array.from(rows, (row) => dataset.entities[row]!),
@@ -177,7 +177,8 @@ function readTexts({ values, categories }: TextColumn, name: string, reasons: Re
   if (bad !== undefined) {
     reasons.push({ path: name, message: `holds a text with the character NUL: ${JSON.stringify(bad)}` });
   }
-  const column = Float32Array.from(values, (position) => {
+  const column = floats(values.length, (row) => {
+    const position = values[row]!;
     const isMissing = Number.isNaN(position) || categories[position] === "";
     return isMissing ? 0 : position + 1;
   });
@@ -185,7 +186,7 @@ function readTexts({ values, categories }: TextColumn, name: string, reasons: Re
 }
 
 function roundColumn(column: ArrayLike<number>, name: string, reasons: Reason[]): Float32Array {
-  const rounded = new Float32Array(column.length);
+  const rounded = floats(column.length, () => 0);
   for (let row = 0; row < column.length; row++) {
     const value = Math.fround(column[row]!);
     if (value === Infinity || value === -Infinity) {
@@ -198,6 +199,13 @@ function roundColumn(column: ArrayLike<number>, name: string, reasons: Reason[])
     rounded[row] = value;
   }
   return rounded;
+}
+
+/** A column in memory that the threads of a fit can share. */
+export function floats(length: number, value: (index: number) => number): Float32Array {
+  const column = new Float32Array(new SharedArrayBuffer(4 * length));
+  for (let index = 0; index < length; index++) column[index] = value(index);
+  return column;
 }
 
 function finiteColumn(column: ArrayLike<number>, name: string, reasons: Reason[]): Float64Array {

@@ -1,5 +1,5 @@
 import { invalid } from "shared/errors.ts";
-import type { Dataset } from "./dataset.ts";
+import { type Dataset, floats } from "./dataset.ts";
 
 /**
  * The texts a model tells apart, of each feature; null for a number. What a model has learnt from is the code of a
@@ -66,6 +66,6 @@ export function encodeColumns(dataset: Dataset, vocabularies: Vocabularies): rea
       ["", ...dictionary],
       (text, code) => code === 0 ? 0 : codes.get(text) ?? other,
     );
-    return column.map((code) => recode[code]!);
+    return floats(column.length, (row) => recode[column[row]!]!);
   });
 }

@@ -6,7 +6,10 @@ import { trainerFor } from "./registry.ts";
 Deno.test("trainerFor() refuses unknown algorithms, and tasks that an algorithm does not do", () => {
   const message = (algorithm: string) =>
     assertThrows(() => trainerFor(algorithm, "regression"), AppError).message;
-  assertEquals(message("svm"), 'Cannot train with "svm": the algorithm must be one of gbdt, logistic, prior');
+  assertEquals(
+    message("svm"),
+    'Cannot train with "svm": the algorithm must be one of gbdt, random_forest, logistic, prior',
+  );
   assertEquals(message("logistic"), 'Cannot train with "logistic": it does binary, the task is regression');
 });
 
