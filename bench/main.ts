@@ -9,8 +9,9 @@ import { clean } from "./clean.ts";
 import { type Bench, machine, table } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { load } from "./load.ts";
+import { trees } from "./trees.ts";
 
-const BENCHES: readonly Bench[] = [ingest, clean, load];
+const BENCHES: readonly Bench[] = [ingest, clean, load, trees];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 
