@@ -1,14 +1,14 @@
 import type { Task } from "shared/contracts/signature.ts";
 import { invalid } from "shared/errors.ts";
 import { gbdt } from "./gbdt.ts";
-import { logistic } from "./logistic/logistic.ts";
+import { linear, logistic } from "./linear/linear_trainers.ts";
 import { prior } from "./prior.ts";
 import { randomForest } from "./random_forest.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** The trainers of this service, by algorithm. */
 export const TRAINERS: ReadonlyMap<string, Trainer> = new Map(
-  [gbdt, randomForest, logistic, prior].map((trainer) => [trainer.algorithm, trainer]),
+  [gbdt, randomForest, logistic, linear, prior].map((trainer) => [trainer.algorithm, trainer]),
 );
 
 /** The trainer of an algorithm. @throws {AppError} `invalid` when there is none, or it can't do the task */

@@ -1,16 +1,27 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ALGORITHM_PARAMETERS, algorithmSchema } from "shared/contracts/model_training.ts";
 import { AppError } from "shared/errors.ts";
 import { datasetOf } from "../../testing/datasets.ts";
-import { trainerFor } from "./registry.ts";
+import { trainerFor, TRAINERS } from "./registry.ts";
+
+Deno.test("trainerFor() has a trainer for every algorithm of the contract, with the contract's parameters", () => {
+  assertEquals([...TRAINERS.keys()].sort(), [...algorithmSchema.options].sort());
+  for (const algorithm of algorithmSchema.options) {
+    assertEquals(TRAINERS.get(algorithm)!.parameters, ALGORITHM_PARAMETERS[algorithm]);
+  }
+});
 
 Deno.test("trainerFor() refuses unknown algorithms, and tasks that an algorithm does not do", () => {
   const message = (algorithm: string) =>
     assertThrows(() => trainerFor(algorithm, "regression"), AppError).message;
   assertEquals(
     message("svm"),
-    'Cannot train with "svm": the algorithm must be one of gbdt, random_forest, logistic, prior',
+    'Cannot train with "svm": the algorithm must be one of gbdt, random_forest, logistic, linear, prior',
   );
-  assertEquals(message("logistic"), 'Cannot train with "logistic": it does binary, the task is regression');
+  assertEquals(
+    message("logistic"),
+    'Cannot train with "logistic": it does binary, multiclass, the task is regression',
+  );
 });
 
 Deno.test("trainers refuse one class and parameters they do not know", async () => {

@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { AppError } from "shared/errors.ts";
 import { datasetOf, metadataFor, noisyDataset } from "../../../testing/datasets.ts";
 import type { Dataset } from "../../dataset.ts";
-import { logistic } from "./logistic.ts";
+import { logistic } from "./linear_trainers.ts";
 
 const fit = (train: Dataset, parameters = {}) => logistic.fit(train, { task: "binary", parameters, seed: 1 });
 

@@ -1,0 +1,95 @@
+import type { Task } from "shared/contracts/signature.ts";
+import { ELEMENT_TYPE, type Node, type Tensor } from "shared/onnx/model_proto.ts";
+import { COLUMNS, type Estimator, SCORES } from "../../model_file.ts";
+import { sigmoid } from "../log_odds.ts";
+import type { LinearFit } from "./linear_trainers.ts";
+
+/** Scores as probabilities or values: [rows, outputs], in place. */
+export function answersOf(task: Task, scores: Float64Array, outputs: number): Float64Array {
+  if (task === "regression") return scores;
+  if (task === "binary") return scores.map(sigmoid);
+  for (let at = 0; at < scores.length; at += outputs) {
+    const row = scores.subarray(at, at + outputs);
+    const highest = row.reduce((most, score) => Math.max(most, score));
+    row.forEach((score, k) => row[k] = Math.exp(score - highest));
+    const sum = row.reduce((total, value) => total + value, 0);
+    row.forEach((value, k) => row[k] = value / sum);
+  }
+  return scores;
+}
+
+/**
+ * In float64 up to the answer: with float32, the difference between a large value and a large mean would be off by more
+ * than the 1e-5 that a file's answers may differ from the trainer's. A category's weights are looked up by its code.
+ */
+export function linearNodes(
+  { standardiser, parameters, outputs }: LinearFit,
+  task: Task,
+): Pick<Estimator, "nodes" | "initializers"> {
+  const { numbers, categories, means, factors, codes } = standardiser;
+  const width = parameters.length / outputs;
+  const nodes: Node[] = [];
+  const initializers: Tensor[] = [];
+  const constant = (name: string, dims: number[], value: (...at: number[]) => number) => {
+    const [rows, columns = 1] = dims;
+    const data = Float64Array.from(
+      { length: rows! * columns },
+      (_, i) => value(Math.floor(i / columns), i % columns),
+    );
+    initializers.push({ name, dims, type: "double", data });
+    return name;
+  };
+  const int64 = (name: string, values: readonly number[]) => {
+    initializers.push({
+      name,
+      dims: [values.length],
+      type: "int64",
+      data: BigInt64Array.from(values, BigInt),
+    });
+    return name;
+  };
+  const call = (op: string, inputs: string[], output: string, attributes: Node["attributes"] = {}) => {
+    nodes.push({ op, inputs, outputs: [output], attributes });
+    return output;
+  };
+  const weightAt = (parameter: number, output: number) => parameters[output * width + parameter]!;
+
+  let score = constant("intercept", [outputs], (output) => weightAt(width - 1, output));
+  if (numbers.length > 0) {
+    const own = categories.length === 0
+      ? COLUMNS
+      : call("Gather", [COLUMNS, int64("numbers", numbers)], "numbers_alone", { axis: { int: 1 } });
+    const raw = call("Cast", [own], "raw", { to: { int: ELEMENT_TYPE.double } });
+    const missing = call("IsNaN", [raw], "missing");
+    constant("means", [numbers.length], (i) => means[i]!);
+    constant("factors", [numbers.length], (i) => factors[i]!);
+    constant("weights", [numbers.length, outputs], weightAt);
+    const imputed = call("Where", [missing, "means", raw], "imputed");
+    const centred = call("Sub", [imputed, "means"], "centred");
+    const standardised = call("Mul", [centred, "factors"], "standardised");
+    score = call("Add", [call("MatMul", [standardised, "weights"], "weighted"), score], "score");
+  }
+  let first = numbers.length;
+  categories.forEach((feature, index) => {
+    const column = call("Gather", [COLUMNS, int64(`category_${index}`, [feature])], `code_${index}`, {
+      axis: { int: 1 },
+    });
+    const code = call("Cast", [column], `place_${index}`, { to: { int: ELEMENT_TYPE.int64 } });
+    const flat = call("Reshape", [code, int64(`flat_${index}`, [-1])], `row_${index}`);
+    const from = first;
+    const table = constant(
+      `weights_${index}`,
+      [codes[index]!, outputs],
+      (place, output) => weightAt(from + place, output),
+    );
+    score = call("Add", [call("Gather", [table, flat], `weight_${index}`), score], `score_${index}`);
+    first += codes[index]!;
+  });
+  const answer = task === "binary"
+    ? call("Sigmoid", [score], "precise")
+    : task === "multiclass"
+    ? call("Softmax", [score], "precise", { axis: { int: 1 } })
+    : score;
+  call("Cast", [answer], SCORES, { to: { int: ELEMENT_TYPE.float } });
+  return { nodes, initializers };
+}

@@ -1,0 +1,140 @@
+import { invalid } from "shared/errors.ts";
+
+/** A smooth convex function, to which `l1` times the magnitudes of some parameters is added. */
+export interface SmoothFunction {
+  /** The value at the parameters; writes the gradient. */
+  evaluate(parameters: Float64Array, gradient: Float64Array): number;
+  /** Divides by an estimate of the second derivatives, in place. */
+  precondition(vector: Float64Array): void;
+}
+
+export interface MinimiseOptions {
+  /** By parameter. */
+  l1: Float64Array;
+  maxIterations: number;
+  onIteration?: (iteration: number, value: number) => void;
+}
+
+export interface Minimum {
+  parameters: Float64Array;
+  iterations: number;
+}
+
+/** Steps that are remembered (Nocedal and Wright, "Numerical optimization", 7.2: 3 to 20). */
+const MEMORY = 10;
+/** The end is reached when a step promises less than this part of the value. */
+const TOLERANCE = 1e-14;
+/** Part of the promised decrease that a step must keep (Nocedal and Wright, 3.1). */
+const SUFFICIENT_DECREASE = 1e-4;
+const MAX_HALVINGS = 50;
+
+/**
+ * Limited-memory BFGS (Liu and Nocedal, "On the limited memory BFGS method", 1989), which begins with an estimate of the
+ * curvature in place of a multiple of the identity. With L1 it is OWL-QN: steps stay in the orthant that the slope
+ * points to, and parameters that would leave it become 0 (Andrew and Gao, "Scalable training of L1-regularized
+ * log-linear models", 2007).
+ *
+ * @throws {AppError} `invalid` when it does not converge
+ */
+export function minimise(problem: SmoothFunction, start: Float64Array, options: MinimiseOptions): Minimum {
+  const { l1, maxIterations, onIteration } = options;
+  const hasL1 = l1.some((penalty) => penalty > 0);
+  const penaltyOf = (at: Float64Array) =>
+    hasL1 ? at.reduce((sum, value, i) => sum + l1[i]! * Math.abs(value), 0) : 0;
+  let point = start;
+  let gradient: Float64Array = new Float64Array(start.length);
+  let value = problem.evaluate(point, gradient) + penaltyOf(point);
+  const memory: Pair[] = [];
+  for (let iteration = 1; iteration <= maxIterations; iteration++) {
+    const slope = hasL1 ? steepestSlope(point, gradient, l1) : gradient;
+    const direction = twoLoops(slope, memory, problem);
+    for (let i = 0; i < direction.length; i++) {
+      direction[i] = -direction[i]!;
+      if (hasL1 && direction[i]! * slope[i]! > 0) direction[i] = 0;
+    }
+    const promised = -dot(direction, slope);
+    onIteration?.(iteration, value);
+    if (!(promised > TOLERANCE * Math.max(1, Math.abs(value)))) {
+      if (memory.length === 0 || Number.isNaN(promised) === false) {
+        return { parameters: point, iterations: iteration };
+      }
+    }
+    const next = new Float64Array(point.length);
+    const nextGradient = new Float64Array(point.length);
+    // What rounding can do to a sum over the rows is no reason to halve.
+    const slack = 1e-15 * Math.max(1, Math.abs(value));
+    let nextValue = NaN;
+    let length = 1;
+    for (let halving = 0; halving <= MAX_HALVINGS; halving++) {
+      for (let i = 0; i < next.length; i++) {
+        const moved = point[i]! + length * direction[i]!;
+        const orthant = point[i] !== 0 ? Math.sign(point[i]!) : -Math.sign(slope[i]!);
+        next[i] = l1[i]! > 0 && moved * orthant < 0 ? 0 : moved;
+      }
+      nextValue = problem.evaluate(next, nextGradient) + penaltyOf(next);
+      if (nextValue <= value - SUFFICIENT_DECREASE * length * promised + slack) break;
+      length /= 2;
+    }
+    // No step lowers the value any more: what is left is rounding.
+    if (!(nextValue < value)) return { parameters: point, iterations: iteration };
+    remember(memory, difference(next, point), difference(nextGradient, gradient));
+    point = next;
+    gradient = nextGradient;
+    value = nextValue;
+  }
+  throw invalid(
+    `Cannot fit the linear model: it has not converged after ${maxIterations} iterations: allow more, or raise l2`,
+  );
+}
+
+/** A step, how the gradient changed along it, and one over their product. */
+interface Pair {
+  step: Float64Array;
+  change: Float64Array;
+  inverse: number;
+}
+
+function remember(memory: Pair[], step: Float64Array, change: Float64Array): void {
+  const product = dot(step, change);
+  if (!(product > 1e-16 * dot(change, change))) return;
+  memory.push({ step, change, inverse: 1 / product });
+  if (memory.length > MEMORY) memory.shift();
+}
+
+/** The inverse of the curvature times the slope (Nocedal and Wright, algorithm 7.4). */
+function twoLoops(slope: Float64Array, memory: readonly Pair[], problem: SmoothFunction): Float64Array {
+  const vector = slope.slice();
+  const shares = memory.map(() => 0);
+  for (let i = memory.length - 1; i >= 0; i--) {
+    const { step, change, inverse } = memory[i]!;
+    shares[i] = inverse * dot(step, vector);
+    add(vector, change, -shares[i]!);
+  }
+  problem.precondition(vector);
+  memory.forEach(({ step, change, inverse }, i) => {
+    add(vector, step, shares[i]! - inverse * dot(change, vector));
+  });
+  return vector;
+}
+
+/** The subgradient of least magnitude. */
+function steepestSlope(point: Float64Array, gradient: Float64Array, l1: Float64Array): Float64Array {
+  return gradient.map((slope, i) => {
+    const penalty = l1[i]!;
+    if (point[i]! !== 0) return slope + penalty * Math.sign(point[i]!);
+    if (slope > penalty) return slope - penalty;
+    return slope < -penalty ? slope + penalty : 0;
+  });
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function add(target: Float64Array, vector: Float64Array, factor: number): void {
+  for (let i = 0; i < target.length; i++) target[i] = target[i]! + factor * vector[i]!;
+}
+
+const difference = (a: Float64Array, b: Float64Array) => a.map((value, i) => value - b[i]!);
