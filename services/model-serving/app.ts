@@ -1,8 +1,9 @@
 /** Wires the rooms of model-serving; also the door that its tests use. @module */
 import type { z } from "zod";
-import { watchBucket } from "shared/bus/bucket.ts";
+import { readBucket, watchBucket } from "shared/bus/bucket.ts";
 import { call } from "shared/bus/endpoints.ts";
-import { online } from "shared/contracts/feature_store.ts";
+import { storedDefinitionSchema } from "shared/contracts/definition.ts";
+import { entityBodySchema, online } from "shared/contracts/feature_store.ts";
 import * as contract from "shared/contracts/model_serving.ts";
 import { aliasEntrySchema } from "shared/contracts/model_training.ts";
 import { BUCKET } from "shared/contracts/streams.ts";
@@ -11,13 +12,17 @@ import { createDefinitions } from "shared/definitions/definitions.ts";
 import { messageOf } from "shared/errors.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
+import { createDeploymentCheck } from "./check_deployment.ts";
 import { createEndpoints } from "./endpoints.ts";
+import { createLookups } from "./features/lookups.ts";
 import { createReadFeatures } from "./features/read_features.ts";
 import { addOpenInferenceRoutes } from "./http/open_inference.ts";
 import { createLiveModels } from "./live_models.ts";
 import { createPredict } from "./predict.ts";
 import { createPredictionLog } from "./prediction_log/prediction_log.ts";
 import { recordAdmission } from "./repository.ts";
+import { aliasesOf, createRouters } from "./routing/routers.ts";
+import { createShadows } from "./routing/shadows.ts";
 import { admitVersion } from "./runtime/admission.ts";
 import { createWasmRuntime } from "./runtime/wasm_runtime.ts";
 import { createScore } from "./score.ts";
@@ -32,7 +37,7 @@ const DEFAULT_DEPLOYMENT = contract.deploymentBodySchema.parse({});
 const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000 };
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
-  const { bus, db, log, config } = deps;
+  const { bus, db, log, config, metrics } = deps;
   const outbox = createOutbox(db, bus, log);
   const definitions = createDefinitions({ db, bus, log, outbox }, {
     service: "model-serving",
@@ -41,6 +46,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       body: contract.deploymentBodySchema,
       put: contract.putDeployment,
       remove: contract.removeDeployment,
+      check: (name: string, body: contract.DeploymentBody) => checkDeployment(name, body),
     }],
     list: contract.definitions,
   });
@@ -50,10 +56,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   let deployments = new Map<string, contract.DeploymentBody>();
   const models = createLiveModels({
     log,
-    aliases: () => new Map([...deployments].map(([model, { alias }]) => [model, [alias]])),
+    aliases: () => new Map([...deployments].map(([model, body]) => [model, aliasesOf(body)])),
     async admit(entry) {
+      // Not waited for: a version is served also while the database is away.
       const outcome = (reason: string | null) =>
-        recordAdmission(db, entry, { instance: config.INSTANCE, reason }).catch((error) =>
+        void recordAdmission(db, entry, { instance: config.INSTANCE, reason }).catch((error) =>
           log.warn(`Cannot keep the admission of ${entry.model} v${entry.version}: ${messageOf(error)}`)
         );
       try {
@@ -62,12 +69,20 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           trialRuntime: () => createWasmRuntime({ log, limits: TRIAL_LIMITS }),
           batches: BATCH_LIMITS,
         });
-        await outcome(null);
+        outcome(null);
         return served;
       } catch (error) {
-        await outcome(messageOf(error));
+        outcome(messageOf(error));
         throw error;
       }
+    },
+  });
+  const checkDeployment = createDeploymentCheck({
+    models,
+    async entityKeys(entity) {
+      const key = `feature-store.entity.${entity}`;
+      const stored = await readBucket(bus, BUCKET.definitions, key, storedDefinitionSchema(entityBodySchema));
+      return stored && Object.keys(stored.body.keys);
     },
   });
   definitions.onChange(() => {
@@ -86,17 +101,37 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     policyOf: (model) => (deployments.get(model) ?? DEFAULT_DEPLOYMENT).log,
   });
+  const routers = createRouters({
+    deployments: () => deployments,
+    hasVersion: (model, alias) => models.versionOf(model, alias) !== undefined,
+    onBreaker: (model, arm, state) =>
+      log.warn({ model, arm, state }, "The circuit breaker of an arm changed"),
+  });
+  const lookUp = createLookups((request, options) => call(bus, online, request, options));
+  const score = createScore(createReadFeatures({ lookUp }));
+  const shadows = createShadows({
+    models,
+    deployments: () => deployments,
+    score,
+    append: predictionLog.append,
+    metrics,
+  });
   const predict = createPredict({
     models,
     deployments: () => deployments,
-    score: createScore(createReadFeatures((request, options) => call(bus, online, request, options))),
-    appendToLog: predictionLog.append,
+    routers,
+    score,
+    log: predictionLog,
+    answered: shadows.answered,
   });
 
   return {
-    endpoints: [...definitions.endpoints, ...createEndpoints({ models, predict })],
+    endpoints: [
+      ...definitions.endpoints,
+      ...createEndpoints({ models, predict, routers, deployments: () => deployments }),
+    ],
     routes: (app) => addOpenInferenceRoutes(app, { models, predict, log }),
-    parts: [definitions.part, outbox, predictionLog, wasm, models, aliases],
+    parts: [definitions.part, outbox, predictionLog, wasm, models, shadows, aliases],
     ready: {
       // What is loaded answers, whatever else is away.
       bus: () => Promise.resolve(),

@@ -168,11 +168,13 @@ Deno.test("a version that can't be admitted leaves the one before in place, and 
   await eventually(async () => assertEquals((await served(service))?.state, "failed"));
   const reply = await service.call(predict, { model: "reorder", rows: [row(1, 2)] });
   assertEquals(reply.version, 1);
-  const admissions = await service.db`select version, admitted from admissions order by id`;
-  assertEquals(admissions.map(({ version, admitted }) => ({ version, admitted })), [
-    { version: 1, admitted: true },
-    { version: 2, admitted: false },
-  ]);
+  await eventually(async () => {
+    const admissions = await service.db`select version, admitted from admissions order by id`;
+    assertEquals(admissions.map(({ version, admitted }) => ({ version, admitted })), [
+      { version: 1, admitted: true },
+      { version: 2, admitted: false },
+    ]);
+  });
 });
 
 Deno.test("predict() lists every mistake in the rows with its path", async () => {

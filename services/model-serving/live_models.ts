@@ -1,5 +1,7 @@
 /** The models that are served: loads what the aliases point to, and swaps without failing a request. @module */
 import type { AliasEntry } from "shared/contracts/model_training.ts";
+import type { Signature } from "shared/contracts/signature.ts";
+import { delay } from "shared/delay.ts";
 import { AppError, messageOf, unavailable } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
@@ -35,10 +37,16 @@ export interface LiveModels extends Part {
   use<T>(model: string, alias: string, work: (served: ServedVersion) => Promise<T>): Promise<T>;
   /** The versions of a model that are in memory, the champion's first. */
   versions(model: string): ServedVersion[];
-  /** Whether the alias has a version in memory. */
-  has(model: string, alias: string): boolean;
+  /**
+   * Brings the version of an alias into memory, wanted or not, and keeps it there for a moment.
+   *
+   * @returns its signature, or why it can't be served
+   */
+  prove(model: string, alias: string): Promise<Signature | { reason: string }>;
+  /** The version of the alias that is in memory. */
+  versionOf(model: string, alias: string): number | undefined;
   list(): ServedModel[];
-  /** Throws when a deployed model that has a version is not in memory. */
+  /** Throws when the champion of a deployed model has a version that is not in memory; other arms fall back to it. */
   checkReady(): void;
 }
 
@@ -82,33 +90,34 @@ interface Slot {
 }
 
 const RETRY_MS = 1_000;
+/** How long an alias that was set just now may take to be told. */
+const TELL_LIMIT_MS = 2_000;
+const MOVE_LIMIT_MS = 500;
+/** How long a version may take to be in memory. */
+const LOAD_LIMIT_MS = 30_000;
+/** How long a proven version stays: until the deployment that wants it is in force. */
+const KEEP_MS = 10_000;
+const POLL_MS = 20;
 
 export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveModels {
   /** The alias entries known, by `<model>.<alias>`; and what is held of those that are wanted, by the same key. */
   const entries = new Map<string, AliasEntry>();
   const slots = new Map<string, Slot>();
-  const retries = new Set<ReturnType<typeof setTimeout>>();
+  /** Aliases that are to be in memory for a moment, besides those that are wanted. */
+  const proving = new Map<string, { model: string; alias: string }>();
+  const timers = new Set<ReturnType<typeof setTimeout>>();
   let stopped = false;
 
   /** Brings every wanted alias to the version it points to, and lets go of what is not wanted any more. */
   function reconcile(): void {
     if (stopped) return;
     const wanted = new Set<string>();
-    for (const [model, names] of aliases()) {
-      for (const alias of names) {
-        const key = keyOf(model, alias);
-        wanted.add(key);
-        if (!slots.has(key)) {
-          slots.set(key, {
-            model,
-            alias,
-            wanted: undefined,
-            lease: undefined,
-            error: null,
-            changing: undefined,
-          });
-        }
-      }
+    const named = [...aliases()].flatMap(([model, names]) => names.map((alias) => ({ model, alias })));
+    for (const { model, alias } of [...named, ...proving.values()]) {
+      const key = keyOf(model, alias);
+      wanted.add(key);
+      if (slots.has(key)) continue;
+      slots.set(key, { model, alias, wanted: undefined, lease: undefined, error: null, changing: undefined });
     }
     for (const [key, slot] of slots) {
       slot.wanted = wanted.has(key) ? entries.get(key) : undefined;
@@ -143,21 +152,43 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
           { model, alias, version: wanted?.version, err: error },
           "cannot serve a version; what was served stays",
         );
-        if (isInfrastructureError(error)) retryLater();
+        if (isInfrastructureError(error)) later(RETRY_MS, () => {});
         if (slot.wanted === wanted) break;
       }
     }
     // In the same turn as the last look: an alias that moves from here on begins a new change.
     slot.changing = undefined;
-    if (!slot.wanted && !aliases().get(model)?.includes(alias)) slots.delete(key);
+    if (!slot.wanted && !proving.has(key) && !aliases().get(model)?.includes(alias)) slots.delete(key);
   }
 
-  function retryLater(): void {
+  function later(ms: number, then: () => void): void {
     const timer = setTimeout(() => {
-      retries.delete(timer);
+      timers.delete(timer);
+      then();
       reconcile();
-    }, RETRY_MS);
-    retries.add(timer);
+    }, ms);
+    timers.add(timer);
+  }
+
+  async function prove(model: string, alias: string): Promise<Signature | { reason: string }> {
+    const key = keyOf(model, alias);
+    const claim = { model, alias };
+    proving.set(key, claim);
+    later(KEEP_MS, () => {
+      if (proving.get(key) === claim) proving.delete(key);
+    });
+    reconcile();
+    const startedAt = performance.now();
+    while (true) {
+      const slot = slots.get(key);
+      if (slot?.lease && !isBehind(slot)) return slot.lease.served.signature;
+      const waited = performance.now() - startedAt;
+      // An alias that was moved just now, away from what failed, may not have been told.
+      if (slot?.error && !slot.changing && waited > MOVE_LIMIT_MS) return { reason: slot.error };
+      if (!slot?.wanted && waited > TELL_LIMIT_MS) return { reason: "it points to no version" };
+      if (stopped || waited > LOAD_LIMIT_MS) return { reason: "its version is not in memory yet" };
+      await delay(POLL_MS);
+    }
   }
 
   function list(): ServedModel[] {
@@ -183,7 +214,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
     },
     async stop() {
       stopped = true;
-      for (const timer of retries) clearTimeout(timer);
+      for (const timer of timers) clearTimeout(timer);
       await Promise.all([...slots.values()].map(({ changing }) => changing));
       await Promise.all([...slots.values()].map(({ lease }) => lease?.retire()));
     },
@@ -206,10 +237,14 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
     },
     versions: (model) =>
       (aliases().get(model) ?? []).flatMap((alias) => slots.get(keyOf(model, alias))?.lease?.served ?? []),
-    has: (model, alias) => slots.get(keyOf(model, alias))?.lease !== undefined,
+    prove,
+    versionOf: (model, alias) => slots.get(keyOf(model, alias))?.lease?.served.entry.version,
     list,
     checkReady() {
-      const notReady = list().filter(({ version, state }) => version === null && state !== "waiting");
+      const champions = new Set([...aliases()].map(([model, [champion]]) => keyOf(model, champion!)));
+      const notReady = list().filter(({ model, alias, version, state }) =>
+        champions.has(keyOf(model, alias)) && version === null && state !== "waiting"
+      );
       if (notReady.length === 0) return;
       throw unavailable(
         notReady.map(({ model, alias, state, error }) => `${model} (${alias}) is ${state}: ${error ?? ""}`)

@@ -1,9 +1,8 @@
 /** A call and its answer as every protocol hands them to and takes them from the use case. @module */
 import type { Entity } from "shared/contracts/entity_key.ts";
-import type { FeatureStatus } from "shared/contracts/feature_store.ts";
 import type { Instant } from "shared/contracts/time.ts";
 import type { Priority } from "./batching/batcher.ts";
-import type { GivenFeatures } from "./features/read_features.ts";
+import type { FeatureRead, GivenFeatures } from "./features/read_features.ts";
 import type { CheckedRows, RowChecker } from "./validation/row_checker.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 
@@ -23,7 +22,7 @@ export interface PredictCall {
   question: Question;
   /** T for the features of entities; default: now by the project clock. */
   asOf?: Instant | undefined;
-  /** The name by which callers are told apart, where no entity does that. */
+  /** By what the call is assigned to an arm, where no entity says that. */
   key?: string | undefined;
   priority?: Priority | undefined;
   /** How long the caller waits, in ms. */
@@ -42,12 +41,13 @@ export interface Prediction {
   arm: string;
   /** T of the features; null for rows. */
   at: Instant | null;
+  servedAt: Instant;
   /** One for each row. */
   ids: readonly string[];
   entities: readonly Entity[] | undefined;
   checked: CheckedRows;
-  /** By entity and then feature, in the order of the signature. */
-  statuses: readonly FeatureStatus[][] | undefined;
+  /** The features of entities, in the order of the signature; `undefined` where the caller gave rows. */
+  read: FeatureRead | undefined;
   /** `served.model.outputWidth` values for each row. */
   outputs: Float32Array;
   times: PredictTimes;

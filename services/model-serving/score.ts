@@ -49,7 +49,7 @@ export function createScore(readFeatures: ReadFeatures): Score {
         context,
       });
       into.times.featuresMs = performance.now() - startedAt;
-      into.checked = checker.matrix(into.read.rows.flat(), into.read.rows.length, "/entities");
+      into.checked = checker.matrix(into.read.values, question.entities.length, "/entities");
     } else {
       into.checked = question.check(checker);
     }

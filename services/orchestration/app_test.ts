@@ -126,6 +126,8 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
             version: neighbours.holds === "confirm" ? null : champion,
             state: "ready" as const,
             error: null,
+            arm: null,
+            shadows: [],
           }],
         })),
     ],

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { endpoint } from "./endpoint.ts";
 import { entitySchema } from "./entity_key.ts";
 import { featureValueSchema } from "./feature_store.ts";
-import { markSchema, servedStatusSchema } from "./model_serving/prediction_record.ts";
+import { featuresFromSchema, markSchema, servedStatusSchema } from "./model_serving/prediction_record.ts";
 import { featureReferenceSchema, nameSchema } from "./names.ts";
 import { instantSchema } from "./time.ts";
 
@@ -23,8 +23,14 @@ const predictionSchema = z.object({
   output: z.number(),
   entity: entitySchema.optional(),
   features: z.record(featureReferenceSchema, featureValueSchema),
+  /** Of entities: where their features came from, the status of each, and the event time of what is behind it. */
+  featuresFrom: featuresFromSchema.optional(),
   statuses: z.record(featureReferenceSchema, servedStatusSchema).optional(),
+  eventTimes: z.record(featureReferenceSchema, instantSchema.nullable()).optional(),
   marks: z.record(featureReferenceSchema, markSchema).optional(),
+  /** Where another arm answered this row than the call's first. */
+  version: z.int().positive().optional(),
+  arm: nameSchema.optional(),
 });
 
 export const predict = endpoint({
@@ -44,6 +50,8 @@ export const predict = endpoint({
     columns: z.record(featureReferenceSchema, featureColumn).optional(),
     /** T for the features of entities; default: now by the project clock. */
     asOf: instantSchema.optional(),
+    /** By what the call is assigned to an arm, where the deployment assigns by key; for rows also where by entity. */
+    key: z.string().min(1).max(256).optional(),
     /** Whose rows run first where they wait. */
     priority: z.enum(["high", "normal", "low"]).optional(),
     /** How long the caller waits: what has not begun by then is refused. */
@@ -86,6 +94,16 @@ export const servedModels = endpoint({
       version: z.int().positive().nullable(),
       state: z.enum(["loading", "ready", "failed", "waiting"]),
       error: z.string().nullable(),
+      /** The arm that it answers for; null when it is a shadow alone. */
+      arm: z.object({
+        name: nameSchema,
+        weight: z.number(),
+        breaker: z.enum(["closed", "open", "half_open"]),
+        /** Calls that it is answering. */
+        inFlight: z.int(),
+      }).nullable(),
+      /** The names under which it answers beside the arms. */
+      shadows: z.array(nameSchema),
     })),
   }),
 });

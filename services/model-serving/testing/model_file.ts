@@ -89,3 +89,32 @@ export function loopModelFile(): Uint8Array<ArrayBuffer> {
     },
   });
 }
+
+/** The file of a model that answers with the count, and fails where that is not below the limit. */
+export function fragileModelFile(limit: number): Uint8Array<ArrayBuffer> {
+  return encodeModel({
+    irVersion: 8,
+    producerName: "test",
+    opsets: { "ai.onnx": 17 },
+    metadata: { [MODEL_METADATA.signature]: JSON.stringify(signature) },
+    graph: {
+      name: "fragile",
+      nodes: [
+        { op: "Gather", inputs: ["features", "first"], outputs: ["count"], attributes: { axis: { int: 1 } } },
+        { op: "Cast", inputs: ["count"], outputs: ["index"], attributes: { to: { int: 7 } } },
+        { op: "Gather", inputs: ["table", "index"], outputs: ["value"] },
+      ],
+      initializers: [
+        { name: "first", type: "int64", dims: [], data: BigInt64Array.of(0n) },
+        {
+          name: "table",
+          type: "float",
+          dims: [limit],
+          data: Float32Array.from({ length: limit }, (_, i) => i),
+        },
+      ],
+      inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
+      outputs: [{ name: "value", type: "float", dims: ["rows"] }],
+    },
+  });
+}

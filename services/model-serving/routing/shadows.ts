@@ -1,0 +1,184 @@
+/**
+ * Shadows: other versions are asked the same as the one that answered, off the caller's path, within a bound. What they
+ * say is logged beside the answer, and how it differs is measured.
+ *
+ * @module
+ */
+import { Counter, Histogram, type Registry } from "prom-client";
+import { v7 as uuidv7 } from "uuid";
+import type { CallContext } from "shared/contracts/endpoint.ts";
+import type { DeploymentBody } from "shared/contracts/model_serving.ts";
+import { AppError, messageOf } from "shared/errors.ts";
+import type { Part } from "shared/lifecycle.ts";
+import type { LiveModels } from "../live_models.ts";
+import { type PredictCall, type Prediction, sizeOf } from "../predict_call.ts";
+import type { LogEntry } from "../prediction_log/log_entry.ts";
+import type { ServedVersion } from "../runtime/admission.ts";
+import { nothingScored, type Score } from "../score.ts";
+import { loggedCall, outcomeOf } from "../log_outcome.ts";
+
+export interface ShadowsDeps {
+  models: Pick<LiveModels, "use">;
+  deployments: () => ReadonlyMap<string, DeploymentBody>;
+  score: Score;
+  append: (entries: readonly LogEntry[]) => void;
+  metrics: Registry;
+  random?: () => number;
+}
+
+export interface Shadows extends Part {
+  /** Takes an answer to be compared; returns at once. */
+  answered(call: PredictCall, prediction: Prediction, context: CallContext): void;
+}
+
+/** Calls that wait for shadows; what comes beyond is passed over, and counted. */
+const MAX_WAITING = 1_000;
+/** Calls that shadows answer at the same time. */
+const MAX_RUNNING = 2;
+/** How long a shadow waits for its turn behind the callers' rows. */
+const TIMEOUT_MS = 10_000;
+
+interface Task {
+  name: string;
+  alias: string;
+  tolerance: number;
+  call: PredictCall;
+  prediction: Prediction;
+  context: CallContext;
+}
+
+export function createShadows(deps: ShadowsDeps): Shadows {
+  const { models, deployments, score, append, random = Math.random } = deps;
+  const measure = createMeasures(deps.metrics);
+  let waiting: Task[] = [];
+  let running = 0;
+  let idle: () => void = () => {};
+
+  function start(): void {
+    while (running < MAX_RUNNING && waiting.length > 0) {
+      running++;
+      void run(waiting.shift()!).finally(() => {
+        running--;
+        if (waiting.length > 0) start();
+        else if (running === 0) idle();
+      });
+    }
+  }
+
+  /** Never rejects: what fails is an outcome of the shadow. */
+  async function run(task: Task): Promise<void> {
+    const { name, alias, call, prediction, context } = task;
+    const labels = { model: call.model, shadow: name };
+    const startedAt = performance.now();
+    const scored = nothingScored();
+    let version: ServedVersion | undefined;
+    const log = (outcome: (row: number) => Pick<LogEntry, "outcome" | "code" | "error" | "output">) => {
+      scored.times.totalMs = performance.now() - startedAt;
+      if (version === undefined) return;
+      const place = { arm: { name }, assigned: null, rerouted: null };
+      const logged = loggedCall(version, place, { call, context, scored, servedAt: prediction.servedAt });
+      append(prediction.ids.map((id, row) => ({
+        id: uuidv7(),
+        call: logged,
+        ...outcome(row),
+        entity: prediction.entities?.[row] ?? null,
+        given: scored.checked?.given,
+        row,
+        statuses: scored.read?.statuses[row],
+        marks: scored.checked?.marks.get(row),
+        shadowOf: id,
+      })));
+    };
+    try {
+      await models.use(call.model, alias, async (served) => {
+        version = served;
+        await score(asSeenBy(served, call, prediction), {
+          served,
+          deployment: deployments().get(call.model)!,
+          context,
+          deadline: startedAt + TIMEOUT_MS,
+          into: scored,
+        });
+        log((row) => outcomeOf({ served, outputs: scored.outputs! }, row));
+        measure.compared(labels, task, scored.outputs!);
+      });
+    } catch (error) {
+      measure.failed(labels);
+      const code = error instanceof AppError ? error.code : "internal";
+      log(() => ({ outcome: "error", code, error: messageOf(error), output: null }));
+    }
+  }
+
+  return {
+    name: "shadows",
+    answered(call, prediction, context) {
+      const shadows = deployments().get(call.model)?.shadows;
+      for (const [name, { alias, share, tolerance }] of Object.entries(shadows ?? {})) {
+        if (share < 1 && random() >= share) continue;
+        if (waiting.length >= MAX_WAITING) measure.passedOver({ model: call.model, shadow: name });
+        else waiting.push({ name, alias, tolerance, call, prediction, context });
+      }
+      start();
+    },
+    start: () => Promise.resolve(),
+    async stop() {
+      waiting = [];
+      if (running === 0) return;
+      await new Promise<void>((resolve) => idle = resolve);
+    },
+  };
+}
+
+/**
+ * What the shadow is asked: the very rows that were answered where it takes the same features, else the same entities at
+ * the same T.
+ */
+function asSeenBy(served: ServedVersion, call: PredictCall, prediction: Prediction): PredictCall {
+  const [its, answered] = [served.signature, prediction.served.signature];
+  const isSame = JSON.stringify([its.inputs, its.featureService]) ===
+    JSON.stringify([answered.inputs, answered.featureService]);
+  const { given } = prediction.checked;
+  const rows = sizeOf(call.question);
+  return {
+    ...call,
+    priority: "low",
+    ...(isSame ? { question: { rows, check: (checker) => checker.matrix(given, rows) } } : {}),
+    ...(prediction.at === null ? {} : { asOf: prediction.at }),
+  };
+}
+
+type Labels = { model: string; shadow: string };
+
+function createMeasures(registry: Registry) {
+  const labelNames = ["model", "shadow"];
+  const outcomes = new Counter({
+    name: "shadow_rows_total",
+    help:
+      "Rows that shadows were asked: alike, different (by more than the tolerance), failed calls, passed over calls.",
+    labelNames: [...labelNames, "outcome"],
+    registers: [registry],
+  });
+  const differences = new Histogram({
+    name: "shadow_difference",
+    help: "Absolute difference of a shadow's output from the one that the caller got, in the output's unit.",
+    labelNames,
+    buckets: [0, 1e-6, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000],
+    registers: [registry],
+  });
+  return {
+    compared(labels: Labels, { prediction, tolerance }: Task, outputs: Float32Array) {
+      const width = prediction.served.model.outputWidth;
+      let different = 0;
+      prediction.ids.forEach((_, row) => {
+        // Of several values the first says enough to be noticed; the log has them all.
+        const difference = Math.abs(outputs[row * width]! - prediction.outputs[row * width]!);
+        differences.observe(labels, difference);
+        if (difference > tolerance) different++;
+      });
+      outcomes.inc({ ...labels, outcome: "different" }, different);
+      outcomes.inc({ ...labels, outcome: "alike" }, prediction.ids.length - different);
+    },
+    failed: (labels: Labels) => outcomes.inc({ ...labels, outcome: "failed" }),
+    passedOver: (labels: Labels) => outcomes.inc({ ...labels, outcome: "passed_over" }),
+  };
+}
