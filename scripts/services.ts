@@ -53,8 +53,10 @@ export const SERVICES: readonly ServiceRow[] = [
     httpPort: 8003,
     database: { name: "features", composePort: 5435 },
     reads: ["CLEAN"],
-    writes: [],
+    writes: ["LABELS"],
     summary: "windowed features, online and point-in-time; training sets",
+    // The modules of its threads are read when a thread starts.
+    permissions: ["read=shared"],
   },
   {
     name: "model-training",

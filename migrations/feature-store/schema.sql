@@ -34,6 +34,20 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys USING btree (created_at);
 
+CREATE TABLE label_progress (
+  model text NOT NULL,
+  version integer NOT NULL,
+  matured_until timestamp(3) with time zone,
+  pass_until timestamp(3) with time zone,
+  pass_below_tx bigint,
+  pass_after text DEFAULT ''::text NOT NULL,
+  looked_below_tx bigint NOT NULL,
+  published bigint DEFAULT 0 NOT NULL,
+  corrections bigint DEFAULT 0 NOT NULL,
+  CONSTRAINT label_progress_pkey PRIMARY KEY (model),
+  CONSTRAINT label_progress_check CHECK (pass_until IS NULL OR pass_below_tx IS NULL)
+);
+
 CREATE TABLE outbox (
   id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
   subject text NOT NULL,
@@ -41,6 +55,15 @@ CREATE TABLE outbox (
   payload bytea NOT NULL,
   message_id text NOT NULL,
   CONSTRAINT outbox_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE published_labels (
+  model text NOT NULL,
+  entity_key text NOT NULL,
+  at timestamp(3) with time zone NOT NULL,
+  value jsonb NOT NULL,
+  revision integer NOT NULL,
+  CONSTRAINT published_labels_pkey PRIMARY KEY (model, entity_key, at)
 );
 
 CREATE TABLE records (
@@ -52,8 +75,10 @@ CREATE TABLE records (
   event_time timestamp(3) with time zone NOT NULL,
   known_at timestamp(3) with time zone NOT NULL,
   data jsonb NOT NULL,
+  applied_tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
   CONSTRAINT records_pkey PRIMARY KEY (source, id, definition, entity)
 );
+CREATE INDEX records_by_applied_tx ON records USING brin (applied_tx) WITH (pages_per_range='16');
 CREATE INDEX records_by_entity ON records USING btree (entity, source, entity_key, event_time, id);
 
 CREATE TABLE retracted_events (

@@ -14,10 +14,12 @@ import type { configSchema } from "./config.ts";
 import { createFeatureDefinitions } from "./definitions.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { addRoutes, MAX_SPINE_FILE_BYTES, SPINE_FILES_PATH } from "./http.ts";
+import { createLabelPublisher } from "./label_publisher.ts";
 import { createCleanHandler } from "./messages.ts";
 import { readOnline } from "./online.ts";
 import { createPosition } from "./position.ts";
 import { readCounts } from "./repository/source_counts.ts";
+import { readLabelProgress } from "./repository/labels.ts";
 import { listTrainingSets, readStatistics, readTrainingSet } from "./repository/training_sets.ts";
 import { requestTrainingSet } from "./request_training_set.ts";
 import { storeEvents } from "./store_events.ts";
@@ -72,6 +74,14 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     { db, files: bus.files, log, build, position },
     { leaseSeconds: config.TRAINING_SET_LEASE_SECONDS },
   );
+  const labels = createLabelPublisher({
+    db,
+    outbox,
+    definitions,
+    labels: () => stored.list("label"),
+    now: (project) => clocks.now(project),
+    log,
+  });
   return {
     endpoints: [
       ...stored.endpoints,
@@ -89,12 +99,13 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         listTrainingSets: (query) => listTrainingSets(db, query),
         cancelTrainingSet: (id, context) => cancelTrainingSet(db, id, context),
         readStatistics: (query) => readStatistics(db, query),
+        readLabelProgress: (model) => readLabelProgress(db, model),
         readCounts: () => readCounts(db),
       }),
     ],
     routes: (app) => addRoutes(app, { files: bus.files, findTrainingSet: (id) => readTrainingSet(db, id) }),
     bodyLimits: { [SPINE_FILES_PATH]: MAX_SPINE_FILE_BYTES },
-    parts: [stored.part, clocks.part, outbox, consumer, builder],
+    parts: [stored.part, clocks.part, outbox, consumer, builder, labels],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

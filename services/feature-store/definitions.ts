@@ -1,4 +1,4 @@
-/** The definitions that this service owns: entities, views, feature services. @module */
+/** The definitions that this service owns: entities, views, feature services, labels of models. @module */
 import type { Bus } from "shared/bus/connection.ts";
 import * as contract from "shared/contracts/feature_store.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
@@ -6,6 +6,7 @@ import type { Outbox } from "shared/db/outbox.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
 import type { Logger } from "shared/log.ts";
 import { checkFeatureService, checkView } from "./domain/check_definitions.ts";
+import { checkLabel } from "./domain/check_observation.ts";
 import { readBodies } from "./repository/current_definitions.ts";
 
 export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Logger; outbox: Outbox }) {
@@ -36,6 +37,16 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
         remove: contract.removeFeatureService,
         async check(name: string, body: contract.FeatureServiceBody, tx: Transaction) {
           checkFeatureService(name, body, await readViews(tx));
+        },
+      },
+      {
+        kind: "label",
+        body: contract.modelLabelBodySchema,
+        put: contract.putLabel,
+        remove: contract.removeLabel,
+        async check(name: string, body: contract.ModelLabelBody, tx: Transaction) {
+          const entities = await readBodies(tx, "entity", [body.entity]);
+          checkLabel(name, body, { hasEntity: entities.has(body.entity), views: await readViews(tx) });
         },
       },
     ],

@@ -23,6 +23,7 @@ export interface EndpointDeps {
   readStatistics: (
     query: RequestOf<typeof contract.trainingSetStatistics>,
   ) => Promise<{ columns: contract.ColumnStatistics[]; total: number } | undefined>;
+  readLabelProgress: (model: string) => Promise<ReplyOf<typeof contract.labelProgress> | undefined>;
   readCounts: () => Promise<ReplyOf<typeof contract.counts>["sources"]>;
 }
 
@@ -45,6 +46,13 @@ export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
       if (page === undefined) throw noTrainingSet("read the statistics of", query.id);
       const end = query.after + page.columns.length;
       return { columns: page.columns, next: end < page.total ? end : null };
+    }),
+    bind(contract.labelProgress, async ({ model }) => {
+      const progress = await deps.readLabelProgress(model);
+      if (progress === undefined) {
+        throw notFound(`Cannot tell of the labels of "${model}": none are declared`);
+      }
+      return progress;
     }),
     bind(contract.counts, async () => ({ sources: await deps.readCounts() })),
   ];

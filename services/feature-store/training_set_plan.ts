@@ -1,11 +1,12 @@
 /** What a training set is made of, found and compiled. @module */
 import type { EntityBody, GivenSpine, Label, Spine } from "shared/contracts/feature_store.ts";
-import { durationToMs, type Instant } from "shared/contracts/time.ts";
+import type { Instant } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { type AskedFeatures, type Definitions, findEntity, findFeatures } from "./catalog.ts";
+import { mistakesIn } from "./domain/check_observation.ts";
 import { createLayout, type LayoutBuilder } from "./domain/history.ts";
 import { type LabelPlan, planLabel } from "./domain/label.ts";
-import { isEventSpine, planSpine, type SpinePlan } from "./domain/spine.ts";
+import { planSpine, type SpinePlan } from "./domain/spine.ts";
 
 export interface TrainingSetPlan {
   entity: string;
@@ -72,7 +73,10 @@ export async function planTrainingSet(
       message: `holds features of "${other}" (view "${name}"): the rows are of "${entity}"`,
     })),
     ...misplacedParts(parts, features),
-    ...lookedUp(definitions, { entity, features, spine: declared, label }),
+    ...mistakesIn({ entity, spine: declared, label }, [
+      ...features.plan.views,
+      ...definitions.views().map(({ body }) => body),
+    ]),
   ];
   const [first] = reasons;
   if (first !== undefined) {
@@ -116,42 +120,5 @@ function misplacedParts({ spine, label, from, to }: TrainingSetParts, features: 
   return [
     ...(from === null ? [] : [{ path: "/from", message }]),
     ...(to === null ? [] : [{ path: "/to", message }]),
-  ];
-}
-
-/** Mistakes in what spine and label read. */
-function lookedUp(
-  definitions: Definitions,
-  { entity, features, spine, label }: {
-    entity: string;
-    features: AskedFeatures;
-    spine: Spine | undefined;
-    label: Label | undefined;
-  },
-): Reason[] {
-  const described = new Set(
-    [...features.plan.views, ...definitions.views().map(({ body }) => body)]
-      .filter((view) => view.entity === entity)
-      .map(({ source }) => source),
-  );
-  const sources = [
-    ...(spine === undefined ? [] : [["/spine/source", spine.source] as const]),
-    ...(label === undefined ? [] : [["/label/source", label.source] as const]),
-  ];
-  const lengths = [
-    ...(spine === undefined || isEventSpine(spine)
-      ? []
-      : [["/spine/every", spine.every], ["/spine/activeWithin", spine.activeWithin]] as const),
-    ...(label === undefined ? [] : [["/label/within", label.within]] as const),
-  ];
-  return [
-    ...sources.filter(([, source]) => !described.has(source)).map(([path, source]): Reason => ({
-      path,
-      message: `is "${source}": no view of the entity "${entity}" reads that source`,
-    })),
-    ...lengths.filter(([, length]) => durationToMs(length) === 0).map(([path]): Reason => ({
-      path,
-      message: "must be longer than nothing",
-    })),
   ];
 }

@@ -34,6 +34,17 @@ export function entityKey(
   return JSON.stringify(parts);
 }
 
+/** The entity that a canonical key names, integers as numbers where they are exact. */
+export function entityOf(key: string, keys: Readonly<Record<string, KeyType>>): Entity {
+  const parts = JSON.parse(key) as (string | boolean)[];
+  return Object.fromEntries(
+    Object.entries(keys).map(([name, type], index) => {
+      const part = parts[index]!;
+      return [name, type === "integer" && Number.isSafeInteger(Number(part)) ? Number(part) : part];
+    }),
+  );
+}
+
 function canonicalPart(value: unknown, type: KeyType): string | boolean | undefined {
   switch (type) {
     case "string":

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { entityKey, entitySchema } from "./entity_key.ts";
+import { entityKey, entityOf, entitySchema } from "./entity_key.ts";
 
 Deno.test("entitySchema refuses text that no database keeps", () => {
   const isEntity = (customer_id: unknown) => entitySchema.safeParse({ customer_id }).success;
@@ -24,4 +24,12 @@ Deno.test("entityKey() is none when a part is missing or not of its declared typ
 Deno.test("entityKey() keeps the declared order of compound keys", () => {
   const keys = { shop: "string", online: "boolean", id: "integer" } as const;
   assertEquals(entityKey({ id: 7, online: true, shop: "a" }, keys), '["a",true,"7"]');
+});
+
+Deno.test("entityOf() gives an entity of the same key", () => {
+  const keys = { shop: "string", customer: "integer", trial: "boolean" } as const;
+  for (const customer of [17850, "90071992547409931"]) {
+    const entity = { shop: "a", customer, trial: true };
+    assertEquals(entityOf(entityKey(entity, keys)!, keys), entity);
+  }
 });

@@ -73,6 +73,15 @@ export const STREAM = {
     maxAgeMs: 30 * DAY_MS,
     durables: ["model-monitoring"],
   },
+  labels: {
+    name: "LABELS",
+    subjects: ["labels.*"],
+    retention: "limits",
+    discard: "old",
+    maxBytes: 1024 * MiB,
+    maxAgeMs: 90 * DAY_MS,
+    durables: [],
+  },
   signals: {
     name: "SIGNALS",
     subjects: ["signals.*.*.*"],
@@ -111,6 +120,7 @@ export const subject = {
   model: (event: "registered" | "aliased" | "unaliased" | "retired", model: string) =>
     `models.${event}.${model}`,
   predictions: (model: string) => `predictions.${model}`,
+  labels: (model: string) => `labels.${model}`,
   signal: (kind: string, subjectType: string, name: string) => `signals.${kind}.${subjectType}.${name}`,
   alert: (severity: string) => `alerts.${severity}`,
   /** Core NATS: how far a training run is (`runEventSchema`). */

@@ -69,6 +69,20 @@ export const PARTS: readonly PartRow[] = [
     of: (project) => project.featureServices,
   },
   {
+    // What the outcomes of a model are follows from what it learns to foretell.
+    kind: "label",
+    put: features.putLabel,
+    remove: features.removeLabel,
+    list: features.definitions,
+    of: (project) =>
+      mapValues(project.models, ({ entity, spine, label, observeFrom }) => ({
+        entity,
+        spine,
+        label,
+        ...(observeFrom === undefined ? {} : { observeFrom }),
+      })),
+  },
+  {
     kind: "model",
     put: training.putModel,
     remove: training.removeModel,
@@ -104,3 +118,10 @@ export const PARTS: readonly PartRow[] = [
     of: (project) => project.pipelines,
   },
 ];
+
+function mapValues<From, To>(
+  all: Readonly<Record<string, From>>,
+  to: (value: From) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, to(value)]));
+}

@@ -1,0 +1,65 @@
+/** Publishes the labels of every model that has them declared, beside the other copies of the service. @module */
+import type { StoredDefinition } from "shared/contracts/definition.ts";
+import type { ModelLabelBody } from "shared/contracts/feature_store.ts";
+import { type Database, transaction } from "shared/db/connection.ts";
+import type { Outbox } from "shared/db/outbox.ts";
+import { delay } from "shared/delay.ts";
+import { messageOf } from "shared/errors.ts";
+import type { Part } from "shared/lifecycle.ts";
+import type { Logger } from "shared/log.ts";
+import { type Definitions, findEntity } from "./catalog.ts";
+import { publishLabels } from "./publish_labels.ts";
+
+export interface LabelPublisherDeps {
+  db: Database;
+  outbox: Pick<Outbox, "poke">;
+  definitions: Pick<Definitions, "entity">;
+  labels: () => readonly StoredDefinition<ModelLabelBody>[];
+  /** Now by a project's clock, as far as it was applied, milliseconds since 1970. */
+  now: (project: string) => number | Promise<number>;
+  log: Logger;
+}
+
+/** How often to look whether labels have matured, or records have come late. */
+const POLL_MS = 1_000;
+
+export function createLabelPublisher(
+  { db, outbox, definitions, labels, now, log }: LabelPublisherDeps,
+): Part {
+  const stopped = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+  return {
+    name: "label publisher",
+    start() {
+      running = run();
+      return Promise.resolve();
+    },
+    async stop() {
+      stopped.abort();
+      await running;
+    },
+  };
+
+  async function run(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      for (const definition of labels()) {
+        try {
+          await publishAll(definition);
+        } catch (error) {
+          log.warn({ model: definition.name, err: error }, `Cannot publish labels: ${messageOf(error)}`);
+        }
+      }
+      await delay(POLL_MS, stopped.signal);
+    }
+  }
+
+  async function publishAll(definition: StoredDefinition<ModelLabelBody>): Promise<void> {
+    const { keys } = await findEntity(definitions as Definitions, definition.body.entity);
+    const nowMs = await now(definition.project);
+    while (!stopped.signal.aborted) {
+      const more = await transaction(db, (tx) => publishLabels(tx, { definition, keys, nowMs }));
+      if (!more) return;
+      outbox.poke();
+    }
+  }
+}
