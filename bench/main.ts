@@ -9,9 +9,10 @@ import { clean } from "./clean.ts";
 import { type Bench, machine, table } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { load } from "./load.ts";
+import { predict } from "./predict.ts";
 import { trees } from "./trees.ts";
 
-const BENCHES: readonly Bench[] = [ingest, clean, load, trees];
+const BENCHES: readonly Bench[] = [ingest, clean, load, trees, predict];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 
