@@ -110,18 +110,29 @@ export function addOpenInferenceRoutes(app: OpenAPIHono, { models, predict, log 
     const version = versionOf(c);
     const length = c.req.raw.headers.get(JSON_LENGTH);
     const body = new Uint8Array(await c.req.raw.arrayBuffer());
-    const request = readInferRequest(body, {
-      model: c.req.param("model")!,
-      ...(version === undefined ? {} : { version }),
-      headerLength: length === null ? undefined : Number(length),
-    });
-    const prediction = await predict(request.call, callContext(c.req.raw.headers));
+    const model = c.req.param("model")!;
+    const context = callContext(c.req.raw.headers);
+    const request = read(body);
+    const prediction = await predict(request.call, context);
     const { json, binary } = toInferBody(prediction, request);
     if (binary.length === 0) return c.json(json);
     const header = new TextEncoder().encode(JSON.stringify(json));
     return new Response(joined([header, ...binary]), {
       headers: { "content-type": "application/octet-stream", [JSON_LENGTH]: String(header.length) },
     });
+
+    function read(body: Uint8Array) {
+      try {
+        return readInferRequest(body, {
+          model,
+          ...(version === undefined ? {} : { version }),
+          headerLength: length === null ? undefined : Number(length),
+        });
+      } catch (error) {
+        predict.refused(model, error, context);
+        throw error;
+      }
+    }
   }
 }
 

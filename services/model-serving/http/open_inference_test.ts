@@ -1,0 +1,191 @@
+import { assert, assertEquals } from "@std/assert";
+import { eventually } from "shared/testing/poll.ts";
+import { storedEvents } from "shared/testing/streams.ts";
+import { STREAM } from "shared/contracts/streams.ts";
+import type { PredictionRecord } from "shared/contracts/model_serving.ts";
+import { MODEL, startServing } from "../testing/serving.ts";
+
+/** Python with tritonclient and kserve; `deno run -A bench/peers/install.ts clients` installs them. */
+const PYTHON = Deno.env.get("MICROML_CLIENTS_PYTHON") ??
+  `${Deno.env.get("HOME")}/.cache/microml/peers/clients/bin/python`;
+
+async function hasClients(): Promise<boolean> {
+  try {
+    return (await Deno.stat(PYTHON)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** JSON and the bytes of tensors behind it, as clients send them. */
+function binaryBody(
+  header: unknown,
+  ...tensors: Uint8Array[]
+): { body: Uint8Array<ArrayBuffer>; length: number } {
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const body = new Uint8Array(tensors.reduce((sum, { length }) => sum + length, json.length));
+  body.set(json);
+  let at = json.length;
+  for (const tensor of tensors) {
+    body.set(tensor, at);
+    at += tensor.length;
+  }
+  return { body, length: json.length };
+}
+
+const bytesOf = (...values: number[]) => new Uint8Array(Float32Array.from(values).buffer);
+
+async function infer(url: string, request: unknown, version = "") {
+  const response = await fetch(`${url}/v2/models/${MODEL}${version}/infer`, {
+    method: "POST",
+    body: JSON.stringify(request),
+  });
+  return { status: response.status, answer: await response.json() };
+}
+
+const features = (more: Record<string, unknown> = {}) => ({
+  name: "features",
+  datatype: "FP32",
+  shape: [2, 2],
+  data: [1, 2, 3, 4],
+  ...more,
+});
+
+Deno.test("infer() answers JSON tensors, flat and nested, of the graph's input or of single features", async () => {
+  await using service = await startServing({ weights: [1, 10] });
+  const single = (name: string, data: unknown[]) => ({ name, datatype: "INT64", shape: [2, 1], data });
+  for (
+    const inputs of [
+      [features()],
+      [features({ data: [[1, 2], [3, 4]] })],
+      [features({ datatype: "FP64" })],
+      [single("orders.spend", [2, 4]), single("orders.count", [[1], [3]])],
+    ]
+  ) {
+    const { status, answer } = await infer(service.url, { id: "17", inputs });
+    assertEquals([status, answer.error], [200, undefined]);
+    assertEquals([answer.model_name, answer.model_version, answer.id, answer.parameters.arm], [
+      MODEL,
+      "1",
+      "17",
+      "champion",
+    ]);
+    const [value, ids] = answer.outputs;
+    assertEquals(value, { name: "value", datatype: "FP32", shape: [2], data: [21, 43] });
+    assertEquals([ids.name, ids.datatype, ids.data.length], ["prediction_id", "BYTES", 2]);
+  }
+});
+
+Deno.test("infer() reads and writes tensors as bytes behind the JSON, and logs what it answered", async () => {
+  await using service = await startServing({ weights: [1, 10] });
+  const { data: _, ...head } = features();
+  const { body, length } = binaryBody({
+    inputs: [{ ...head, parameters: { binary_data_size: 16 } }],
+    parameters: { binary_data_output: true },
+  }, bytesOf(1, 2, 3, 4));
+  const response = await fetch(`${service.url}/v2/models/${MODEL}/versions/1/infer`, {
+    method: "POST",
+    body,
+    headers: { "Inference-Header-Content-Length": String(length) },
+  });
+  assertEquals(response.headers.get("content-type"), "application/octet-stream");
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const size = Number(response.headers.get("Inference-Header-Content-Length"));
+  const { outputs } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, size)));
+  assertEquals(outputs[0], {
+    name: "value",
+    datatype: "FP32",
+    shape: [2],
+    parameters: { binary_data_size: 8 },
+  });
+  assertEquals([...new Float32Array(bytes.slice(size, size + 8).buffer)], [21, 43]);
+  // Each text has its length before it: four bytes and the 36 of an id.
+  const id = new TextDecoder().decode(bytes.subarray(size + 8 + 4, size + 8 + 40));
+  await eventually(async () => {
+    const records = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    assertEquals(records.map(({ data }) => data.output), [21, 43]);
+    assertEquals(records[0]!.id, id);
+  });
+});
+
+Deno.test("infer() lists what is wrong with its path, in the protocol's own form of an error", async () => {
+  await using service = await startServing();
+  const reasonsOf = async (request: unknown) => {
+    const { status, answer } = await infer(service.url, request);
+    assertEquals([status, typeof answer.error], [400, "string"]);
+    return answer.reasons.map(({ path }: { path: string }) => path);
+  };
+  assertEquals(await reasonsOf({ inputs: [features({ data: [1, 2, 3] })] }), ["/inputs/0/data"]);
+  assertEquals(await reasonsOf({ inputs: [features({ datatype: "COMPLEX" })] }), ["/inputs/0/datatype"]);
+  assertEquals(await reasonsOf({ inputs: [features({ name: "other" })] }), ["/inputs/other"]);
+  assertEquals(await reasonsOf({ inputs: [features({ shape: [4, 1] })] }), ["/inputs/features/shape"]);
+  assertEquals(await reasonsOf({ inputs: [features({ data: [1, 2, 3, 1e39] })] }), [
+    "/inputs/features/1/orders.spend",
+  ]);
+  assertEquals(
+    await reasonsOf({ inputs: [features({ parameters: { binary_data_size: 16 }, data: undefined })] }),
+    [
+      "/inputs/0/data",
+    ],
+  );
+  assertEquals((await infer(service.url, { inputs: [features()] }, "/versions/2")).status, 404);
+  const nothing = await fetch(`${service.url}/v2/models/${MODEL}/infer`, { method: "POST", body: "[" });
+  assertEquals(nothing.status, 400);
+  await nothing.body?.cancel();
+});
+
+Deno.test("the protocol tells of health, of models and of their tensors", async () => {
+  await using service = await startServing();
+  const get = async (path: string, method = "GET") => {
+    const response = await fetch(`${service.url}/v2${path}`, { method });
+    return { status: response.status, body: await response.json() };
+  };
+  assertEquals((await get("/health/live")).status, 200);
+  assertEquals((await get("/health/ready")).status, 200);
+  assertEquals((await get(`/models/${MODEL}/ready`)).status, 200);
+  assertEquals((await get(`/models/${MODEL}/versions/2/ready`)).status, 404);
+  assertEquals((await get("/models/other")).status, 404);
+  assertEquals((await get(`/models/${MODEL}`)).body, {
+    name: MODEL,
+    versions: ["1"],
+    platform: "onnx_onnxruntime-web",
+    inputs: [{ name: "features", datatype: "FP32", shape: [-1, 2] }],
+    outputs: [
+      { name: "value", datatype: "FP32", shape: [-1] },
+      { name: "prediction_id", datatype: "BYTES", shape: [-1] },
+    ],
+  });
+  assertEquals((await get("/repository/index", "POST")).body[0].state, "READY");
+});
+
+Deno.test({
+  name: "tritonclient and KServe's client work unchanged (skipped where they are not installed)",
+  ignore: !await hasClients(),
+  async fn() {
+    await using service = await startServing({ weights: [1, 1] });
+    const script = new URL("../testing/clients.py", import.meta.url).pathname;
+    const seenBy = async (client: string) => {
+      const address = new URL(service.url).host;
+      const { success, stdout, stderr } = await new Deno.Command(PYTHON, {
+        args: [script, address, MODEL, client],
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+      return JSON.parse(new TextDecoder().decode(stdout));
+    };
+    const triton = await seenBy("triton");
+    assertEquals(
+      [triton.live, triton.ready, triton.model_ready, triton.version_ready, triton.other_ready],
+      [true, true, true, true, false],
+    );
+    const { error, ...answers } = triton.answers;
+    for (const answer of Object.values(answers)) assertEquals(answer, [3, 7, 11]);
+    assert(error.includes("[404]"), error);
+    const kserve = await seenBy("kserve");
+    assertEquals(kserve, {
+      live: true,
+      ready: true,
+      model_ready: true,
+      answers: { binary: [3, 7], json: [3, 7] },
+    });
+  },
+});
