@@ -23,24 +23,30 @@ export interface WorkerCallOptions<Progress> {
   onProgress?: (progress: Progress) => void;
   /** Ends the thread at once, wherever it is. */
   signal?: AbortSignal;
+  /** Ends it after this time. Default: never. */
+  limitSeconds?: number;
 }
 
 /**
  * Runs a module that calls {@link answerCalls} in a new thread, gives it the input, and resolves with its output.
  *
- * @throws what the work threw, an {@link AppError} as one; the signal's reason; `internal` when the thread died
+ * @throws what the work threw, an {@link AppError} as one; the signal's reason; `unprocessable` after the time limit;
+ * `internal` when the thread died
  */
 export async function callWorker<Input, Output, Progress = never>(
   module: URL,
   input: Input,
   options: WorkerCallOptions<Progress> = {},
 ): Promise<Output> {
-  const { transfer = [], onProgress, signal } = options;
+  const { transfer = [], onProgress, signal, limitSeconds } = options;
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Output>();
   const worker = new Worker(module, { type: "module" });
   const abort = () => reject(signal?.reason);
   signal?.addEventListener("abort", abort);
+  const limit = limitSeconds === undefined
+    ? undefined
+    : setTimeout(() => reject(tooSlow(limitSeconds)), limitSeconds * 1_000);
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if ("progress" in data) onProgress?.(data.progress as Progress);
     else if ("output" in data) resolve(data.output as Output);
@@ -56,9 +62,13 @@ export async function callWorker<Input, Output, Progress = never>(
     return await promise;
   } finally {
     signal?.removeEventListener("abort", abort);
+    clearTimeout(limit);
     worker.terminate();
   }
 }
+
+const tooSlow = (seconds: number) =>
+  new AppError("unprocessable", `Cannot finish the work: it took longer than the ${seconds} s it may take`);
 
 export interface WorkerAnswer<Output> {
   output: Output;

@@ -15,7 +15,9 @@ import { createEndpoints } from "./endpoints.ts";
 import { describeEnvironment } from "./environment.ts";
 import { followRun } from "./follow_run.ts";
 import { addRoutes, FILE_PATHS } from "./http.ts";
+import { createImportVersion } from "./import_version.ts";
 import { createRunLogging } from "./log_run.ts";
+import { readCard } from "./model_card.ts";
 import { removeAlias, retire, rollbackAlias, setAlias } from "./registry.ts";
 import { listAliases, listMoves } from "./repository/aliases.ts";
 import { listComparisons } from "./repository/comparisons.ts";
@@ -42,12 +44,21 @@ import { createRunQueue } from "./run_queue.ts";
 import { cancelRun, retryRun, startRun } from "./start_run.ts";
 
 const MiB = 1024 * 1024;
+/** Points of the curves of a fit that a card draws. */
+const MAX_ROUNDS = 5_000;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, config, db, log, metrics } = deps;
   const outbox = createOutbox(db, bus, log);
   const definitions = createModelDefinitions({ db, bus, log, outbox });
-  const queue = createRunQueue({ db, bus, log, metrics, poke: outbox.poke }, {
+  const maxBytes = config.FILE_LIMIT_MIB * MiB;
+  const outside = {
+    waitSeconds: config.TRAINER_WAIT_SECONDS,
+    silenceSeconds: config.TRAINER_SILENCE_SECONDS,
+    judgeSeconds: config.RUN_LIMIT_SECONDS,
+    maxBytes,
+  };
+  const queue = createRunQueue({ db, bus, log, metrics, outside, poke: outbox.poke }, {
     atOnce: config.RUNS_AT_ONCE,
     leaseSeconds: config.RUN_LEASE_SECONDS,
     limitSeconds: config.RUN_LIMIT_SECONDS,
@@ -55,7 +66,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
   const startDeps = { db, bus, log, definitions, pokeQueue: queue.poke };
   const logging = createRunLogging({ db, bus, log });
-  const bodyLimit = config.FILE_LIMIT_MIB * MiB;
+  const importVersion = createImportVersion({ db, bus, log, definitions, poke: outbox.poke }, {
+    maxBytes,
+    limitSeconds: config.IMPORT_LIMIT_SECONDS,
+  });
 
   /** A change of the registry: once for its key, with what it tells through the outbox. */
   async function change<E extends { subject: string }>(
@@ -137,6 +151,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
             }
             return { tags: found.tags, notes: found.notes };
           }),
+        importVersion,
+        getCard: (version) => readCard({ db, definitions }, version),
         listModels: (request) => listModels(db, request),
         listVersions: (request) => listVersions(db, request),
         async findVersion(model, version) {
@@ -154,6 +170,16 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         hasRun: async (id) => await findAskedRun(db, id) !== undefined,
         followRun: (id, options) => followRun({ db, bus }, id, options),
         putArtifact: logging.putArtifact,
+        importVersion,
+        async importFile(bytes, request, context) {
+          return await importVersion({ ...request, sha256: await bus.files.put(bytes) }, context);
+        },
+        async renderCard(model, version) {
+          const card = await readCard({ db, definitions }, { model, version });
+          const rounds = await listMetrics(db, { id: card.run.id, limit: MAX_ROUNDS, after: undefined });
+          const { renderCard } = await import("./card/page.ts");
+          return await renderCard(card, rounds.filter(({ name }) => name.endsWith("loss")));
+        },
         async getArtifact(id, name) {
           const found = await findArtifact(db, id, name);
           return found && { ...found, content: await bus.files.get(found.sha256) };
@@ -164,7 +190,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           return found && content && { sha256: found.sha256, content };
         },
       }),
-    bodyLimits: Object.fromEntries(FILE_PATHS.map((path) => [path, bodyLimit])),
+    bodyLimits: Object.fromEntries(FILE_PATHS.map((path) => [path, maxBytes])),
     parts: [definitions.part, outbox, createAliasKeeper({ db, bus, log, poke: outbox.poke }), queue],
     stats: async () => ({ ...await countRuns(db) }),
   };

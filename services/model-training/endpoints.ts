@@ -21,12 +21,14 @@ export interface EndpointDeps {
   logRun: Mutation<typeof contract.logRun>;
   logArtifact: Mutation<typeof contract.logArtifact>;
   finishRun: Mutation<typeof contract.finishRun>;
+  importVersion: Mutation<typeof contract.importVersion>;
   annotateVersion: Mutation<typeof contract.annotateVersion>;
   retireVersion: Mutation<typeof contract.retireVersion>;
   compareVersions: Mutation<typeof contract.compareVersions>;
   setAlias: Mutation<typeof contract.setAlias>;
   removeAlias: Mutation<typeof contract.removeAlias>;
   rollbackAlias: Mutation<typeof contract.rollbackAlias>;
+  getCard(version: { model: string; version: number }): Promise<contract.ModelCard>;
   findRun(id: string): Promise<contract.RunDetail | undefined>;
   /** This and the next lists end with one more than the limit where there are more. */
   listRuns(request: RequestOf<typeof contract.listRuns>): Promise<contract.Run[]>;
@@ -98,7 +100,9 @@ export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
       return found;
     }),
     bind(contract.annotateVersion, deps.annotateVersion),
+    bind(contract.importVersion, deps.importVersion),
     bind(contract.retireVersion, deps.retireVersion),
+    bind(contract.getCard, deps.getCard),
     bind(contract.compareVersions, deps.compareVersions),
     bind(contract.listComparisons, async (request) => {
       const { items, next } = pageOf(await deps.listComparisons(request), request.limit);

@@ -3,31 +3,47 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
-import type { CallContext } from "shared/contracts/endpoint.ts";
-import { type Artifact, logArtifact, type RunEvent } from "shared/contracts/model_training.ts";
+import type { CallContext, ReplyOf } from "shared/contracts/endpoint.ts";
+import {
+  type Artifact,
+  type ImportRequest,
+  importRequestSchema,
+  importVersion,
+  logArtifact,
+  type RunEvent,
+} from "shared/contracts/model_training.ts";
 import { nameSchema } from "shared/contracts/names.ts";
-import { notFound } from "shared/errors.ts";
-import { callContext } from "shared/http/request.ts";
+import { invalid, messageOf, notFound } from "shared/errors.ts";
+import { callContext, readJson } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";
 import type { FollowOptions } from "./follow_run.ts";
 
 export interface RouteDeps {
   hasRun(id: string): Promise<boolean>;
   followRun(id: string, options: FollowOptions): AsyncIterable<RunEvent>;
+  importVersion(request: ImportRequest, context: CallContext): Promise<ReplyOf<typeof importVersion>>;
   putArtifact(
     file: { id: string; name: string; mediaType: string; bytes: Uint8Array },
     context: CallContext,
   ): Promise<Artifact>;
+  importFile(
+    bytes: Uint8Array,
+    request: Omit<ImportRequest, "sha256">,
+    context: CallContext,
+  ): Promise<ReplyOf<typeof importVersion>>;
   getArtifact(id: string, name: string): Promise<Artifact & { content: Uint8Array } | undefined>;
+  renderCard(model: string, version: number): Promise<string>;
   getModelFile(model: string, version: number): Promise<{ sha256: string; content: Uint8Array } | undefined>;
 }
 
 const ARTIFACT = "/v1/runs/:id/artifacts/:name";
 /** Paths whose bodies are files. */
-export const FILE_PATHS = ["/v1/runs/*"] as const;
+export const FILE_PATHS = ["/v1/runs/*", "/v1/models/*"] as const;
 
 const runId = z.uuid();
-const versionNumber = z.coerce.number().int().positive();
+const versionSchema = z.object({ model: nameSchema, version: z.coerce.number().int().positive() });
+
+const versionOf = (c: Context, action: string) => parseWith(versionSchema, c.req.param(), action);
 
 export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
   describeRoutes(app);
@@ -66,6 +82,17 @@ export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
     );
   });
 
+  app.post("/v1/models/:model/versions", async (c) => {
+    const context = callContext(c.req.raw.headers);
+    const { bytes, fields } = await readImport(c);
+    const named = { ...fields, model: c.req.param("model") };
+    if (bytes === undefined) {
+      return c.json(await deps.importVersion(parseWith(importRequestSchema, named, IMPORT), context), 201);
+    }
+    const request = parseWith(importRequestSchema.omit({ sha256: true }), named, IMPORT);
+    return c.json(await deps.importFile(bytes, request, context), 201);
+  });
+
   app.get(ARTIFACT, async (c) => {
     const id = parseWith(runId, c.req.param("id"), "get an artifact: the run's id");
     const name = c.req.param("name");
@@ -76,13 +103,49 @@ export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
     return file(c, found);
   });
 
+  app.get("/v1/models/:model/versions/:version/card.html", async (c) => {
+    const { model, version } = versionOf(c, "draw a model card");
+    return c.html(await deps.renderCard(model, version), 200, {
+      "cache-control": "no-cache",
+      // Texts of users stand in it: nothing of them may run, whoever opens it.
+      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    });
+  });
+
   app.get("/v1/models/:model/versions/:version/model.onnx", async (c) => {
-    const model = parseWith(nameSchema, c.req.param("model"), "get a model's file: the model's name");
-    const version = parseWith(versionNumber, c.req.param("version"), "get a model's file: the version");
+    const { model, version } = versionOf(c, "get a model's file");
     const found = await deps.getModelFile(model, version);
     if (found === undefined) throw notFound(`Cannot get version ${version} of ${model}: there is none`);
     return file(c, { ...found, name: `${model}-${version}.onnx`, mediaType: "application/onnx" });
   });
+}
+
+const IMPORT = "import a version";
+const FILE_TYPES = /^application\/(?:onnx|octet-stream)\b/;
+
+/** The file as the body, with the other fields in the query; as a part of a form; or the JSON that names it. */
+async function readImport(c: Context): Promise<{ bytes?: Uint8Array; fields: Record<string, unknown> }> {
+  const type = c.req.header("content-type") ?? "";
+  if (FILE_TYPES.test(type)) {
+    return { bytes: new Uint8Array(await c.req.raw.arrayBuffer()), fields: c.req.query() };
+  }
+  if (!type.startsWith("multipart/form-data")) {
+    return { fields: (await readJson(c) ?? {}) as Record<string, unknown> };
+  }
+  const form = await c.req.raw.formData().catch((error) => {
+    throw invalid(`Cannot ${IMPORT}: the form can't be read: ${messageOf(error)}`);
+  });
+  const part = form.get("file");
+  if (!(part instanceof File)) {
+    throw invalid(`Cannot ${IMPORT}: the form must have a file as its part "file"`);
+  }
+  const request = form.get("request") ?? "{}";
+  const text = request instanceof File ? await request.text() : request;
+  try {
+    return { bytes: await part.bytes(), fields: JSON.parse(text) };
+  } catch (error) {
+    throw invalid(`Cannot ${IMPORT}: the part "request" of the form must be JSON: ${messageOf(error)}`);
+  }
 }
 
 function file(
@@ -133,6 +196,51 @@ function describeRoutes(app: OpenAPIHono): void {
     summary: "A file that is kept with a run",
     parameters: [parameter("id"), parameter("name")],
     responses: { 200: { description: "Its bytes", content: bytes }, 404: { description: "There is none" } },
+  });
+  app.openAPIRegistry.registerPath({
+    method: "post",
+    path: "/v1/models/{model}/versions",
+    summary: "Register an ONNX file made elsewhere as a version, after checks",
+    parameters: [parameter("model")],
+    request: {
+      body: {
+        required: true,
+        content: {
+          "application/onnx": bytes["application/octet-stream"],
+          ...bytes,
+          "application/json": { schema: importRequestSchema.omit({ model: true }) },
+          "multipart/form-data": {
+            schema: {
+              type: "object" as const,
+              required: ["file"],
+              properties: {
+                file: { type: "string" as const, format: "binary" },
+                request: { type: "string" as const, description: "The other fields, as JSON" },
+              },
+            },
+          },
+        },
+      },
+    },
+    responses: {
+      201: {
+        description: "Registered",
+        content: { "application/json": { schema: importVersion.spec.reply } },
+      },
+      400: { description: "No ONNX file, or the request is wrong" },
+      413: { description: "Too large" },
+      422: { description: "A file that can't be served, with every reason" },
+    },
+  });
+  app.openAPIRegistry.registerPath({
+    method: "get",
+    path: "/v1/models/{model}/versions/{version}/card.html",
+    summary: "The model card of a version as a page, with its curves",
+    parameters: [parameter("model"), parameter("version")],
+    responses: {
+      200: { description: "The page", content: { "text/html": { schema: { type: "string" } } } },
+      404: { description: "There is none" },
+    },
   });
   app.openAPIRegistry.registerPath({
     method: "get",

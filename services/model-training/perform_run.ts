@@ -11,7 +11,9 @@ import { appendEvent, keepArtifact } from "./repository/run_records.ts";
 import { completeRun, holdRun, setTrainingSet } from "./repository/runs.ts";
 import { keepModelFile } from "./repository/versions.ts";
 import { publishRunEvent } from "./run_events.ts";
-import type { TrainedModel, TrainingProgress, TrainingTask } from "./train_model.ts";
+import type { TrainedModel, TrainingProgress, TrainingTask } from "./model_task.ts";
+import { type OutsideOptions, trainOutside } from "./train_outside.ts";
+import { TRAINERS } from "./domain/trainers/registry.ts";
 import { requestTrainingSet } from "./training_set_request.ts";
 import { callWorker } from "shared/worker_call.ts";
 
@@ -19,6 +21,8 @@ export interface PerformDeps {
   db: Database;
   bus: Bus;
   log: Logger;
+  /** For algorithms that the service has no trainer for. */
+  outside: OutsideOptions;
   /** Tells the outbox that something waits. */
   poke(): void;
 }
@@ -44,7 +48,7 @@ export class LeaseLost extends Error {
  * @throws {AppError} why nothing could be learnt; {@link LeaseLost}; the signal's reason
  */
 export async function performRun(deps: PerformDeps, run: LeasedRun, options: PerformOptions): Promise<void> {
-  const { db, bus, log, poke } = deps;
+  const { db, bus, log, poke, outside } = deps;
   const { tell } = options;
   const startedAt = performance.now();
   tell("features", { share: 0 });
@@ -58,7 +62,10 @@ export async function performRun(deps: PerformDeps, run: LeasedRun, options: Per
   tell("fit", { share: 0, lines: [`Got the training set ${sha256} of ${rows} rows`] });
   log.info({ run: run.id, trainingSet: sha256, rows }, "Got the training set");
 
-  const trained = await train({ file, trainingSet, spec: run.spec }, options);
+  const task: TrainingTask = { file, trainingSet, spec: run.spec };
+  const trained = TRAINERS.has(run.spec.algorithm)
+    ? await train(task, options)
+    : await trainOutside(bus, { run, task }, outside, options);
 
   tell("register", { share: 0, lines: linesOf(trained) });
   await options.flush();

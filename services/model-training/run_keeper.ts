@@ -77,8 +77,9 @@ export class RunKeeper implements PerformOptions {
   }
 
   readonly tell = (stage: WorkStage, progress: StageProgress): void => {
-    const { share, round, rounds, points = [], lines = [] } = progress;
-    if (stage !== this.#place.stage) {
+    const isNew = stage !== this.#place.stage;
+    const { share = isNew ? 0 : this.#share, round, rounds, points = [], lines = [] } = progress;
+    if (isNew) {
       this.#stageBegan = performance.now();
       this.#detail = { ...this.#detail, round: null, rounds: null };
     }

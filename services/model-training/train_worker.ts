@@ -1,6 +1,6 @@
 /** The thread in which one model is trained. @module */
-import type { TrainedModel, TrainingProgress, TrainingTask } from "./train_model.ts";
 import { answerCalls } from "shared/worker_call.ts";
+import type { TrainedModel, TrainingProgress, TrainingTask } from "./model_task.ts";
 
 answerCalls<TrainingTask, TrainedModel, TrainingProgress>(async (task, tell) => {
   const { trainModel } = await import("./train_model.ts");

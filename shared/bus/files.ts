@@ -7,14 +7,19 @@ import type { JetStreamClient } from "@nats-io/jetstream";
 import { type ObjectResult, type ObjectStore, Objm } from "@nats-io/obj";
 import { errors } from "nats";
 import { FILES_BUCKET } from "../contracts/streams.ts";
-import { AppError, invalid, messageOf, notFound, unavailable } from "../errors.ts";
+import { AppError, invalid, messageOf, notFound, tooLarge, unavailable } from "../errors.ts";
 import { isBusAway } from "./bus_errors.ts";
 
 export interface FileStore {
   /** Stores the bytes, unless they are there already, and gives their SHA-256 in hexadecimal. */
   put(bytes: Uint8Array): Promise<string>;
-  /** The bytes, checked against their name. @throws {AppError} `not_found`, `unavailable` */
-  get(sha256: string): Promise<Uint8Array>;
+  /**
+   * The bytes, checked against their name.
+   *
+   * @param options.maxBytes a larger file is refused before it is read; default: any size
+   * @throws {AppError} `not_found`, `too_large`, `unavailable`
+   */
+  get(sha256: string, options?: { maxBytes?: number }): Promise<Uint8Array>;
   has(sha256: string): Promise<boolean>;
   /**
    * The bytes as they come, for files that are too large to be held. What fails on the way, a wrong checksum at the end
@@ -57,10 +62,17 @@ export function createFileStore(js: JetStreamClient): FileStore {
       await storing;
       return sha256;
     },
-    async get(sha256) {
+    async get(sha256, { maxBytes = Infinity } = {}) {
       checkName(sha256);
       const bytes = await reported("get", sha256, async () => {
-        const file = await (await open()).get(sha256);
+        const store = await open();
+        const size = maxBytes === Infinity ? 0 : (await store.info(sha256))?.size ?? 0;
+        if (size > maxBytes) {
+          throw tooLarge(
+            `Cannot get the file ${sha256}: it has ${size} bytes, at most ${maxBytes} are accepted`,
+          );
+        }
+        const file = await store.get(sha256);
         return file === null ? undefined : await readAll(file);
       });
       if (bytes === undefined) throw notThere(sha256);

@@ -39,6 +39,15 @@ export class WireWriter {
     this.#bytes.set(value, at);
   }
 
+  /** A field as it was read. */
+  copy({ number, wireType, value, bytes }: WireField): void {
+    if (wireType === WIRE_TYPE.varint) return this.int(number, value);
+    if (wireType === WIRE_TYPE.bytes) return this.bytes(number, bytes);
+    this.#tag(number, wireType);
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+
   /** A nested message, written by `write`. */
   message(field: number, write: (writer: WireWriter) => void): void {
     const child = new WireWriter();

@@ -44,7 +44,8 @@ function writeGraph(writer: WireWriter, graph: Graph): void {
   for (const output of graph.outputs) writer.message(12, (child) => writeValueInfo(child, output));
 }
 
-function writeNode(writer: WireWriter, node: Node): void {
+/** One of the messages of a graph, for who changes a file that is there. */
+export function writeNode(writer: WireWriter, node: Node): void {
   for (const input of node.inputs) writer.string(1, input);
   for (const output of node.outputs) writer.string(2, output);
   writer.string(4, node.op);
@@ -95,7 +96,8 @@ function writeAttribute(writer: WireWriter, name: string, attribute: Attribute):
   }
 }
 
-function writeTensor(writer: WireWriter, tensor: Tensor): void {
+/** One of the messages of a graph, for who changes a file that is there. */
+export function writeTensor(writer: WireWriter, tensor: Tensor): void {
   const elements = tensor.dims.reduce((product, dim) => product * dim, 1);
   if (elements !== tensor.data.length) {
     throw new RangeError(
@@ -128,7 +130,8 @@ function littleEndianBytes(tensor: Tensor): Uint8Array {
   return bytes;
 }
 
-function writeValueInfo(writer: WireWriter, info: ValueInfo): void {
+/** One of the messages of a graph, for who changes a file that is there. */
+export function writeValueInfo(writer: WireWriter, info: ValueInfo): void {
   writer.string(1, info.name);
   writer.message(2, (type) =>
     type.message(1, (tensorType) => {

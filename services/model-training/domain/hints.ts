@@ -9,6 +9,8 @@ const SUSPICIOUS_R2 = 0.98;
 /** A column is taken for instants when this share of its values lies within so many years around T. */
 const INSTANT_SHARE = 0.95;
 const INSTANT_SPAN_MS = 20 * 365.25 * 86_400_000;
+/** Smaller numbers are taken for counts and amounts. */
+const FIRST_INSTANT = Date.UTC(1990, 0, 1);
 /** A share below this may be clocks that differ. */
 const YOUNGER_SHARE = 0.001;
 /** Ranges of a feature, by whose means of the label its R2 is judged. */
@@ -125,8 +127,10 @@ function youngerThanT(
 ): Hint[] {
   // Seconds and milliseconds since 1970 are both in use.
   for (const unit of [1, 1_000]) {
-    const near = present.filter((row) => Math.abs(values[row]! * unit - times[row]!) < INSTANT_SPAN_MS);
-    // Small numbers are near T only where T is near 1970.
+    const near = present.filter((row) => {
+      const at = values[row]! * unit;
+      return at > FIRST_INSTANT && Math.abs(at - times[row]!) < INSTANT_SPAN_MS;
+    });
     if (near.length < INSTANT_SHARE * present.length) continue;
     // Features are float32: a value that is late by less than their grain is not late.
     const younger = near.filter((row) => values[row]! * unit > times[row]! * (1 + 2 ** -23));

@@ -45,8 +45,8 @@ export interface RunPlace {
 
 /** What a stage tells of itself. */
 export interface StageProgress {
-  /** How much of the stage is done, between 0 and 1. */
-  share: number;
+  /** How much of the stage is done, between 0 and 1. Default: as much as before. */
+  share?: number;
   round?: number;
   rounds?: number;
   /** Values by round since the last word. */

@@ -100,10 +100,16 @@ function timeFolds(
   });
 }
 
-function partFolds(units: readonly Int32Array[], rows: Int32Array, folds: number): Fold[] {
+function partFolds(units: readonly Unit[], rows: Int32Array, folds: number): Fold[] {
   const partOf = new Map<number, number>();
-  // One after the other, as the units come: so each part gets its share of every class.
-  units.forEach((unit, index) => unit.forEach((row) => partOf.set(row, index % folds)));
+  const dealt = new Map<number, number>();
+  // Each stratum is dealt out by itself, so that each part gets its share of it.
+  for (const { rows, stratum } of units) {
+    const count = dealt.get(stratum) ?? 0;
+    dealt.set(stratum, count + 1);
+    // The next stratum begins where another part is behind.
+    for (const row of rows) partOf.set(row, (count + stratum) % folds);
+  }
   return Array.from({ length: folds }, (_, part) => ({
     fit: rows.filter((row) => partOf.get(row) !== part),
     judge: rows.filter((row) => partOf.get(row) === part),
@@ -114,21 +120,33 @@ interface UnitContext extends SplitContext {
   rows: Int32Array;
 }
 
-/** Rows that stay together, drawn into an order in which any stretch is like the whole. */
-function unitsOf(dataset: Dataset, by: "group" | "stratified", context: UnitContext): Int32Array[] {
+/** Rows that stay together. */
+interface Unit {
+  rows: Int32Array;
+  /** The number of what must be in equal shares in each part. */
+  stratum: number;
+}
+
+/** In an order drawn so that any stretch is like the whole. */
+function unitsOf(dataset: Dataset, by: "group" | "stratified", context: UnitContext): Unit[] {
   const random = new Random(context.seed);
   if (by === "group") {
     const groups = Map.groupBy(context.rows, (row) => dataset.entities[row]!);
-    return shuffled([...groups.values()].map((rows) => Int32Array.from(rows)), random);
+    return shuffled(
+      [...groups.values()].map((rows) => ({ rows: Int32Array.from(rows), stratum: 0 })),
+      random,
+    );
   }
   const strata = strataOf(dataset.labels, context);
   // Each stratum is spread evenly over the order.
   return strata
-    .flatMap((rows) =>
-      shuffled(rows, random).map((row, index) => ({ row, place: (index + random.uniform()) / rows.length }))
+    .flatMap((rows, stratum) =>
+      shuffled(rows, random).map((row, index) => {
+        const place = (index + random.uniform()) / rows.length;
+        return { rows: Int32Array.of(row), stratum, place };
+      })
     )
-    .toSorted((one, other) => one.place - other.place)
-    .map(({ row }) => Int32Array.of(row));
+    .toSorted((one, other) => one.place - other.place);
 }
 
 function strataOf(labels: Float64Array, { rows, task }: UnitContext): number[][] {
@@ -145,12 +163,12 @@ function strataOf(labels: Float64Array, { rows, task }: UnitContext): number[][]
 }
 
 /** @returns row numbers for each share, in their order, and the rest */
-function shareOut(rows: number, units: readonly Int32Array[], shares: readonly number[]): Int32Array[] {
+function shareOut(rows: number, units: readonly Unit[], shares: readonly number[]): Int32Array[] {
   const parts: number[][] = [...shares, 0].map(() => []);
   let part = 0;
   for (const unit of units) {
     while (part < shares.length && parts[part]!.length >= Math.round(shares[part]! * rows)) part++;
-    parts[part]!.push(...unit);
+    parts[part]!.push(...unit.rows);
   }
   return parts.map((part) => Int32Array.from(part).sort());
 }

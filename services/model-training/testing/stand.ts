@@ -7,7 +7,7 @@ import {
   type ModelBody,
   modelBodySchema,
   putModel,
-  type Run,
+  type RunDetail,
   setAlias,
   startRun,
 } from "shared/contracts/model_training.ts";
@@ -68,7 +68,7 @@ export async function startStand(options: { env?: Record<string, string> } = {})
 }
 
 /** The run when it is done or has failed. */
-export async function ended(service: TestService, id: string): Promise<Run> {
+export async function ended(service: TestService, id: string): Promise<RunDetail> {
   return await eventually(async () => {
     const run = await service.call(getRun, { id });
     assert(run.finishedAt !== null, `the run is still at ${run.stage}, ${run.progress}`);

@@ -1,0 +1,99 @@
+/** What is known of a model by its answers, whoever made it. @module */
+import type { Curves, Evaluation, Hint, InputExample } from "shared/contracts/model_training.ts";
+import {
+  OUTPUT_BINS,
+  OUTPUT_OF_TASK,
+  type ReferenceBins,
+  type Signature,
+} from "shared/contracts/signature.ts";
+import { toInstant } from "shared/contracts/time.ts";
+import { countClasses, type Dataset } from "./domain/dataset.ts";
+import type { Vocabularies } from "./domain/encoding.ts";
+import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
+import { drawCurves } from "./domain/evaluation/curves.ts";
+import { evaluate, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
+import { hintsOf } from "./domain/hints.ts";
+import { exampleOf } from "./domain/input_example.ts";
+import { referenceBins } from "./domain/reference_bins.ts";
+import { describeInputs } from "./domain/signature.ts";
+import { prior } from "./domain/trainers/prior.ts";
+import type { TrainingParts, TrainingTask } from "./model_task.ts";
+
+/** The rows that a model is judged on, and what is said of it for that. */
+export interface JudgedParts extends Pick<TrainingParts, "train" | "test"> {
+  spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed">;
+  split: Pick<TrainingParts["split"], "trainUntil" | "testFrom" | "testUntil">;
+}
+
+export interface ModelDescription {
+  evaluation: Evaluation;
+  curves: Curves;
+  hints: Hint[];
+  inputExample: InputExample;
+}
+
+/**
+ * Judges answers to the rows of the test part, beside the trivial baseline. It is the one look that is taken at them.
+ *
+ * @throws {AppError} `invalid` when the model's own metric is not defined on them
+ */
+export async function describeModel(parts: JudgedParts, answers: Float64Array): Promise<ModelDescription> {
+  const { spec, train, test } = parts;
+  return {
+    evaluation: await evaluateModel(parts, answers),
+    curves: drawCurves(spec.task, test.labels, answers),
+    hints: hintsOf(train, spec.task),
+    inputExample: exampleOf(train),
+  };
+}
+
+async function evaluateModel(
+  { spec, split, train, test }: JudgedParts,
+  answers: Float64Array,
+): Promise<Evaluation> {
+  const { task, metric, seed } = spec;
+  const baseline = await prior.fit(train, { task, parameters: {}, seed });
+  const scored = scoreRows(test.labels, answers);
+  // A run must not end with a model whose own metric says nothing.
+  metricValue(metric, scored);
+  return {
+    metric,
+    rows: test.rows,
+    baseRate: test.labels.reduce((sum, label) => sum + label, 0) / test.rows,
+    model: evaluate(task, scored),
+    baseline: evaluate(task, scoreRows(test.labels, baseline.predict(test))),
+    // An entity's rows resemble each other: it is drawn with all of them.
+    interval: bootstrapInterval(metric, scored, { seed, groups: test.entities }),
+    trainRows: train.rows,
+    trainUntil: toInstant(split.trainUntil),
+    testFrom: toInstant(split.testFrom),
+    testUntil: toInstant(split.testUntil),
+  };
+}
+
+/** @param vocabularies of each feature the texts that the model knows apart; null for a number */
+export function signatureOf(
+  { spec, trainingSet }: Pick<TrainingTask, "spec" | "trainingSet">,
+  train: Dataset,
+  vocabularies: Vocabularies,
+): Signature {
+  const { task } = spec;
+  return {
+    task,
+    entity: spec.entity,
+    featureService: trainingSet.manifest.featureService,
+    inputs: describeInputs(train, vocabularies),
+    output: OUTPUT_OF_TASK[task],
+    classes: task === "regression"
+      ? null
+      : Array.from({ length: countClasses(train.labels) }, (_, number) => String(number)),
+  };
+}
+
+/** @param answers to the rows of the training part */
+export function binsOf(train: Dataset, answers: Float64Array): ReferenceBins[] {
+  return [
+    ...train.featureNames.map((name, column) => referenceBins(name, train.columns[column]!)),
+    referenceBins(OUTPUT_BINS, answers),
+  ];
+}

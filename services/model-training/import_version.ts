@@ -1,0 +1,189 @@
+/** The use case of registering a file that was made elsewhere. @module */
+import { v7 as uuidv7 } from "uuid";
+import type { Bus } from "shared/bus/connection.ts";
+import type { CallContext, ReplyOf } from "shared/contracts/endpoint.ts";
+import * as contract from "shared/contracts/model_training.ts";
+import type { Database, Transaction } from "shared/db/connection.ts";
+import { answered, once } from "shared/db/idempotency.ts";
+import { AppError, conflict, invalid } from "shared/errors.ts";
+import type { Logger } from "shared/log.ts";
+import { callWorker } from "shared/worker_call.ts";
+import type { ModelDefinitions } from "./definitions.ts";
+import type { ImportedModel } from "./judge_file.ts";
+import type { OutsideWork } from "./outside_worker.ts";
+import { registerVersion } from "./registry.ts";
+import { appendEvent, keepArtifact } from "./repository/run_records.ts";
+import { completeRun, insertRun } from "./repository/runs.ts";
+import { publishRunEvent } from "./run_events.ts";
+
+export interface ImportDeps {
+  db: Database;
+  bus: Bus;
+  log: Logger;
+  definitions: ModelDefinitions;
+  /** Tells the outbox that something waits. */
+  poke(): void;
+}
+
+export interface ImportOptions {
+  maxBytes: number;
+  /** How long the checks of a file may take. */
+  limitSeconds: number;
+}
+
+type Reply = ReplyOf<typeof contract.importVersion>;
+type Import = (request: contract.ImportRequest, context: CallContext) => Promise<Reply>;
+
+/**
+ * Checks a file of the file store in a thread of its own, which a hostile one can't leave, and registers it as a
+ * version. Imports take turns: each loads a runtime and a model.
+ *
+ * Its errors are those of the checks; `invalid` where it is not known whose the model is; `conflict` where the model is
+ * another project's; `unprocessable` where it is of another task than the file.
+ */
+export function createImportVersion(deps: ImportDeps, options: ImportOptions): Import {
+  let turn: Promise<unknown> = Promise.resolve();
+  return async (request, context) => {
+    // Checking is no work for a transaction: it takes seconds.
+    const earlier = await answered<Reply>(deps.db, context, keyed(request));
+    if (earlier !== undefined) return earlier;
+    const imported = turn.then(() => importVersion(deps, options, request, context));
+    // Its failure is told to who asked.
+    turn = imported.catch(() => undefined);
+    return await imported;
+  };
+}
+
+const keyed = (request: contract.ImportRequest) => ({ endpoint: contract.importVersion.subject, request });
+
+async function importVersion(
+  deps: ImportDeps,
+  { maxBytes, limitSeconds }: ImportOptions,
+  request: contract.ImportRequest,
+  context: CallContext,
+): Promise<Reply> {
+  const { db, bus, definitions } = deps;
+  const definition = await definitions.get("model", request.model);
+  const project = request.project ?? definition?.project;
+  const action = `import a version of ${request.model}`;
+  if (project === undefined) {
+    throw invalid(`Cannot ${action}: no project declares the model, so the request must name the project`);
+  }
+  if (definition !== undefined && definition.project !== project) {
+    throw conflict(
+      `Cannot ${action}: the model is the project "${definition.project}"'s, not "${project}"'s`,
+    );
+  }
+  const { trainingSet = null, trainUntil = null, signature = null, inputExample = null } = request;
+  if (trainingSet !== null && trainUntil === null) {
+    throw invalid(
+      `Cannot ${action}: to be judged by a training set, the request must say in trainUntil which rows the model has seen`,
+    );
+  }
+  const onnx = await bus.files.get(request.sha256, { maxBytes });
+  const judgedBy = trainingSet === null || trainUntil === null ? null : {
+    file: await bus.files.get(trainingSet),
+    sha256: trainingSet,
+    trainUntil,
+    metric: definition?.body.metric ?? null,
+    seed: definition?.body.seed ?? 1,
+  };
+  const checked = await callWorker<OutsideWork, ImportedModel>(
+    new URL("./outside_worker.ts", import.meta.url),
+    { import: { onnx, maxBytes, signature, inputExample, judgedBy } },
+    { limitSeconds },
+  );
+  if (definition !== undefined && definition.body.task !== checked.signature.task) {
+    throw new AppError(
+      "unprocessable",
+      `Cannot ${action}: the model is declared for a ${definition.body.task} task, the file's signature is of a ` +
+        `${checked.signature.task} task`,
+    );
+  }
+  const sha256 = await bus.files.put(checked.onnx);
+  let event: contract.RunEvent | undefined;
+  const reply = await once(db, context, keyed(request), async (tx) => {
+    const registered = await register(tx, { request, checked, sha256, project, actor: context.actor }, {
+      definition: definition?.version ?? null,
+      horizon: definition?.body.label.within ?? null,
+    });
+    event = registered.event;
+    return registered.reply;
+  });
+  if (event !== undefined) publishRunEvent(deps, event);
+  deps.poke();
+  return reply;
+}
+
+interface Checked {
+  request: contract.ImportRequest;
+  checked: ImportedModel;
+  sha256: string;
+  project: string;
+  actor: string;
+}
+
+async function register(
+  tx: Transaction,
+  { request, checked, sha256, project, actor }: Checked,
+  declared: { definition: number | null; horizon: string | null },
+): Promise<{ reply: Reply; event: contract.RunEvent }> {
+  const { model, algorithm, tags, notes, reason, trainingSet = null, trainUntil = null } = request;
+  const { onnx, signature, description, referenceBins, inputExample } = checked;
+  const run = uuidv7();
+  const evaluation = description?.evaluation ?? null;
+  await insertRun(tx, {
+    id: run,
+    kind: "imported",
+    project,
+    model,
+    definition: declared.definition,
+    spec: null,
+    algorithm,
+    seed: null,
+    parameters: {},
+    tags,
+    trainingSet,
+    retryOf: null,
+    gitRevision: null,
+    environment: {},
+    actor,
+    reason,
+  });
+  const version = await registerVersion(tx, {
+    model,
+    project,
+    run,
+    origin: "imported",
+    algorithm,
+    ...declared,
+    sha256,
+    onnx,
+    signature,
+    trainingSet,
+    lineage: null,
+    trainUntil,
+    evaluation,
+    curves: description?.curves ?? null,
+    hints: description?.hints ?? [],
+    referenceBins,
+    inputExample,
+    tags,
+    notes,
+    actor,
+  });
+  await keepArtifact(tx, run, {
+    name: "model.onnx",
+    sha256,
+    bytes: onnx.length,
+    mediaType: "application/onnx",
+  });
+  await completeRun(tx, run, {
+    version,
+    evaluation,
+    trials: [],
+    parameters: {},
+    results: evaluation?.model ?? {},
+  });
+  return { reply: { version, run, sha256, signature }, event: await appendEvent(tx, run) };
+}

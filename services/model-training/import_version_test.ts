@@ -1,0 +1,142 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { getCard, getVersion, importVersion, listVersions } from "shared/contracts/model_training.ts";
+import type { ReplyOf } from "shared/contracts/endpoint.ts";
+import type { Signature } from "shared/contracts/signature.ts";
+import { AppError } from "shared/errors.ts";
+import { encodeModel } from "shared/onnx/writer.ts";
+import type { TestService } from "shared/testing/service.ts";
+import { compare, model, promote, startStand, train } from "./testing/stand.ts";
+import { linearClassifier } from "./testing/trainer.ts";
+
+const signature: Signature = {
+  task: "binary",
+  entity: "customer",
+  featureService: { name: "reorder_features", version: 7 },
+  inputs: ["orders.recency", "orders.spend", "orders.noise"].map((name) => ({
+    name,
+    type: "number",
+    nulls: "as_trained",
+  })),
+  output: "probability",
+  classes: ["0", "1"],
+};
+
+const post = (service: TestService, body: BodyInit, headers: Record<string, string> = {}, name = model) =>
+  fetch(`${service.url}/v1/models/${name}/versions`, { method: "POST", body, headers });
+
+/** Sends a file with the other fields as a form does. */
+function send(service: TestService, file: Uint8Array, request: unknown, name = model): Promise<Response> {
+  const form = new FormData();
+  form.append("file", new File([file as Uint8Array<ArrayBuffer>], "model.onnx"));
+  form.append("request", JSON.stringify(request));
+  return post(service, form, {}, name);
+}
+
+Deno.test("model-training imports a file made elsewhere, judges it, and serves it like its own", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  const own = await train(service);
+  await promote(service, own);
+  const { versions: [trained] } = await service.call(listVersions, { model });
+
+  const response = await send(service, linearClassifier([1.5, 0.4, 0]), {
+    signature,
+    trainingSet: trained!.trainingSet,
+    trainUntil: trained!.evaluation!.trainUntil,
+    algorithm: "sklearn LogisticRegression",
+    tags: { team: "growth" },
+    notes: "from a notebook",
+  });
+  const imported = await response.json() as ReplyOf<typeof importVersion>;
+  assertEquals(response.status, 201);
+  assertEquals(imported.version, 2);
+  const version = await service.call(getVersion, { model, version: 2 });
+  assertEquals([version.origin, version.algorithm, version.tags, version.notes], [
+    "imported",
+    "sklearn LogisticRegression",
+    { team: "growth" },
+    "from a notebook",
+  ]);
+  assertEquals(version.evaluation!.trainUntil, trained!.evaluation!.trainUntil);
+  assert(version.evaluation!.model["auc"]! > 0.7);
+  assertEquals(version.referenceBins.map(({ name }) => name), [
+    ...signature.inputs.map(({ name }) => name),
+    "output",
+  ]);
+
+  const { rows, champion } = await compare(service, 2);
+  assertEquals([rows, champion], [180, own]);
+  assertEquals((await promote(service, 2)).changed, true);
+
+  // Its own file carries the signature: it needs no other word.
+  const again = await service.bus.files.get(imported.sha256);
+  const copy = await post(service, again as Uint8Array<ArrayBuffer>, { "content-type": "application/onnx" });
+  assertEquals(copy.status, 201);
+  assertEquals((await copy.json()).signature, JSON.parse(JSON.stringify(signature)));
+  const card = await service.call(getCard, { model, version: 3 });
+  assertEquals([card.version.evaluation, card.curves, card.run.kind], [null, null, "imported"]);
+  const page = await fetch(`${service.url}/v1/models/${model}/versions/3/card.html`);
+  assertStringIncludes(await page.text(), "It was not judged");
+});
+
+Deno.test("importVersion() answers the same to the same key, and registers once", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  const sha256 = await service.bus.files.put(linearClassifier([1, 1, 1]));
+  const request = { model, sha256, signature };
+  const key = { idempotencyKey: "once", timeoutMs: 30_000 };
+  const [one, other] = await Promise.all([1, 2].map(() => service.call(importVersion, request, key)));
+  assertEquals(one, other);
+  assertEquals((await service.call(listVersions, { model })).versions.length, 1);
+  await assertRejects(
+    () => service.call(importVersion, { ...request, model: "unknown" }, { timeoutMs: 30_000 }),
+    AppError,
+    "no project declares the model",
+  );
+  await assertRejects(
+    () => service.call(importVersion, { ...request, project: "other" }, { timeoutMs: 30_000 }),
+    AppError,
+    `the model is the project "shop"'s`,
+  );
+});
+
+Deno.test("importVersion() refuses what does not fit its signature, and says what would", async () => {
+  await using stand = await startStand({ env: { FILE_LIMIT_MIB: "1" } });
+  const { service } = stand;
+  const refusal = async (file: Uint8Array, request: unknown, status = 422) => {
+    const response = await send(service, file, request);
+    const { detail } = await response.json();
+    assertEquals(response.status, status, detail);
+    return detail as string;
+  };
+  const good = linearClassifier([1, 1, 1]);
+  assertStringIncludes(await refusal(good, {}, 400), "the request must hold one");
+  assertStringIncludes(await refusal(linearClassifier([1, 1]), { signature }), "[rows, 3]");
+  const value = { ...signature, task: "regression", output: "value", classes: null };
+  assertStringIncludes(await refusal(good, { signature: value }), "its outputs are");
+  const percent = encodeModel({
+    irVersion: 8,
+    producerName: "test",
+    opsets: { "ai.onnx": 17 },
+    metadata: {},
+    graph: {
+      name: "percent",
+      nodes: [{
+        op: "ReduceMean",
+        inputs: ["in"],
+        outputs: ["mean"],
+        attributes: { axes: { ints: [1] }, keepdims: { int: 0 } },
+      }],
+      initializers: [],
+      inputs: [{ name: "in", type: "float", dims: ["rows", 3] }],
+      outputs: [{ name: "mean", type: "float", dims: ["rows"] }],
+    },
+  });
+  const example = { "orders.recency": 40, "orders.spend": 30, "orders.noise": 20 };
+  assertStringIncludes(await refusal(percent, { signature, inputExample: example }), "answers 30 where");
+  assertStringIncludes(
+    await refusal(new Uint8Array(2 * 1024 * 1024), { signature }, 413),
+    "larger than 1048576",
+  );
+  assertEquals((await service.call(listVersions, { model })).versions, []);
+});

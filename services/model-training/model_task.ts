@@ -1,0 +1,93 @@
+/** What is trained from what, and what comes of it. @module */
+import type { TrainingSetStatus } from "shared/contracts/feature_store.ts";
+import type {
+  Curves,
+  Evaluation,
+  Hint,
+  InputExample,
+  ModelBody,
+  Parameters,
+  Run,
+  Trial,
+} from "shared/contracts/model_training.ts";
+import type { ReferenceBins, Signature } from "shared/contracts/signature.ts";
+import { durationToMs } from "shared/contracts/time.ts";
+import { AppError } from "shared/errors.ts";
+import { type Dataset, selectRows } from "./domain/dataset.ts";
+import type { StageProgress } from "./domain/run.ts";
+import type { TimeSplit } from "./domain/split.ts";
+import { splitRows } from "./domain/split_rows.ts";
+import { readSettledRows } from "./training_data.ts";
+
+export type TrainingSetManifest = NonNullable<TrainingSetStatus["result"]>["manifest"];
+
+export interface TrainingTask {
+  /** Parquet. */
+  file: Uint8Array;
+  trainingSet: { sha256: string; manifest: TrainingSetManifest };
+  /** Planned: with every parameter of the algorithm. */
+  spec: ModelBody;
+}
+
+export interface TrainedModel {
+  onnx: Uint8Array<ArrayBuffer>;
+  signature: Signature;
+  evaluation: Evaluation;
+  /** Of each feature and of the output, over the training part. */
+  referenceBins: ReferenceBins[];
+  curves: Curves;
+  hints: Hint[];
+  /** A row of the training part. */
+  inputExample: InputExample;
+  /** Of a search. */
+  trials: Trial[];
+  /** Those it was fitted with. */
+  parameters: Parameters;
+  /** What the trainer has to say, such as the trees it kept. */
+  facts: Readonly<Record<string, number>>;
+  /** Largest difference between the file's answers and the trainer's, in units of max(1, |answer|). */
+  largestDifference: number;
+}
+
+export interface TrainingProgress extends StageProgress {
+  stage: Extract<Run["stage"], "fit" | "evaluate" | "export">;
+}
+
+/** The rows of a training set in the parts of the split. */
+export interface TrainingParts {
+  spec: ModelBody;
+  dataset: Dataset;
+  split: TimeSplit;
+  train: Dataset;
+  /** Tells when to stop; undefined where the split declares none. */
+  validation: Dataset | undefined;
+  test: Dataset;
+}
+
+/**
+ * Reads a training set and splits it as the model declares.
+ *
+ * @throws {AppError} `invalid` or `unprocessable` for a file that is none, or rows that can't be split
+ */
+export async function readParts({ file, spec, trainingSet }: TrainingTask): Promise<TrainingParts> {
+  const settled = await readSettledRows(file);
+  const { features } = trainingSet.manifest;
+  if (settled.featureNames.join() !== features.join()) {
+    throw new AppError(
+      "invalid",
+      `Cannot use the training set: it has the features ${settled.featureNames.join(", ")}, ` +
+        `its manifest says ${features.join(", ")}`,
+    );
+  }
+  const dataset = settled.dataset(features);
+  const { task, seed } = spec;
+  const split = splitRows(dataset, spec.split, { task, horizonMs: durationToMs(spec.label.within), seed });
+  return {
+    spec,
+    dataset,
+    split,
+    train: selectRows(dataset, split.train),
+    validation: split.validation.length === 0 ? undefined : selectRows(dataset, split.validation),
+    test: selectRows(dataset, split.test),
+  };
+}
