@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import { call } from "shared/bus/endpoints.ts";
-import { publishAll } from "shared/bus/publisher.ts";
+import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
 import * as contract from "shared/contracts/data_ingestion.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 import type { Database } from "shared/db/connection.ts";
@@ -130,21 +130,27 @@ export class Intake {
 
   /** Publishes a turn's events. */
   async publish(eventsPerMessage: number): Promise<void> {
-    const encoder = new TextEncoder();
-    for (let first = 0; first < this.#events;) {
-      const messages = [];
-      for (; messages.length < 10_000 && first < this.#events; first += eventsPerMessage) {
-        const count = Math.min(eventsPerMessage, this.#events - first);
-        const events = Array.from({ length: count }, () => order(this.#published++));
-        const text = eventsPerMessage === 1 ? events[0]! : `[${events.join(",")}]`;
-        messages.push({
-          subject: subject.events("orders"),
-          data: encoder.encode(text),
-          messageId: `bench-${this.#published}`,
-        });
-      }
-      await publishAll(this.#bench.bus, messages);
+    const messages = this.messages(eventsPerMessage);
+    for (let first = 0; first < messages.length; first += 10_000) {
+      await publishAll(this.#bench.bus, messages.slice(first, first + 10_000));
     }
+  }
+
+  /** A turn's events as their sender has them. */
+  messages(eventsPerMessage: number): Outgoing[] {
+    const encoder = new TextEncoder();
+    const messages: Outgoing[] = [];
+    for (let first = 0; first < this.#events; first += eventsPerMessage) {
+      const count = Math.min(eventsPerMessage, this.#events - first);
+      const events = Array.from({ length: count }, () => order(this.#published++));
+      const text = eventsPerMessage === 1 ? events[0]! : `[${events.join(",")}]`;
+      messages.push({
+        subject: subject.events("orders"),
+        data: encoder.encode(text),
+        messageId: `bench-${this.#published}`,
+      });
+    }
+    return messages;
   }
 
   async #rate(before: number): Promise<number> {

@@ -34,7 +34,7 @@ export interface StackOptions {
   restart?: boolean;
   /** How long a service may take until it is ready. Default 60 s. */
   readyWithinMs?: number;
-  /** Keep the heaps of the services small at the cost of processor time. Default true. */
+  /** Keep the heaps of the services and of NATS small at the cost of processor time. Default true. */
   smallHeap?: boolean;
 }
 
@@ -67,7 +67,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const portOf = new Map(SERVICES.map((row) => [row.name, ports === "fixed" ? row.httpPort : freePort()]));
   for (const { name } of rows) await refuseTakenPort(name, portOf.get(name)!);
 
-  const infra = await startStackInfra(root, { rows, ports, say });
+  const infra = await startStackInfra(root, { rows, ports, say, smallHeap: options.smallHeap ?? true });
   const services = new Map<string, ManagedService>();
   let stopped: Promise<void> | undefined;
   const stack: Stack = {
@@ -181,13 +181,19 @@ function rowOf(name: string): ServiceRow {
 
 async function startStackInfra(
   root: string,
-  { rows, ports, say }: { rows: readonly ServiceRow[]; ports: "fixed" | "free"; say: (line: string) => void },
+  { rows, ports, say, smallHeap }: {
+    rows: readonly ServiceRow[];
+    ports: "fixed" | "free";
+    say: (line: string) => void;
+    smallHeap: boolean;
+  },
 ): Promise<Infra> {
   if (root !== ROOT) await shareNatsServer(root, say);
   return await startInfra({
     root,
     databases: rows.filter(hasDatabase).map(databaseRow),
     say,
+    smallHeap,
     ...(ports === "free"
       ? { natsPort: freePort(), natsMonitorPort: freePort(), postgresPort: freePort() }
       : {}),

@@ -21,6 +21,8 @@ export interface NatsOptions {
   port?: number;
   /** Port of the monitoring pages (`/varz`, `/jsz`, `/healthz`). Default: any free port. */
   monitorPort?: number;
+  /** Whether it rather collects garbage than grow, at the cost of processor time. Default: true. */
+  smallHeap?: boolean;
   /** Whether the home folder goes when the server is stopped or its launcher ends. Default: false. */
   removeHome?: boolean;
 }
@@ -138,7 +140,7 @@ async function launch(
   const process = await startServer([options.binary, "-c", configFile], {
     logFile,
     stopSignal: STOP_SIGNAL,
-    env: { GOMEMLIMIT: MEMORY_GOAL },
+    env: options.smallHeap === false ? {} : { GOMEMLIMIT: MEMORY_GOAL },
     ...(options.removeHome ? { removeFolder: options.home } : {}),
   });
   const deadline = performance.now() + READY_WITHIN_MS;

@@ -54,6 +54,8 @@ export interface InfraOptions {
   natsMonitorPort?: number;
   /** Default: 5542, or any free port when that is taken. */
   postgresPort?: number;
+  /** Whether nats-server keeps its heap small at the cost of processor time. Default: true. */
+  smallHeap?: boolean;
   /** For tests, which can do without syncing and `initdb`. Default: durable, without templates. */
   postgres?: Pick<PostgresOptions, "durable" | "templates">;
 }
@@ -170,6 +172,7 @@ async function startOwn(
       binary,
       home: join(folder, "nats"),
       port: natsPort,
+      smallHeap: options.smallHeap ?? true,
       monitorPort: portOrFree(options.natsMonitorPort ?? 8222),
     }),
   );
