@@ -7,6 +7,7 @@ import type { Clock } from "./domain/event_time.ts";
 import { judgeInTurns, type Judgement } from "./domain/judge.ts";
 import type { Received } from "./domain/received.ts";
 import { addToLedger, deleteDeadLetters, ledgerEntries } from "./repository/ledger.ts";
+import { type EventRows, toEventRows } from "./repository/events.ts";
 import { findHandled, type MessageKey } from "./repository/handled_messages.ts";
 import { type Stored, storeJudgement } from "./store_judgement.ts";
 
@@ -21,6 +22,7 @@ export interface IngestOptions {
 /** Messages that are judged, and not stored yet. */
 export interface JudgedMessages extends Split {
   judgement: Judgement;
+  rows: readonly EventRows[];
   /** The clocks of the projects after these messages, by project. */
   clocks: ReadonlyMap<string, Clock>;
 }
@@ -53,17 +55,18 @@ export async function judgeMessages(
   for (const [project, { newest }] of ahead?.clocks ?? []) advance(clocks, project, newest);
   const judgement = await judgeInTurns(parts.fresh, { ...circumstances, clocks });
   for (const { project, time } of judgement.accepted) advance(clocks, project, time);
-  return { ...parts, judgement, clocks };
+  return { ...parts, judgement, rows: toEventRows(judgement.accepted), clocks };
 }
 
 /** The other half. */
 export async function storeMessages(
   deps: IngestDeps,
-  { judgement, handled, doubtful, fresh }: JudgedMessages,
+  { judgement, rows, handled, doubtful, fresh }: JudgedMessages,
   options: IngestOptions = {},
 ): Promise<Stored> {
   const stored = await storeJudgement(deps, judgement, {
     ...options,
+    rows,
     handled,
     also: (tx) => takeBackDeadLetters(tx, doubtful),
   });

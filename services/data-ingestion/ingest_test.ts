@@ -46,7 +46,7 @@ const delivery = (
 });
 
 const published = ({ publish }: Awaited<ReturnType<typeof ingest>>) =>
-  publish.flatMap(({ data }) =>
+  publish().flatMap(({ data }) =>
     JSON.parse(new TextDecoder().decode(data)) as { id: string; definition: number }[]
   )
     .map(({ id, definition }) => `${id} v${definition}`);
@@ -236,8 +236,8 @@ Deno.test("ingest() publishes actor, trace and entity again as the first time", 
     ...delivery(1, { id: "p-1", at: "2011-01-01T00:00:00.000Z", price: 0.5, "2": 1, "1": "\u00e9\n" }),
     headers: { "Microml-Actor": "ann", traceparent },
   };
-  const [first] = (await ingest(deps, [message])).publish;
-  const [second] = (await ingest(deps, [{ ...message, redelivered: true }])).publish;
+  const [first] = (await ingest(deps, [message])).publish();
+  const [second] = (await ingest(deps, [{ ...message, redelivered: true }])).publish();
   assertEquals(second, first);
   const [event] = JSON.parse(new TextDecoder().decode(first?.data));
   assertEquals({ actor: event.actor, traceparent: event.traceparent, subject: event.subject }, {

@@ -74,7 +74,7 @@ async function redrivePage(
     enqueue: enqueueIngested,
     // Judged and prepared before: a transaction that waits for other connections may wait for ever.
     transact: async (write) => {
-      let stored: Stored = { publish: [], accepted: [], refused: [], repeated: [], again: [] };
+      let stored: Stored = { publish: () => [], accepted: [], refused: [], repeated: [], again: [] };
       reply = await answer(async (tx) => {
         if (!await lockRejected(tx, kept.map(({ number }) => number))) throw new Taken();
         stored = await write(tx);

@@ -11,10 +11,12 @@ import { advanceClocks, readClocks } from "./repository/clocks.ts";
 import { insertStates } from "./repository/entities.ts";
 import {
   type Conflict,
+  type EventRows,
   insertNewEvents,
   insertUnknownEvents,
   isTakenKey,
   readStored,
+  toEventRows,
 } from "./repository/events.ts";
 import type { MessageKey } from "./repository/handled_messages.ts";
 import {
@@ -37,8 +39,8 @@ export interface Outcome {
 }
 
 export interface Stored extends Outcome {
-  /** For INGESTED. */
-  publish: Outgoing[];
+  /** Puts together what is for INGESTED. */
+  publish(): Outgoing[];
 }
 
 export interface StoreOptions {
@@ -47,6 +49,8 @@ export interface StoreOptions {
    * has been by then. Default: one with nothing else in it.
    */
   transact?: (write: (tx: Transaction) => Promise<Stored>) => Promise<Stored>;
+  /** The accepted events, made ready to be inserted. Default: that is done when they are. */
+  rows?: readonly EventRows[];
   /** Messages that an earlier attempt has dealt with: what it stored is published once more. */
   handled?: readonly MessageKey[];
   /** More work in the same transaction. */
@@ -127,9 +131,9 @@ async function worldOf(deps: IngestDeps, names: ReadonlySet<string>): Promise<Wo
 async function write(
   tx: Transaction,
   judgement: Judgement,
-  { world, keys, handled = [], also, enqueue }: StoreOptions & { world: World; keys: Keys },
+  { world, keys, rows, handled = [], also, enqueue }: StoreOptions & { world: World; keys: Keys },
 ): Promise<Stored> {
-  const conflicts = await insertEvents(tx, judgement.accepted, { keys, world });
+  const conflicts = await insertEvents(tx, judgement.accepted, { keys, rows, world });
   const outcome = outcomeOf(judgement, conflicts);
   const { accepted, refused, repeated, again } = outcome;
   await insertStates(tx, accepted);
@@ -148,8 +152,8 @@ async function write(
     return { project, clock: world.eventProjects.includes(project) ? clocks.get(project) : world.now };
   };
   const before = await readStored(tx, [...handled, ...messagesOf(again)]);
-  const publish = ingestedMessages([...before, ...accepted], { timeOf });
-  await enqueue?.(tx, publish);
+  const publish = () => ingestedMessages([...before, ...accepted], { timeOf });
+  await enqueue?.(tx, publish());
   return { ...outcome, publish };
 }
 
@@ -162,10 +166,10 @@ function newlyReceived({ received, accepted, refused, repeated }: Judgement, cou
 async function insertEvents(
   tx: Transaction,
   events: readonly AcceptedEvent[],
-  { keys, world }: { keys: Keys; world: World },
+  { keys, rows, world }: { keys: Keys; rows: readonly EventRows[] | undefined; world: World },
 ): Promise<Conflict[]> {
   if (keys === "unknown") return await insertUnknownEvents(tx, events, world);
-  await insertNewEvents(tx, events);
+  await insertNewEvents(tx, rows ?? toEventRows(events));
   return [];
 }
 

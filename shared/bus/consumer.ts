@@ -29,8 +29,8 @@ export type { Incoming, Outgoing } from "./message.ts";
 
 /** What handling a batch led to. */
 export interface Outcome {
-  /** Published before the batch is acknowledged. */
-  publish?: readonly Outgoing[];
+  /** Published before the batch is acknowledged. What is dear to put together may wait until the next is written. */
+  publish?: readonly Outgoing[] | (() => readonly Outgoing[]);
   /** Single bad events, moved to DEADLETTER. */
   aside?: readonly Aside[];
 }

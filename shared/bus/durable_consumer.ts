@@ -237,7 +237,8 @@ export class DurableConsumer<Prepared> implements Consumer {
   /** Publishes what follows from a batch, and acknowledges it. */
   async #finish(batch: readonly Held[], { publish = [], aside = [] }: Outcome): Promise<void> {
     const { service, stream } = this.#options;
-    await this.#publish(publish, aside.map((event) => deadLetterOfAside(service, stream.name, event)));
+    const messages = typeof publish === "function" ? publish() : publish;
+    await this.#publish(messages, aside.map((event) => deadLetterOfAside(service, stream.name, event)));
     this.#reach("published");
     this.#intake.acknowledge(batch);
     this.#reach("acknowledged");

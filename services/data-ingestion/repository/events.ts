@@ -42,13 +42,12 @@ export function isTakenKey(error: unknown): boolean {
  *
  * (Not by COPY, which would cost a little less: the driver never tells when the server refuses it.)
  *
- * @param events no two with the same source and id
  * @throws when a key is taken, which ends the transaction: see {@link isTakenKey}
  */
-export async function insertNewEvents(tx: Transaction, events: readonly AcceptedEvent[]): Promise<void> {
-  for (const { source, definition, rows } of byDefinition(tx, events)) {
+export async function insertNewEvents(tx: Transaction, events: readonly EventRows[]): Promise<void> {
+  for (const { source, definition, columns } of events) {
     await tx`
-      with r as materialized (select * from ${rows}),
+      with r as materialized (select * from ${rowsFrom(tx, columns)}),
       keys as (
         insert into event_keys (source, id, sequence, request, position, arrived_at)
         select ${source}, id, sequence, request, position, arrived_at from r
@@ -82,8 +81,8 @@ export async function insertUnknownEvents(
         Date.parse(holder.arrivedAt) + horizonMs(event.source) < Date.parse(event.arrivedAt),
     });
   const taken = new Set(conflicts.map(({ event }) => event));
-  for (const { source, definition, rows } of byDefinition(tx, events.filter((event) => !taken.has(event)))) {
-    await tx`${insertFrom(tx, { source, definition })} ${rows}`;
+  for (const { source, definition, columns } of toEventRows(events.filter((event) => !taken.has(event)))) {
+    await tx`${insertFrom(tx, { source, definition })} ${rowsFrom(tx, columns)}`;
   }
   return conflicts;
 }
@@ -141,37 +140,76 @@ async function takeOverExpired(
   return conflicts.filter((conflict) => !over.has(conflict));
 }
 
+/** Events of one source and version as they are sent to PostgreSQL. */
+export interface EventRows {
+  source: string;
+  definition: number;
+  columns: EventColumns;
+}
+
+/** A PostgreSQL array a column. */
+type EventColumns = Record<
+  | "ids"
+  | "times"
+  | "knownAts"
+  | "arrivedAts"
+  | "sequences"
+  | "requests"
+  | "positions"
+  | "entities"
+  | "actors"
+  | "traceparents"
+  | "data",
+  string
+>;
+
 /**
- * The events of each source and version as rows. What is the same for all of them is sent once, and what none of them
- * has is not sent at all: an array that ends early goes on with nulls.
+ * Makes events ready to be inserted: what is the same for all of a source and version is sent once, and what none of
+ * them has is not sent at all, since an array that ends early goes on with nulls.
+ *
+ * @param events no two with the same source and id
  */
-function byDefinition(tx: Transaction, events: readonly AcceptedEvent[]) {
+export function toEventRows(events: readonly AcceptedEvent[]): EventRows[] {
   const groups = Map.groupBy(inKeyOrder(events), ({ source, definition }) => `${source} ${definition}`);
   return [...groups.values()].map((group) => {
     const { source, definition } = group[0]!;
-    return { source, definition, rows: eventRows(tx, group) };
+    return { source, definition, columns: columnsOf(group) };
   });
 }
 
-function eventRows(tx: Transaction, events: readonly AcceptedEvent[]) {
+function columnsOf(events: readonly AcceptedEvent[]): EventColumns {
   const all = (value: (event: AcceptedEvent) => string | number) => arrayText(events.map(value));
   const some = (value: (event: AcceptedEvent) => string | number | null | undefined): string => {
     const values = events.map((event) => value(event) ?? null);
     return arrayText(values.every((found) => found === null) ? [] : values);
   };
-  // JSON holds no line breaks, so joined by them the records need no quoting, as an array of texts would.
+  return {
+    ids: all(({ id }) => id),
+    times: all(({ time }) => time),
+    knownAts: some(({ knownAt, arrivedAt }) => knownAt === arrivedAt ? null : knownAt),
+    arrivedAts: all(({ arrivedAt }) => arrivedAt),
+    sequences: some(sequenceOf),
+    requests: some(requestOf),
+    positions: all(({ position }) => position),
+    entities: some(({ entity }) => entity),
+    actors: some(({ envelope }) => envelope.actor),
+    traceparents: some(({ envelope }) => envelope.traceparent),
+    // JSON holds no line breaks, so joined by them the records need no quoting, as an array of texts would.
+    data: events.map(({ text }) => text).join("\n"),
+  };
+}
+
+function rowsFrom(tx: Transaction, columns: EventColumns) {
   return tx`
     rows from (
       unnest(
-        ${all(({ id }) => id)}::text::text[], ${all(({ time }) => time)}::text::timestamptz[],
-        ${some(({ knownAt, arrivedAt }) => knownAt === arrivedAt ? null : knownAt)}::text::timestamptz[],
-        ${all(({ arrivedAt }) => arrivedAt)}::text::timestamptz[],
-        ${some(sequenceOf)}::text::bigint[], ${some(requestOf)}::text::uuid[],
-        ${all(({ position }) => position)}::text::integer[], ${some(({ entity }) => entity)}::text::text[],
-        ${some(({ envelope }) => envelope.actor)}::text::text[],
-        ${some(({ envelope }) => envelope.traceparent)}::text::text[]
+        ${columns.ids}::text::text[], ${columns.times}::text::timestamptz[],
+        ${columns.knownAts}::text::timestamptz[], ${columns.arrivedAts}::text::timestamptz[],
+        ${columns.sequences}::text::bigint[], ${columns.requests}::text::uuid[],
+        ${columns.positions}::text::integer[], ${columns.entities}::text::text[],
+        ${columns.actors}::text::text[], ${columns.traceparents}::text::text[]
       ),
-      string_to_table(${events.map(({ text }) => text).join("\n")}, E'\n')
+      string_to_table(${columns.data}, E'\n')
     ) as r (
       id, event_time, known_at, arrived_at, sequence, request, position, entity, actor, traceparent, data
     )`;
