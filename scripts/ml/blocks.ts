@@ -1,7 +1,7 @@
 /** `ml blocks` and `ml release`: sources that are held because a blocking expectation failed. @module */
 import { call } from "shared/bus/endpoints.ts";
-import { listBlocks, releaseBlock } from "shared/contracts/data_preprocessing.ts";
-import { defineCommand, JSON_OPTION, required } from "./command.ts";
+import { type Block, listBlocks, releaseBlock } from "shared/contracts/data_preprocessing.ts";
+import { defineCommand, given, JSON_OPTION, required } from "./command.ts";
 import { renderTable } from "./table.ts";
 
 export const blocks = defineCommand({
@@ -10,9 +10,14 @@ export const blocks = defineCommand({
   options: { json: JSON_OPTION },
   async run({ options: { json } }, context) {
     await using bus = await context.connect();
-    const reply = await call(bus, listBlocks, {});
+    const blocks: Block[] = [];
+    for (let after: string | null | undefined; after !== null;) {
+      const page = await call(bus, listBlocks, given({ after }));
+      blocks.push(...page.blocks);
+      after = page.next;
+    }
     context.print(
-      json ? JSON.stringify(reply, null, 2) : renderTable(reply.blocks, [
+      json ? JSON.stringify({ blocks }, null, 2) : renderTable(blocks, [
         { title: "source", of: ({ source }) => source },
         { title: "since (event time)", of: ({ since }) => since },
         { title: "blocked at", of: ({ at }) => at },

@@ -71,11 +71,11 @@ const row = {
 };
 
 Deno.test("ml ledger prints a row for each source, and fails when one does not balance", async () => {
-  const table = await ml(["ledger", "--source", "orders"], answer(ledger, { sources: [row] }));
-  assertEquals([table.code, table.requests], [0, [{ source: "orders", by: "source" }]]);
+  const table = await ml(["ledger", "--source", "orders"], answer(ledger, { sources: [row], next: null }));
+  assertEquals([table.code, table.requests], [0, [{ source: "orders", by: "source", limit: 1_000 }]]);
   assertStringIncludes(table.printed, "orders  all     1,200        0   1,190         4           6");
   const broken = { ...row, day: "2026-01-31", balanced: false };
-  const json = await ml(["ledger", "--by", "day", "--json"], answer(ledger, { sources: [broken] }));
+  const json = await ml(["ledger", "--by", "day", "--json"], answer(ledger, { sources: [broken], next: null }));
   assertEquals([json.code, JSON.parse(json.printed)], [1, { sources: [broken] }]);
 });
 

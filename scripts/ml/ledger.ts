@@ -25,13 +25,18 @@ export const ledger = defineCommand({
       throw new WrongUsage(`the option --by must be day or source, not "${by}"`);
     }
     await using bus = await context.connect();
-    const reply = await call(bus, ledgerEndpoint, { by, ...given({ source, from, to }) });
+    const sources: LedgerRow[] = [];
+    for (let after: string | null | undefined; after !== null;) {
+      const page = await call(bus, ledgerEndpoint, { by, ...given({ source, from, to, after }) });
+      sources.push(...page.sources);
+      after = page.next;
+    }
     context.print(
       json
-        ? JSON.stringify(reply, null, 2)
-        : renderTable(reply.sources, COLUMNS, { empty: "Nothing was received" }),
+        ? JSON.stringify({ sources }, null, 2)
+        : renderTable(sources, COLUMNS, { empty: "Nothing was received" }),
     );
-    return reply.sources.every(({ balanced }) => balanced) ? 0 : 1;
+    return sources.every(({ balanced }) => balanced) ? 0 : 1;
   },
 });
 

@@ -26,7 +26,7 @@ import { HandledMessages } from "./handled_messages.ts";
 import { addRoutes, BODY_LIMITS } from "./http/routes.ts";
 import { type Delivery, ingest, judgeMessages, storeMessages } from "./ingest.ts";
 import { KeyOutlook } from "./key_outlook.ts";
-import { countDeadLetters, ledgerRows } from "./ledger.ts";
+import { countDeadLetters, ledgerPage } from "./ledger.ts";
 import { createEventsHandler, sourceOf } from "./messages.ts";
 import { redriveRejected } from "./redrive_rejected.ts";
 import { rejectedPage } from "./rejected.ts";
@@ -202,7 +202,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           }),
         findUpload: (upload) =>
           answerInTime(findUpload(intake, upload), { action: "find an upload", withinMs: answerMs }),
-        ledgerRows: (request) => ledgerRows({ db, bus }, request),
+        ledgerPage: (request) => ledgerPage({ db, bus }, request),
         stateOf: (request) => stateOf(db, request),
         rejectedPage: (request) => rejectedPage(db, request),
         redriveRejected: (request, context) =>

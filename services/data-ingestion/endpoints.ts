@@ -13,7 +13,7 @@ import type { Replays } from "./replays.ts";
 import type { StoreRequest } from "./store.ts";
 
 export interface EndpointsDeps {
-  ledgerRows(request: RequestOf<typeof contract.ledger>): Promise<contract.LedgerRow[]>;
+  ledgerPage(request: RequestOf<typeof contract.ledger>): Promise<ReplyOf<typeof contract.ledger>>;
   stateOf(request: RequestOf<typeof contract.entityState>): Promise<ReplyOf<typeof contract.entityState>>;
   rejectedPage(request: RequestOf<typeof contract.rejected>): Promise<ReplyOf<typeof contract.rejected>>;
   redriveRejected(
@@ -35,7 +35,7 @@ export interface EndpointsDeps {
 const encoder = new TextEncoder();
 
 export function createEndpoints(deps: EndpointsDeps): BoundEndpoint[] {
-  const { ledgerRows, rejectedPage, store, newestEvents, replays } = deps;
+  const { ledgerPage, rejectedPage, store, newestEvents, replays } = deps;
   return [
     bind(contract.storeEvent, ({ source, event }, { idempotencyKey, actor, traceparent }) =>
       store({
@@ -47,7 +47,7 @@ export function createEndpoints(deps: EndpointsDeps): BoundEndpoint[] {
         },
         idempotencyKey,
       })),
-    bind(contract.ledger, async (request) => ({ sources: await ledgerRows(request) })),
+    bind(contract.ledger, ledgerPage),
     bind(contract.entityState, deps.stateOf),
     bind(contract.rejected, rejectedPage),
     bind(contract.redriveRejected, deps.redriveRejected),

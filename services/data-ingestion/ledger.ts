@@ -1,6 +1,6 @@
 /** The use case of telling what came of every record: the database's counts with the stream's own. @module */
 import type { ledger, LedgerRow } from "shared/contracts/data_ingestion.ts";
-import type { RequestOf } from "shared/contracts/endpoint.ts";
+import type { ReplyOf, RequestOf } from "shared/contracts/endpoint.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import type { Incoming } from "shared/bus/message.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
@@ -15,21 +15,26 @@ import {
 } from "./repository/ledger.ts";
 
 /**
- * The ledger by source, or by source and day of arrival, sorted.
+ * The ledger by source, or by source and day of arrival, sorted, a page at a time.
  *
  * A message is pending when it is in EVENTS and the database holds nothing of it. The messages behind the
  * consumer's acknowledgement floor are counted first, then those of them that the database knows, at the moment
  * of its counts: a message that is stored but not acknowledged yet is never counted twice, and one that arrives
  * meanwhile shows in the next call.
  */
-export async function ledgerRows(
+export async function ledgerPage(
   { db, bus }: { db: Database; bus: Bus },
-  { source, by, from = "0001-01-01", to = "9999-12-31" }: RequestOf<typeof ledger>,
-): Promise<LedgerRow[]> {
+  { source, by, from = "0001-01-01", to = "9999-12-31", limit, after = "" }: RequestOf<typeof ledger>,
+): Promise<ReplyOf<typeof ledger>> {
   const { messages, span } = await countWaiting(bus, source);
   const { entries, handled } = await readLedger(db, { source: source ?? null, from, to }, span);
   const pending = stillWaiting(messages, handled).filter(({ day }) => day >= from && day <= to);
-  return sumsBy(by, entries, pending);
+  const rows = sumsBy(by, entries, pending).filter(({ mark }) => mark > after);
+  const page = rows.slice(0, limit);
+  return {
+    sources: page.map(({ row }) => row),
+    next: rows.length > limit ? page.at(-1)!.mark : null,
+  };
 }
 
 function stillWaiting(messages: readonly WaitingMessages[], handled: DayCounts): WaitingMessages[] {
@@ -48,7 +53,7 @@ function sumsBy(
   by: "source" | "day",
   entries: readonly LedgerEntry[],
   pending: readonly WaitingMessages[],
-): LedgerRow[] {
+): { mark: string; row: LedgerRow }[] {
   const sums = new Map<string, Sums>();
   const sumOf = ({ source, day }: { source: string; day: string }): Sums => {
     const key = by === "day" ? `${source} ${day}` : source;
@@ -64,7 +69,7 @@ function sumsBy(
     }
   }
   for (const waiting of pending) sumOf(waiting).pending += waiting.records;
-  return [...sums].toSorted(([a], [b]) => a < b ? -1 : 1).map(([, sum]) => rowOf(sum));
+  return [...sums].toSorted(([a], [b]) => a < b ? -1 : 1).map(([mark, sum]) => ({ mark, row: rowOf(sum) }));
 }
 
 /** Nobody has read a message that is pending or was dead-lettered: it counts as one record on both sides. */

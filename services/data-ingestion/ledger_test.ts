@@ -81,6 +81,12 @@ Deno.test("ledger counts by source and by day of arrival, and tells when it does
   ]);
   assertEquals(await rowsOf(service, { to: "2026-03-01" }), [clicks, first]);
   assertEquals(await rowsOf(service, { from: "2026-03-02", by: "day" }), [{ ...second, day: "2026-03-02" }]);
+
+  const page = (after?: string) =>
+    service.call(contract.ledger, { by: "day", limit: 2, ...(after === undefined ? {} : { after }) });
+  const { sources, next } = await page();
+  assertEquals(sources, [{ ...clicks, day: "2026-03-01" }, { ...first, day: "2026-03-01" }]);
+  assertEquals(await page(next!), { sources: [{ ...second, day: "2026-03-02" }], next: null });
 });
 
 Deno.test("ledger shows by day what waits in EVENTS", async () => {

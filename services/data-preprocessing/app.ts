@@ -12,7 +12,7 @@ import { createOutbox } from "shared/db/outbox.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
 import { createPrivacy } from "shared/privacy.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
-import { block, requestRelease } from "./blocks.ts";
+import { block, blocksPage, requestRelease } from "./blocks.ts";
 import { checkEnrichments } from "./check_enrichments.ts";
 import { createCleanings } from "./cleanings.ts";
 import type { configSchema } from "./config.ts";
@@ -27,7 +27,6 @@ import { createProfiles } from "./profiles.ts";
 import { quarantinedPage } from "./quarantine.ts";
 import { redrive } from "./redrive_quarantined.ts";
 import { createReleaseWorker } from "./release_worker.ts";
-import { listBlocks } from "./repository/blocks.ts";
 import { readCounts } from "./repository/counts.ts";
 import { createMemory } from "./repository/memory.ts";
 import { createRetention } from "./retention.ts";
@@ -76,6 +75,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const engine = { db, ...cleanings, observe, pokeOutbox, maxHeldBytes: config.HELD_MAX_BYTES };
   const releases = createReleaseWorker({ ...engine, log, metrics });
 
+  const entityFields = (source: string) => {
+    const body = sources.all().get(source)?.body;
+    return body?.kind === "entities" ? body.id : undefined;
+  };
+
   let handled = 0;
   const consumer = createConsumer(bus, {
     service: SERVICE,
@@ -117,7 +121,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       ...createEndpoints({
         counts: async (request) => ({ sources: await readCounts(db, request) }),
         quarantinedPage: (request) => quarantinedPage(db, request),
-        redrive: (request, context) => redrive(engine, request, context),
+        redrive: (request, context) => redrive({ ...engine, entityFields }, request, context),
         preview: (request) =>
           preview({
             current: (source) => definitions.get("cleaning", source),
@@ -126,7 +130,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
             storedEvents: (events) => call(bus, storedEvents, events),
             sources,
           }, request),
-        listBlocks: async () => ({ blocks: await listBlocks(db) }),
+        listBlocks: (request) => blocksPage(db, request),
         async releaseBlock(request, context) {
           const reply = await requestRelease(db, request, context);
           releases.poke();

@@ -8,7 +8,18 @@ import { startTestBus } from "shared/testing/bus.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { storedMessages } from "shared/testing/streams.ts";
-import { cleaned, cleanEvents, counted, define, event, ingest, sold, start } from "./testing/orders.ts";
+import {
+  cleaned,
+  cleanEvents,
+  counted,
+  define,
+  event,
+  eventuallyClean,
+  ingest,
+  notZero,
+  sold,
+  start,
+} from "./testing/orders.ts";
 
 Deno.test("data-preprocessing cleans, and hands on with project and clock", async () => {
   await using service = await start();
@@ -157,4 +168,28 @@ Deno.test("data-preprocessing loses and doubles nothing with two copies", async 
     const ids = (await cleanEvents(bus)).map(({ id }) => id);
     assertEquals({ events: ids.length, different: new Set(ids).size }, { events: 50, different: 50 });
   });
+});
+
+Deno.test("a record in which a step makes what can't be stored is quarantined by itself", async () => {
+  await using service = await start();
+  const { bus } = service;
+  await define(service, {
+    steps: [
+      {
+        step: "derive",
+        field: "odd",
+        expression: 'e.customer == 2.0 ? {"in": ["a\\u0000"]} : {"in": ["a"]}',
+      },
+      { step: "deduplicate", by: ["customer", "odd"], within: "PT1H" },
+    ],
+  });
+  await ingest(bus, [sold("1"), sold("2", { customer: 2 }), sold("3", { customer: 3 })]);
+  assertEquals(notZero(await counted(service, 3)), { received: 3, clean: 2, quarantined: 1 });
+  await eventuallyClean(bus, ["1", "3"]);
+  const { quarantined: [record] } = await service.call(contract.quarantined, { path: "/odd/in/0" });
+  assertEquals([record?.id, record?.reasons], ["2", [{
+    path: "/odd/in/0",
+    message: "holds the character U+0000, which cannot be stored",
+  }]]);
+  assertEquals((await bus.jsm.streams.info(STREAM.deadletter.name)).state.messages, 0);
 });

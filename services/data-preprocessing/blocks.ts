@@ -2,7 +2,11 @@
 import { encodeBatches } from "shared/bus/batch.ts";
 import { bucketPut, bucketRemove } from "shared/bus/bucket.ts";
 import type { Outgoing } from "shared/bus/message.ts";
-import { type Block, releaseBlock } from "shared/contracts/data_preprocessing.ts";
+import {
+  type Block,
+  listBlocks as listBlocksEndpoint,
+  releaseBlock,
+} from "shared/contracts/data_preprocessing.ts";
 import type { CallContext, ReplyOf, RequestOf } from "shared/contracts/endpoint.ts";
 import { EVENT_TYPE } from "shared/contracts/envelope.ts";
 import type { Signal } from "shared/contracts/signal.ts";
@@ -13,6 +17,7 @@ import { once } from "shared/db/idempotency.ts";
 import { enqueue } from "shared/db/outbox.ts";
 import { unavailable } from "shared/errors.ts";
 import type { ArrivedRecord } from "./clean_records.ts";
+import type { VersionedCleaning } from "./cleanings.ts";
 import { type Counts, dayOf } from "./domain/counts.ts";
 import {
   deleteBlock,
@@ -38,10 +43,30 @@ export async function block(tx: Transaction, request: NewBlock): Promise<void> {
   await enqueue(tx, [announcement(block), ...(isNew ? signalOf(block, "breach") : [])]);
 }
 
+/** The block of a source whose cleaning can't be used: nobody else's records must wait until it can. */
+export function blockOfUnusable(
+  { cleaning, version, project }: VersionedCleaning,
+  { source, records }: { source: string; records: readonly ArrivedRecord[] },
+): NewBlock {
+  const times = records.map(({ event: { time } }) => time).sort();
+  const reason = `its cleaning, version ${version}, cannot be used: ${cleaning.unusable}`;
+  return { source, project, since: times[0]!, reason };
+}
+
 function clipped(reason: string): string {
   return reason.length <= MAX_REASON_LENGTH
     ? reason
     : `${reason.slice(0, MAX_REASON_LENGTH - 3).toWellFormed()}...`;
+}
+
+/** Blocked sources in the order of their names, a page at a time. */
+export async function blocksPage(
+  db: Database,
+  { limit, after = "" }: RequestOf<typeof listBlocksEndpoint>,
+): Promise<ReplyOf<typeof listBlocksEndpoint>> {
+  const blocks = await listBlocks(db, { after, limit: limit + 1 });
+  const page = blocks.slice(0, limit);
+  return { blocks: page, next: blocks.length > limit ? page.at(-1)!.source : null };
 }
 
 /** Ends a block of which nothing is held any more. All is well then, unless an expectation about windows still fails. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readBucket } from "shared/bus/bucket.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import * as contract from "shared/contracts/data_preprocessing.ts";
@@ -20,6 +20,7 @@ import {
   ingest,
   messagesOf,
   notZero,
+  sold,
   start,
 } from "./testing/orders.ts";
 
@@ -233,3 +234,50 @@ for (
     },
   });
 }
+
+Deno.test("a cleaning that can't be used holds its own source, and is told of; the others go on", async () => {
+  await using bus = await startTestBus();
+  await using database = await createTestDatabase("data-preprocessing");
+  const door = { bus, databaseUrl: database.url };
+  const key = { SECRETS_KEY: "k".repeat(64) };
+  {
+    await using service = await start({ ...door, env: key });
+    await define(service, { steps: [{ step: "hash", fields: ["customer"] }] });
+  }
+  {
+    // Whoever started it forgot the key.
+    await using service = await start(door);
+    await ingest(bus, [sold("1"), sold("2")]);
+    await ingest(bus, [event("a", {}, { source: "visits" })]);
+    await eventuallyClean(bus, ["a"], ({ id }) => id, "visits");
+    assertEquals(notZero(await counted(service, 2)), { received: 2, held: 2 });
+    const [held] = await blocks(service);
+    assertStringIncludes(held!.reasons[0]!, "its cleaning, version 1, cannot be used");
+    // Released too early it is held again, and nothing is lost.
+    await service.call(contract.releaseBlock, { source: "orders", reason: "looks well" });
+    await eventually(async () => {
+      const [again] = await database.db`select released_at, held from blocks where source = 'orders'`;
+      assertEquals([again!["released_at"], again!["held"]], [null, 2]);
+    });
+  }
+  await using service = await start({ ...door, env: key });
+  await service.call(contract.releaseBlock, { source: "orders", reason: "the key is there" });
+  await eventuallyClean(bus, ["1", "2"]);
+  assertEquals(notZero(await counted(service, 2)), { received: 2, clean: 2 });
+});
+
+Deno.test("blocks are listed a page at a time", async () => {
+  await using service = await start();
+  const strict: CleaningInput = {
+    expectations: [{ expect: "not_null", fields: ["customer"], action: "block" }],
+  };
+  for (const source of ["a", "b", "c"]) {
+    await define(service, strict, source);
+    await ingest(service.bus, [sold("1", { customer: null }, { source })]);
+  }
+  await eventually(async () => assertEquals((await blocks(service)).length, 3));
+  const first = await service.call(contract.listBlocks, { limit: 2 });
+  assertEquals([first.blocks.map(({ source }) => source), first.next], [["a", "b"], "b"]);
+  const second = await service.call(contract.listBlocks, { limit: 2, after: first.next! });
+  assertEquals([second.blocks.map(({ source }) => source), second.next], [["c"], null]);
+});

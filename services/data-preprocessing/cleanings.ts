@@ -1,7 +1,7 @@
 /** The cleanings of sources, compiled once a version. @module */
 import { type CleaningBody, cleaningBodySchema } from "shared/contracts/cleaning.ts";
 import { AppError } from "shared/errors.ts";
-import { type Cleaning, compileCleaning, passThrough } from "./domain/cleaning.ts";
+import { type Cleaning, compileCleaning, passThrough, unusableCleaning } from "./domain/cleaning.ts";
 
 /** A cleaning as its definition says. */
 interface Definition {
@@ -50,10 +50,18 @@ export function createCleanings({ current, version, compile = compileCleaning }:
     compiled.get(source)?.find((known) => known.version === version);
 
   const makeReady = (source: string, { project, version, body }: Definition): VersionedCleaning => {
-    const cleaning = { version, project, body, cleaning: compile(body) };
+    const cleaning = { version, project, body, cleaning: compileOrExplain(body) };
     compiled.set(source, [cleaning, ...compiled.get(source) ?? []].slice(0, 2));
     return cleaning;
   };
+
+  function compileOrExplain(body: CleaningBody): Cleaning {
+    try {
+      return compile(body);
+    } catch (error) {
+      return unusableCleaning(error);
+    }
+  }
 
   return {
     async cleaningOf(source) {

@@ -3,7 +3,8 @@ import type { PlatformEvent } from "shared/contracts/envelope.ts";
 import type { Outgoing } from "shared/bus/message.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
 import { enqueue } from "shared/db/outbox.ts";
-import { block, hold } from "./blocks.ts";
+import { AppError } from "shared/errors.ts";
+import { block, blockOfUnusable, hold } from "./blocks.ts";
 import { toMessages } from "./clean_messages.ts";
 import { type Arrival, type ArrivedRecord, cleanRecords, type Flow, handedOn } from "./clean_records.ts";
 import type { Cleanings, VersionedCleaning } from "./cleanings.ts";
@@ -127,7 +128,10 @@ async function cleanFresh(
   const observations: Observation[] = [];
   for (const flow of flows) {
     const { run, source, cleaning, handOn } = flow;
-    if (run === "" && blocked.has(source)) {
+    const isUnusable = cleaning.cleaning.unusable !== undefined && flow.records.length > 0;
+    if (isUnusable && run !== "") throw unprocessable(cleaning, flow);
+    if (isUnusable && !blocked.has(source)) await block(tx, blockOfUnusable(cleaning, flow));
+    if (run === "" && (isUnusable || blocked.has(source))) {
       held.push(...flow.records);
       settled.push(...flow.batches);
       continue;
@@ -156,6 +160,14 @@ async function cleanFresh(
     await enqueue(tx, outbox);
   }
   return { publish, enqueued: settled.length > 0 };
+}
+
+/** Only its own replay must suffer from a cleaning that can't be used. */
+function unprocessable({ cleaning, version }: VersionedCleaning, { run, source }: Flow): AppError {
+  return new AppError(
+    "unprocessable",
+    `Cannot clean "${source}" in the replay ${run} by version ${version}: ${cleaning.unusable}`,
+  );
 }
 
 /** Sources of entities come first, so that what is enriched from them finds what came with it. */

@@ -12,6 +12,7 @@ import { toMessages } from "./clean_messages.ts";
 import type { Cleanings, VersionedCleaning } from "./cleanings.ts";
 import type { Cleaned } from "./domain/cleaning.ts";
 import { countOutcome, Counts } from "./domain/counts.ts";
+import { entityName } from "./domain/stages/entity_name.ts";
 import { itemOf, type Quarantined, quarantinedOf } from "./domain/items.ts";
 import { observationOf, type Observe } from "./observe.ts";
 import { refuseLongOutbox } from "./outbox_room.ts";
@@ -28,6 +29,8 @@ import {
 
 export interface RedriveDeps extends Pick<Cleanings, "cleaningOf"> {
   db: Database;
+  /** How a source names its entities; undefined: it is of none, or unknown. */
+  entityFields(source: string): readonly string[] | undefined;
   observe: Observe;
   pokeOutbox(): void;
 }
@@ -64,7 +67,7 @@ export async function redrive(deps: RedriveDeps, request: Request, context: Call
           `Cannot fix the quarantined record ${numbers![0]}: there is none, or it is of a replay`,
         );
       }
-      const fixed = fix === undefined ? records : records.map((record) => withFix(record, fix));
+      const fixed = fix === undefined ? records : records.map((record) => withFix(record, fix, deps));
       const outcomes = await cleanAll(tx, deps, fixed);
       const last = records.at(-1);
       const more = last !== undefined &&
@@ -76,13 +79,28 @@ export async function redrive(deps: RedriveDeps, request: Request, context: Call
   return reply;
 }
 
-function withFix(record: HeldBackRecord, fix: DataRecord): HeldBackRecord {
+/** @throws {AppError} `invalid` when the record names no entity any more, though it is of one */
+function withFix(
+  record: HeldBackRecord,
+  fix: DataRecord,
+  { entityFields }: Pick<RedriveDeps, "entityFields">,
+): HeldBackRecord {
   const data = { ...record.event.data };
   for (const [field, value] of Object.entries(fix)) {
     if (value === null) delete data[field];
     else data[field] = value;
   }
-  return { ...record, event: { ...record.event, data } };
+  const fields = entityFields(record.event.source);
+  const namesEntity = record.event.subject !== undefined && fields?.some((field) => field in fix);
+  if (!namesEntity) return { ...record, event: { ...record.event, data } };
+  const subject = entityName(data, fields!);
+  if (subject === undefined) {
+    throw invalid(
+      `Cannot fix the quarantined record ${record.number}: ` +
+        `${fields!.join(", ")} must be texts, numbers or booleans, for they name the entity`,
+    );
+  }
+  return { ...record, event: { ...record.event, subject, data } };
 }
 
 type Outcomes = Pick<Reply, "clean" | "filtered" | "quarantined">;

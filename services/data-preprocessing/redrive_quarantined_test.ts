@@ -168,3 +168,26 @@ Deno.test("redrive-quarantined keeps the states of entities that it lets go on",
   });
   await eventuallyClean(bus, ["A@1 of A"], ({ id, subject }) => `${id} of ${subject}`, "products");
 });
+
+Deno.test("redrive-quarantined with a fix of what names an entity gives the state to the entity it names now", async () => {
+  await using service = await start();
+  const { bus, db } = service;
+  await declareSource(bus, "products", { kind: "entities", schema: {}, id: ["sku", "shop"] });
+  await define(service, STRICT, "products");
+  const product = (sku: string) =>
+    event(`["${sku}","1"]@x`, { sku, shop: 1, price: "99" }, {
+      source: "products",
+      subject: `["${sku}","1"]`,
+    });
+  await ingest(bus, [product("B"), product("C")]);
+  await counted(service, 2, { source: "products" });
+  const [{ number } = { number: 0 }] = await db`select number from quarantined where id like '["B"%'`;
+  await assertRejects(
+    () => redrive(service, { numbers: [number], fix: { sku: null, price: "5" } }),
+    AppError,
+    "sku, shop must be texts, numbers or booleans, for they name the entity",
+  );
+  await redrive(service, { numbers: [number], fix: { sku: "A", price: "5" } });
+  assertEquals((await db`select entity from entity_states`).map(({ entity }) => entity), ['["A","1"]']);
+  await eventuallyClean(bus, ['["A","1"]'], ({ subject }) => subject!, "products");
+});

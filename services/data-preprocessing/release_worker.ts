@@ -7,7 +7,7 @@ import { messageOf } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
-import { announceBlocks, block, endBlock, hold } from "./blocks.ts";
+import { announceBlocks, block, blockOfUnusable, endBlock, hold } from "./blocks.ts";
 import { toMessages } from "./clean_messages.ts";
 import { cleanRecords } from "./clean_records.ts";
 import type { Cleanings } from "./cleanings.ts";
@@ -98,6 +98,11 @@ async function releaseBatch(tx: Transaction, deps: ReleaseDeps, source: string):
     records: batch.events.map((event) => ({ event, arrival: batch })),
   };
   const counts = new Counts();
+  if (cleaning.cleaning.unusable !== undefined) {
+    await block(tx, blockOfUnusable(cleaning, flow));
+    await hold(tx, flow.records, { counts, maxBytes: Infinity });
+    return true;
+  }
   counts.of(flow, dayOf(batch.receivedAt)).held -= batch.events.length;
   const { clean, block: again } = await cleanRecords(tx, flow, counts);
   if (again !== undefined) {

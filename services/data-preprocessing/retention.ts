@@ -15,6 +15,7 @@ import {
   forgetQuarantined,
   forgetStates,
   quarantinedSources,
+  type StateMark,
 } from "./repository/retention.ts";
 
 export interface RetentionDeps {
@@ -99,12 +100,24 @@ export async function forgetOld(
   }
   for (const source of declared.keys()) {
     const days = keptDays(source);
-    if (days < Infinity) await untilNone(() => forgetStates(db, days, source), signal);
+    if (days < Infinity) await passStates(db, { source, days }, signal);
   }
   for (let page: number | undefined = 0; page !== undefined && !signal.aborted;) {
     page = await forgetEvents(db, repeatDays, page);
     await delay(STEP_PAUSE_MS, signal);
   }
+}
+
+async function passStates(
+  db: Database,
+  { source, days }: { source: string; days: number },
+  signal: AbortSignal,
+): Promise<void> {
+  let after: StateMark | undefined;
+  do {
+    after = await forgetStates(db, days, { source, after });
+    await delay(STEP_PAUSE_MS, signal);
+  } while (after !== undefined && !signal.aborted);
 }
 
 async function untilNone(step: () => Promise<number>, signal: AbortSignal): Promise<void> {

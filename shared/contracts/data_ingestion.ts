@@ -85,8 +85,11 @@ export const ledger = endpoint({
     /** Days of arrival, both included. With them, only what arrived then is counted. */
     from: z.iso.date().optional(),
     to: z.iso.date().optional(),
+    limit: z.coerce.number().int().min(1).max(2_000).default(1_000),
+    /** Continue after the `next` of the page before. */
+    after: z.string().max(128).optional(),
   }),
-  reply: z.object({ sources: z.array(ledgerRowSchema) }),
+  reply: z.object({ sources: z.array(ledgerRowSchema), next: z.string().nullable() }),
 });
 
 const pageMark = z.string().regex(/^[1-9]\d{0,15}$/, 'must be the "next" of a page');

@@ -130,8 +130,12 @@ export const listBlocks = endpoint({
   verb: "blocks",
   http: { method: "get", path: "/v1/blocks" },
   summary: "Sources that are held, and why",
-  request: z.object({}),
-  reply: z.object({ blocks: z.array(blockSchema) }),
+  request: z.object({
+    limit: z.coerce.number().int().min(1).max(200).default(100),
+    /** Continue after the `next` of the page before. */
+    after: nameSchema.optional(),
+  }),
+  reply: z.object({ blocks: z.array(blockSchema), next: z.string().nullable() }),
 });
 
 export const releaseBlock = endpoint({

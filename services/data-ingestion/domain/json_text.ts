@@ -1,6 +1,7 @@
 import type { Reason } from "shared/errors.ts";
 import { messageOf } from "shared/errors.ts";
 import { pointerToken } from "shared/reason_text.ts";
+import { textMistakes } from "shared/storable_text.ts";
 
 export type ParsedText = ParsedJson | UnparsedText;
 
@@ -60,7 +61,10 @@ export function parseJson(text: string): ParsedText {
     const maybeOddText = text.includes("\\u") && /\\u(?:0000|[dD][89a-fA-F])/.test(text);
     const maybeInfinite = /\d[eE]\+?\d{3}/.test(text);
     if (rounded.size === 0 && !maybeOddText && !maybeInfinite) return { value, mistakesIn: () => [] };
-    return { value, mistakesIn: (part) => [...mistakes(part, rounded, "")] };
+    return {
+      value,
+      mistakesIn: (part) => [...numberMistakes(part, rounded, ""), ...textMistakes(part)],
+    };
   } catch (error) {
     const quietReason = { path: "", message: "must be JSON" };
     const reason = { path: "", message: `must be JSON: ${messageOf(error)}` };
@@ -85,29 +89,16 @@ function roundedIntegers(text: string): Set<number> {
   return rounded;
 }
 
-/** What in a value of text, however it was read, could not be kept. */
-export function textMistakes(value: unknown): Reason[] {
-  return [...mistakes(value, new Set(), "")];
-}
-
-function* mistakes(value: unknown, rounded: ReadonlySet<number>, path: string): Generator<Reason> {
+/** Numbers that could not be kept, by their places. */
+function numberMistakes(value: unknown, rounded: ReadonlySet<number>, path: string): Reason[] {
   if (typeof value === "number") {
-    if (rounded.has(value)) yield { path, message: ROUNDED };
-    else if (!Number.isFinite(value)) yield { path, message: INFINITE };
-  } else if (typeof value === "string") {
-    if (value.includes("\0")) yield { path, message: "holds the character U+0000, which cannot be stored" };
-    if (!value.isWellFormed()) {
-      yield { path, message: "holds half of a surrogate pair, which is no character" };
-    }
-  } else if (typeof value === "object" && value !== null) {
-    for (const [key, item] of Object.entries(value)) {
-      const itemPath = `${path}/${pointerToken(key)}`;
-      if (key.includes("\0") || !key.isWellFormed()) {
-        yield { path: itemPath, message: "is a field whose name cannot be stored" };
-      }
-      yield* mistakes(item, rounded, itemPath);
-    }
+    if (rounded.has(value)) return [{ path, message: ROUNDED }];
+    return Number.isFinite(value) ? [] : [{ path, message: INFINITE }];
   }
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, item]) =>
+    numberMistakes(item, rounded, `${path}/${pointerToken(name)}`)
+  );
 }
 
 /** Deeper than this a record may not be nested: PostgreSQL, and whoever walks through it, would run out of stack. */

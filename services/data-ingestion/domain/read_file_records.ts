@@ -4,7 +4,7 @@ import { isRecord } from "./envelopes.ts";
 import { cutBelow, MAX_DEPTH, type ParsedJson } from "./json_text.ts";
 import { readLine } from "./read_lines.ts";
 import { type Reading, readValue } from "./read_value.ts";
-import type { FoundRecord, Place } from "./received.ts";
+import { type FoundRecord, MAX_MESSAGE_RECORDS, type Place, tooManyRecords } from "./received.ts";
 
 /** With the line behind it, it must do for an id. */
 const MAX_FILE_LENGTH = Math.min(128, eventIdSchema.maxLength ?? Infinity);
@@ -31,6 +31,7 @@ export function readFileRecords(
     return [refuse("/records", "must be an array with at least one record of a file")];
   }
   const { file, records } = value;
+  if (records.length > MAX_MESSAGE_RECORDS) return [refuse("/records", tooManyRecords(records.length))];
   if (typeof file !== "string" || file === "" || file.length > MAX_FILE_LENGTH) {
     return [refuse("/file", `must be a text of 1 to ${MAX_FILE_LENGTH} characters`)];
   }

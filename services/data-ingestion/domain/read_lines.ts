@@ -1,7 +1,14 @@
 import { messageEnvelope } from "./envelopes.ts";
-import { parseJson, readText, textMistakes } from "./json_text.ts";
+import { textMistakes } from "shared/storable_text.ts";
+import { parseJson, readText } from "./json_text.ts";
 import { type Reading, readValue, unparsed } from "./read_value.ts";
-import type { FoundRecord, Place, UnreadableRecord } from "./received.ts";
+import {
+  type FoundRecord,
+  MAX_MESSAGE_RECORDS,
+  type Place,
+  tooManyRecords,
+  type UnreadableRecord,
+} from "./received.ts";
 
 /**
  * The records of a text, one a line; empty lines are none.
@@ -11,6 +18,7 @@ import type { FoundRecord, Place, UnreadableRecord } from "./received.ts";
 export function readLines(text: string, place: (position: number) => Place, reading: Reading): FoundRecord[] {
   const lines = text.split(/\r?\n/).filter((line) => line !== "");
   if (lines.length === 0) return [noRecord(text, place(0), "must hold at least one line")];
+  if (lines.length > MAX_MESSAGE_RECORDS) return [noRecord(text, place(0), tooManyRecords(lines.length))];
   return lines.map((line, position) => readLine(line, place(position), reading));
 }
 
@@ -29,6 +37,9 @@ export function readLineBytes(
     if (text === "") continue;
     const there = place(records.length);
     records.push("reason" in line ? unparsed(there, line, reading) : readLine(text, there, reading));
+    if (records.length > MAX_MESSAGE_RECORDS) {
+      return readLines(readText(data).text, place, reading).map((one) => ({ ...one, altered: true }));
+    }
   }
   return records;
 }

@@ -5,7 +5,13 @@ import { cutBelow, MAX_DEPTH, type ParsedJson, parseJson, readText } from "./jso
 import { readFileRecords } from "./read_file_records.ts";
 import { readLineBytes, readLines } from "./read_lines.ts";
 import { type Reading, readingOf, readValue, unparsed } from "./read_value.ts";
-import type { FoundRecord, Place, Received } from "./received.ts";
+import {
+  type FoundRecord,
+  MAX_MESSAGE_RECORDS,
+  type Place,
+  type Received,
+  tooManyRecords,
+} from "./received.ts";
 import type { Source } from "./source.ts";
 
 /**
@@ -48,15 +54,18 @@ function readValues(
   reading: Reading,
 ): FoundRecord[] {
   const { value } = parsed;
-  if (Array.isArray(value) && value.length > 0) {
-    return value.map((item: unknown, position) => readValue(item, place(position), { ...reading, parsed }));
-  }
   const no = (message: string, json: unknown): FoundRecord[] => [{
     ...place(0),
     payload: { json },
     altered: false,
     reasons: [{ path: "", message }],
   }];
+  if (Array.isArray(value) && value.length > MAX_MESSAGE_RECORDS) {
+    return no(tooManyRecords(value.length), cutBelow(value, MAX_DEPTH));
+  }
+  if (Array.isArray(value) && value.length > 0) {
+    return value.map((item: unknown, position) => readValue(item, place(position), { ...reading, parsed }));
+  }
   if (Array.isArray(value)) return no("must hold at least one record", []);
   if (contentTypeOf(reading.headers) === CLOUDEVENTS_BATCH_TYPE) {
     return no(`must be an array: its content type is ${CLOUDEVENTS_BATCH_TYPE}`, cutBelow(value, MAX_DEPTH));

@@ -230,3 +230,28 @@ Deno.test("readRecords() finds what is wrong in the data of a CloudEvent by its 
   );
   assertEquals(record?.reasons.map(({ path }) => path), ["/source", "/quantity"]);
 });
+
+Deno.test("readRecords() finds one record that is none in a message of more than 20,000, in every form", () => {
+  const many = Array.from({ length: 20_001 }, () => 1);
+  const lines = compileSource({
+    ...{ name: "logs", project: "shop", version: 1 },
+    body: { kind: "logs", schema: {}, format: { pattern: "(?<word>.*)" } },
+  });
+  const raw = (data: Uint8Array) =>
+    readRecords({
+      ...{ source: "logs", data, headers: { "Content-Type": "text/plain" } },
+      ...{ arrivedAt: "2026-11-23T11:59:59.000Z", origin: { sequence: 1 } },
+    }, lines);
+  const found = [
+    read(many),
+    read({ file: "f", records: many.map((_, n) => ({ line: n + 1, data: {} })) }, FILE),
+    raw(new TextEncoder().encode(many.join("\n"))),
+    raw(Uint8Array.of(...new TextEncoder().encode(many.join("\n")), 0xff)),
+  ];
+  for (const records of found) {
+    assertEquals(records.map(({ reasons }) => reasons[0]?.message), [
+      "holds 20001 records, and a message may hold 20000: send them in several",
+    ]);
+  }
+  assertEquals(read(many.slice(1)).length, 20_000);
+});

@@ -1,6 +1,17 @@
 import type { Instant } from "shared/contracts/time.ts";
 import type { Reason } from "shared/errors.ts";
 
+/**
+ * Most records of a message: each costs a row or a reason, however small it is. A message with more is one record that
+ * may not come in.
+ */
+export const MAX_MESSAGE_RECORDS = 20_000;
+
+/** What is wrong with so many records in a message. */
+export function tooManyRecords(records: number): string {
+  return `holds ${records} records, and a message may hold ${MAX_MESSAGE_RECORDS}: send them in several`;
+}
+
 /** Where user data came from: a message of the stream EVENTS, or a request to store it at once. */
 export type Origin = { sequence: number } | { request: string };
 

@@ -18,6 +18,7 @@ import { MAX_MESSAGE_BYTES } from "../domain/body_packer.ts";
 import { chunkFile } from "../domain/file_chunks.ts";
 import { parseJsonText } from "../domain/json_text.ts";
 import { protectionOf } from "../domain/protect_intake.ts";
+import { MAX_MESSAGE_RECORDS } from "../domain/received.ts";
 import type { Source } from "../domain/source.ts";
 import { type Chunk, publishChunks } from "../publish_chunks.ts";
 import { readSpooledParquet, type SpoolOptions } from "../spool.ts";
@@ -93,7 +94,7 @@ async function acceptJson(c: Context, body: JsonBody, deps: EventsDeps): Promise
   const data = records === undefined ? body.data : encode(isArray ? records : records[0]);
 
   let chunks: Chunk[];
-  if (data.length <= MAX_MESSAGE_BYTES) {
+  if (data.length <= MAX_MESSAGE_BYTES && values.length <= MAX_MESSAGE_RECORDS) {
     chunks = [{ data, records: values.length }];
   } else if (!isArray) {
     throw tooLarge(`Cannot take the event: it has ${data.length} bytes, and may have ${MAX_MESSAGE_BYTES}`);

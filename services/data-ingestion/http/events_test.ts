@@ -37,6 +37,10 @@ Deno.test("POST /v1/events/{source} divides an array that is larger than a messa
   const records = Array.from({ length: 3_000 }, (_, quantity) => ({ quantity, note: "x".repeat(400) }));
   assertEquals((await post(service, JSON.stringify(records))).body.accepted, 3_000);
   await settled(service, { accepted: 3_000, stored: 3_000 });
+  // By their number, too: so many tiny ones would be refused as one message.
+  const tiny = Array.from({ length: 20_001 }, () => ({ quantity: 1 }));
+  assertEquals((await post(service, JSON.stringify(tiny))).body.accepted, 20_001);
+  await settled(service, { accepted: 23_001, stored: 23_001 });
   const rounded = [...records, { quantity: 1, big: 0 }];
   const refused = await post(
     service,
@@ -45,7 +49,7 @@ Deno.test("POST /v1/events/{source} divides an array that is larger than a messa
   assertEquals([refused.status, refused.body.reasons[0].path], [400, "/3000/big"]);
   const large = await post(service, JSON.stringify([{ quantity: 1 }, { note: "x".repeat(1_000_000) }]));
   assertEquals(large.status, 413);
-  await settled(service, { accepted: 3_000 });
+  await settled(service, { accepted: 23_001 });
 });
 
 Deno.test("POST /v1/events/{source} takes lines of JSON as a stream, each broken one by its line", async () => {

@@ -6,6 +6,7 @@ import {
 } from "shared/contracts/cleaning.ts";
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import { messageOf, type Reason } from "shared/errors.ts";
+import { isStorable, textMistakes } from "shared/storable_text.ts";
 import type { Privacy } from "shared/privacy.ts";
 import { invalidInput } from "shared/validation.ts";
 import { compileExpectation } from "./expectations/compile.ts";
@@ -48,6 +49,8 @@ export interface CleanOptions {
 }
 
 export interface Cleaning {
+  /** Why nothing can be cleaned by it at the moment, though it is in force. */
+  readonly unusable?: string;
   /** Whether what it makes of a record depends on nothing but the record; else on what the memory says, too. */
   readonly pure: boolean;
   /** Whether a record can block the source. */
@@ -71,6 +74,11 @@ export const passThrough: Cleaning = {
       })),
     ),
 };
+
+/** A cleaning that can't be used, though it was accepted once: it cleans nothing, and says why. */
+export function unusableCleaning(error: unknown): Cleaning {
+  return { pure: false, canBlock: true, unusable: messageOf(error), clean: () => Promise.reject(error) };
+}
 
 interface PlacedStage {
   stage: Stage;
@@ -157,10 +165,13 @@ async function clean(
 ): Promise<Cleaned[]> {
   let tracks: readonly Track[] = records.map(toTrack);
   for (const { stage, index } of steps) {
+    // What is remembered goes to the database.
+    if (stage.kind === "memory") tracks.forEach(refuseUnstorable);
     tracks = await runStage(stage, tracks, memory);
     observe?.({ path: "steps", index }, tracks);
   }
   const judged = tracks.filter(refuseTooLarge);
+  judged.forEach(refuseUnstorable);
   for (const { stage, index } of expectations) {
     await runStage(stage, judged, memory);
     observe?.({ path: "expectations", index }, tracks);
@@ -187,6 +198,16 @@ function refuseTooLarge(track: Track): boolean {
   if (!isTooLarge(track.data)) return true;
   track.reasons.push({ path: "", message: `has more than ${MAX_RECORD_BYTES} bytes after its steps` });
   return false;
+}
+
+/** PostgreSQL has no place for some texts that steps can make: such a record goes no further, and its neighbours do. */
+function refuseUnstorable({ filtered, data, failed, reasons }: Track): void {
+  if (filtered !== undefined || isStorable(data)) return;
+  for (const [field, value] of Object.entries(data)) {
+    if (failed.has(field) || isStorable(field) && isStorable(value)) continue;
+    reasons.push(...textMistakes({ [field]: value }));
+    failed.add(field);
+  }
 }
 
 function toCleaned({ event: { id }, origin, filtered, data, reasons, warnings, blocked }: Track): Cleaned {

@@ -48,8 +48,13 @@ export async function findBlocked(tx: Transaction, sources: readonly string[]): 
   return new Set(rows.map(({ source }) => source));
 }
 
-export async function listBlocks(db: Queryable): Promise<Block[]> {
-  return await db<Block[]>`select ${columns(db)} from blocks order by source`;
+/** @param page sources after a name, so many at most; default: all */
+export async function listBlocks(
+  db: Queryable,
+  { after = "", limit = null }: { after?: string; limit?: number | null } = {},
+): Promise<Block[]> {
+  return await db<Block[]>`
+    select ${columns(db)} from blocks where source > ${after} order by source limit ${limit}`;
 }
 
 /** @returns the block, when there is one that nobody has released yet */

@@ -1,4 +1,5 @@
 /** The SQL of forgetting what is old, a few rows at a time. @module */
+import type { Instant } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
 
 const STEP_ROWS = 1_000;
@@ -72,23 +73,54 @@ export async function quarantinedSources(db: Database): Promise<string[]> {
   return rows.map(({ source }) => source);
 }
 
-/** States that others of the same entity have followed, and that were kept so many days ago. */
-export async function forgetStates(db: Database, days: number, source: string): Promise<number> {
-  const { count } = await db`
-    delete from entity_states
-    where ctid = any(array(
-      select s.ctid
-      from entity_states s
-      where s.source = ${source} and s.kept_at < now() - ${`${days} days`}::interval
+/** A state of a source, by its place in the order of entities and times. */
+export interface StateMark {
+  entity: string;
+  time: Instant;
+  id: string;
+}
+
+/**
+ * Forgets states that others of the same entity have followed, and that were kept so many days ago: one pass from state
+ * to state, since most are the last of their entities and stay.
+ *
+ * @param after where the step begins; default: with the first
+ * @returns where the next one begins; nothing when the pass is over
+ */
+export async function forgetStates(
+  db: Database,
+  days: number,
+  { source, after = { entity: "", time: "0001-01-01T00:00:00.000Z", id: "" } }: {
+    source: string;
+    after?: StateMark | undefined;
+  },
+): Promise<StateMark | undefined> {
+  const [last] = await db<(StateMark & { looked: number })[]>`
+    with looked as materialized (
+      select entity, event_time, id, kept_at
+      from entity_states
+      where source = ${source} and (entity, event_time, id) > (${after.entity}, ${after.time}::timestamptz, ${after.id})
+      order by entity, event_time, id
+      limit ${STEP_ROWS}
+    ),
+    forgotten as (
+      delete from entity_states s
+      using looked l
+      where s.source = ${source} and s.entity = l.entity and s.event_time = l.event_time and s.id = l.id
+        and l.kept_at < now() - ${`${days} days`}::interval
         and exists (
           select from entity_states later
-          where later.source = s.source and later.entity = s.entity
-            and (later.event_time, later.id) > (s.event_time, s.id)
+          where later.source = ${source} and later.entity = l.entity
+            and (later.event_time, later.id) > (l.event_time, l.id)
         )
-      limit ${STEP_ROWS}
-      for update skip locked
-    ))`;
-  return count;
+    )
+    select entity, event_time as "time", id, (select count(*) from looked) as looked
+    from looked
+    order by entity desc, event_time desc, id desc
+    limit 1`;
+  if (last === undefined || last.looked < STEP_ROWS) return undefined;
+  const { looked: _, ...mark } = last;
+  return mark;
 }
 
 /** Pages of the guard that one step looks through: about 13,000 events. */
