@@ -145,6 +145,13 @@ CREATE INDEX rejected_by_file ON rejected USING btree (file, number) WHERE file 
 CREATE UNIQUE INDEX rejected_by_request ON rejected USING btree (request, "position") WHERE request IS NOT NULL;
 CREATE INDEX rejected_by_source ON rejected USING btree (source, number);
 
+CREATE TABLE removed_messages (
+  source text NOT NULL,
+  sequence bigint NOT NULL,
+  arrived_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT removed_messages_pkey PRIMARY KEY (sequence, arrived_at)
+);
+
 CREATE TABLE replays (
   run text NOT NULL,
   source text NOT NULL,

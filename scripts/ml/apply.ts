@@ -21,7 +21,7 @@ export const apply = defineCommand({
     const [file = ""] = positionals;
     const project = await loadProject(file, context.path(file));
     await using bus = await context.connect();
-    const plan = await fetchPlan(bus, project);
+    const plan = await fetchPlan(bus, project, { prune });
     context.print(renderPlan(plan, { prune }));
     if (onlyPlan || plan.changes.length === 0) return 0;
 

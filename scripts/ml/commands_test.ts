@@ -75,7 +75,10 @@ Deno.test("ml ledger prints a row for each source, and fails when one does not b
   assertEquals([table.code, table.requests], [0, [{ source: "orders", by: "source", limit: 1_000 }]]);
   assertStringIncludes(table.printed, "orders  all     1,200        0   1,190         4           6");
   const broken = { ...row, day: "2026-01-31", balanced: false };
-  const json = await ml(["ledger", "--by", "day", "--json"], answer(ledger, { sources: [broken], next: null }));
+  const json = await ml(
+    ["ledger", "--by", "day", "--json"],
+    answer(ledger, { sources: [broken], next: null }),
+  );
   assertEquals([json.code, JSON.parse(json.printed)], [1, { sources: [broken] }]);
 });
 

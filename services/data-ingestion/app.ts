@@ -43,6 +43,7 @@ import { takeUpload } from "./take_upload.ts";
 import { beginUpload, createUploadSweeper, findUpload } from "./uploads.ts";
 
 const SERVICE = "data-ingestion";
+const EVENTS_DAYS = STREAM.events.maxAgeMs / 86_400_000;
 /** Of messages in one transaction. */
 const INTAKE_BATCH_BYTES = 1024 * 1024;
 
@@ -69,7 +70,12 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     ],
     list: contract.definitions,
   });
-  const partitions = createDailyPartitions(db, { table: "events", keepDays: config.KEEP_DAYS, log });
+  const partitions = createDailyPartitions(db, {
+    table: "events",
+    // Those are dropped whose rows the sweep has removed; it remembers messages that may still come again.
+    keepDays: Math.max(config.KEEP_DAYS, EVENTS_DAYS + 1),
+    log,
+  });
 
   const compiled = new Map<string, Source>();
   const findSource = async (name: string): Promise<Source | undefined> => {

@@ -128,19 +128,21 @@ async function dueTables(deps: RetentionDeps, nowMs: number): Promise<KeptTable[
     (body) => Math.max(retentionMs(body, keepDays), STREAM.events.maxAgeMs),
   );
 
+  const mayComeAgainSince = toInstant(Math.max(0, nowMs - STREAM.events.maxAgeMs));
   const partitions = await listDuePartitions(db, retention);
-  const tables: KeptTable[] = [
+  const tables: Omit<KeptTable, "mayComeAgainSince">[] = [
     { name: "event_keys", kind: "rows", cutoffs: horizon },
     { name: "rejected", kind: "rows", cutoffs: countedOnce },
     { name: "duplicates", kind: "rows", cutoffs: countedOnce },
     { name: "entity_states", kind: "states", cutoffs: retention },
     { name: "dead_letters", kind: "rows", cutoffs: countedOnce },
+    { name: "removed_messages", kind: "rows", cutoffs: countedOnce },
   ];
   const older = await Promise.all(tables.map(({ cutoffs }) => isAnythingOlder(db, cutoffs)));
   return [
-    ...partitions.map((name): KeptTable => ({ name, kind: "events", cutoffs: retention })),
+    ...partitions.map((name) => ({ name, kind: "events" as const, cutoffs: retention })),
     ...tables.filter((_, index) => older[index]),
-  ];
+  ].map((table) => ({ ...table, mayComeAgainSince }));
 }
 
 function cutoffsOf(

@@ -267,6 +267,7 @@ Deno.test("sweep() looks at no table where nothing is old, and forgets the passe
     "entity_states",
     "events_20260321",
     "rejected",
+    "removed_messages",
   ]);
   // A partition that has lost all that it should is not looked at again.
   await sweep(depsOf(db), { now: NEXT_DAY });
@@ -276,7 +277,13 @@ Deno.test("sweep() looks at no table where nothing is old, and forgets the passe
 
   await db`drop table events_20260321`;
   await sweep(depsOf(db), { now: NOW });
-  assertEquals(await names(), ["dead_letters", "duplicates", "entity_states", "rejected"]);
+  assertEquals(await names(), [
+    "dead_letters",
+    "duplicates",
+    "entity_states",
+    "rejected",
+    "removed_messages",
+  ]);
 });
 
 Deno.test("createRetention() sweeps when it starts", async () => {

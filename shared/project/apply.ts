@@ -2,20 +2,45 @@ import type { Bus } from "../bus/connection.ts";
 import { call } from "../bus/endpoints.ts";
 import type { StoredDefinition } from "../contracts/definition.ts";
 import type { Project } from "../contracts/project.ts";
-import { AppError, messageOf } from "../errors.ts";
+import { AppError, messageOf, unavailable } from "../errors.ts";
+import { isInfrastructureError } from "../infrastructure_error.ts";
 import { PARTS } from "./parts.ts";
 import { type Change, type Plan, planProject } from "./plan.ts";
 
-/** Asks every owner what is in force and compares it with the project. @throws {AppError} when an owner does not answer */
-export async function fetchPlan(bus: Bus, project: Project): Promise<Plan> {
+/**
+ * Asks the owners what is in force and compares it with the project. Those that own no part of it may be away: the plan
+ * names them.
+ *
+ * @param options.prune whether the plan is for removals, too: then every owner has to answer
+ * @throws {AppError} `unavailable` when owners that are needed do not answer, with their names
+ */
+export async function fetchPlan(bus: Bus, project: Project, { prune = false } = {}): Promise<Plan> {
   const lists = [...new Map(PARTS.map((part) => [part.list.subject, part.list])).values()];
-  const running = await Promise.all(lists.map(async (list) => {
-    const { definitions } = await call(bus, list, { project: project.project }) as {
-      definitions: StoredDefinition[];
-    };
-    return definitions;
-  }));
-  return planProject(project, running.flat());
+  const asked = await Promise.allSettled(lists.map((list) => call(bus, list, { project: project.project })));
+  const running: StoredDefinition[] = [];
+  const away: string[] = [];
+  for (const [index, answer] of asked.entries()) {
+    if (answer.status === "fulfilled") {
+      running.push(...(answer.value as { definitions: StoredDefinition[] }).definitions);
+    } else if (isInfrastructureError(answer.reason)) {
+      away.push(lists[index]!.spec.service);
+    } else {
+      throw answer.reason;
+    }
+  }
+  const needed = away.filter((service) => prune || ownsPartOf(service, project));
+  if (needed.length > 0) {
+    throw unavailable(
+      `Cannot plan the project ${project.project}: ${needed.join(", ")} ` +
+        `${needed.length === 1 ? "does not answer, and owns" : "do not answer, and own"} parts of it` +
+        (prune ? " or may" : ""),
+    );
+  }
+  return { ...planProject(project, running), away };
+}
+
+function ownsPartOf(service: string, project: Project): boolean {
+  return PARTS.some(({ list, of }) => list.spec.service === service && Object.keys(of(project)).length > 0);
 }
 
 export interface ApplyOptions {

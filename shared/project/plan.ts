@@ -22,6 +22,8 @@ export interface Plan {
   project: string;
   changes: readonly Change[];
   unchanged: number;
+  /** Owners that do not answer, and own no part that the file declares; default: none. */
+  away?: readonly string[];
 }
 
 /** Compares a project with the definitions in force. Creations and changes come in order, removals after them in reverse. */
@@ -89,5 +91,10 @@ export function renderPlan(plan: Plan, options: { prune: boolean }): string {
     `Plan: ${count("create")} to create, ${count("change")} to change, ${count("remove")} to remove` +
       `${options.prune ? "" : " with --prune"}, ${plan.unchanged} unchanged`,
   );
+  if (plan.away?.length) {
+    lines.push(
+      `Away: ${plan.away.join(", ")}; nothing in the file is theirs, and what they hold is not compared`,
+    );
+  }
   return lines.join("\n");
 }

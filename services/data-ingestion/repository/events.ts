@@ -68,18 +68,22 @@ export async function insertUnknownEvents(
   events: readonly AcceptedEvent[],
   { horizonMs }: { horizonMs: (source: string) => number },
 ): Promise<Conflict[]> {
-  if (events.length === 0) return [];
-  const ordered = inKeyOrder(events);
-  const { count } = await tx`
-    insert into event_keys (source, id, sequence, request, position, arrived_at)
-    select source, id, sequence, request, position, arrived_at from ${keyRows(tx, ordered)}
-    on conflict do nothing`;
-  const conflicts = count === events.length
-    ? []
-    : await takeOverExpired(tx, await findConflicts(tx, events), {
-      isExpired: ({ event, holder }) =>
-        Date.parse(holder.arrivedAt) + horizonMs(event.source) < Date.parse(event.arrivedAt),
-    });
+  const isExpired = ({ event, holder }: Conflict) =>
+    Date.parse(holder.arrivedAt) + horizonMs(event.source) < Date.parse(event.arrivedAt);
+  const conflicts: Conflict[] = [];
+  for (let wanting = inKeyOrder(events); wanting.length > 0;) {
+    const { count } = await tx`
+      insert into event_keys (source, id, sequence, request, position, arrived_at)
+      select source, id, sequence, request, position, arrived_at from ${keyRows(tx, wanting)}
+      on conflict do nothing`;
+    if (count === wanting.length) break;
+    const { held, gone } = await findHolders(tx, wanting);
+    conflicts.push(...held.filter((conflict) => !isExpired(conflict)));
+    const expired = held.filter(isExpired);
+    const taken = await takeOver(tx, expired);
+    // What was there a moment ago and is not now, or not as it was, has just been forgotten or taken over.
+    wanting = inKeyOrder([...gone, ...expired.filter((_, n) => !taken.has(n)).map(({ event }) => event)]);
+  }
   const taken = new Set(conflicts.map(({ event }) => event));
   for (const { source, definition, columns } of toEventRows(events.filter((event) => !taken.has(event)))) {
     await tx`${insertFrom(tx, { source, definition })} ${rowsFrom(tx, columns)}`;
@@ -106,38 +110,40 @@ function keyRows(db: Queryable, events: readonly AcceptedEvent[]) {
     ) with ordinality as k (source, id, sequence, request, position, arrived_at, n)`;
 }
 
-/** The keys among these that are not from this transaction. */
-async function findConflicts(tx: Transaction, events: readonly AcceptedEvent[]): Promise<Conflict[]> {
-  const rows = await tx<({ n: number } & Conflict["holder"])[]>`
-    select wanted.n, key.sequence, key.request, key.position, key.arrived_at as "arrivedAt"
+/** Who holds the keys of these events, but for those that this transaction has written, and which keys nobody holds. */
+async function findHolders(
+  tx: Transaction,
+  events: readonly AcceptedEvent[],
+): Promise<{ held: Conflict[]; gone: AcceptedEvent[] }> {
+  const rows = await tx<({ n: number; own: boolean | null } & Conflict["holder"])[]>`
+    select wanted.n, key.xmin = pg_current_xact_id()::xid as own, key.sequence, key.request, key.position,
+      key.arrived_at as "arrivedAt"
     from unnest(
-      ${events.map((_, n) => n)}::integer[], ${events.map(({ source }) => source)}::text[],
-      ${events.map(({ id }) => id)}::text[]
+      ${arrayText(events.map((_, n) => n))}::text::integer[],
+      ${arrayText(events.map(({ source }) => source))}::text::text[],
+      ${arrayText(events.map(({ id }) => id))}::text::text[]
     ) as wanted (n, source, id)
-    join event_keys key on key.source = wanted.source and key.id = wanted.id
-    where key.xmin <> pg_current_xact_id()::xid
+    left join event_keys key on key.source = wanted.source and key.id = wanted.id
+    where key.xmin is distinct from pg_current_xact_id()::xid
     order by wanted.n`;
-  return rows.map(({ n, ...holder }) => ({ event: events[n]!, holder }));
+  return {
+    held: rows.flatMap(({ n, own, ...holder }) => own === null ? [] : [{ event: events[n]!, holder }]),
+    gone: rows.flatMap(({ n, own }) => own === null ? [events[n]!] : []),
+  };
 }
 
-/** Gives keys whose time is over to the events that want them. @returns the conflicts that are left */
-async function takeOverExpired(
-  tx: Transaction,
-  conflicts: readonly Conflict[],
-  { isExpired }: { isExpired: (conflict: Conflict) => boolean },
-): Promise<Conflict[]> {
-  const expired = conflicts.filter(isExpired);
-  if (expired.length === 0) return [...conflicts];
+/** Gives keys whose time is over to the events that want them. @returns the positions of those that got theirs */
+async function takeOver(tx: Transaction, expired: readonly Conflict[]): Promise<Set<number>> {
+  if (expired.length === 0) return new Set();
   const taken = await tx<{ n: number }[]>`
     update event_keys as key
     set sequence = k.sequence, request = k.request, position = k.position, arrived_at = k.arrived_at
     from ${keyRows(tx, expired.map(({ event }) => event))}
-    join unnest(${expired.map(({ holder }) => holder.arrivedAt)}::timestamptz[])
+    join unnest(${arrayText(expired.map(({ holder }) => holder.arrivedAt))}::text::timestamptz[])
       with ordinality as held (arrived_at, n) using (n)
     where key.source = k.source and key.id = k.id and key.arrived_at = held.arrived_at
     returning k.n`;
-  const over = new Set(taken.map(({ n }) => expired[n - 1]));
-  return conflicts.filter((conflict) => !over.has(conflict));
+  return new Set(taken.map(({ n }) => n - 1));
 }
 
 /** Events of one source and version as they are sent to PostgreSQL. */

@@ -23,6 +23,8 @@ export async function findHandled(db: Queryable, messages: readonly MessageKey[]
     ) or exists (
       select from rejected r where r.sequence = wanted.sequence and r.arrived_at = wanted."arrivedAt"
     ) or exists (
+      select from removed_messages m where m.sequence = wanted.sequence and m.arrived_at = wanted."arrivedAt"
+    ) or exists (
       select from duplicates d where d.sequence = wanted.sequence and d.arrived_at = wanted."arrivedAt"
     )`;
   return new Set(rows.map(({ sequence }) => sequence));

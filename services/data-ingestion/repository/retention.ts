@@ -14,6 +14,8 @@ export interface KeptTable {
   name: string;
   kind: "events" | "states" | "rows";
   cutoffs: Cutoffs;
+  /** Messages of EVENTS that arrived after this may come again: that they were dealt with is remembered. */
+  mayComeAgainSince: Instant;
 }
 
 const cutoffTable = (db: Queryable, { sources }: Cutoffs) =>
@@ -70,9 +72,10 @@ export async function forgetPasses(db: Queryable): Promise<void> {
  */
 export function removeNextRows(
   db: Database,
-  { name, kind, cutoffs }: KeptTable,
+  table: KeptTable,
   { blocks }: { blocks: number },
 ): Promise<number | undefined> {
+  const { name, kind } = table;
   return transaction(db, async (tx) => {
     const [pass] = await tx<{ block: number; end: number }[]>`
       select block, coalesce(pg_relation_size(to_regclass(name)) / current_setting('block_size')::bigint, 0) as end
@@ -81,9 +84,7 @@ export function removeNextRows(
       for update skip locked`;
     if (pass === undefined) return undefined;
     const next = pass.block + blocks;
-    const removed = pass.block >= pass.end
-      ? []
-      : await removeRows(tx, { name, kind, cutoffs, from: pass.block, next });
+    const removed = pass.block >= pass.end ? [] : await removeRows(tx, { ...table, from: pass.block, next });
     if (kind === "events") await countRemoved(tx, removed);
     await tx`
       update retention_passes set block = ${next}, done = ${next >= pass.end} where name = ${name}`;
@@ -99,7 +100,7 @@ interface Removed {
 
 async function removeRows(
   tx: Transaction,
-  { name, kind, cutoffs, from, next }: KeptTable & { from: number; next: number },
+  { name, kind, cutoffs, mayComeAgainSince, from, next }: KeptTable & { from: number; next: number },
 ): Promise<Removed[]> {
   return await tx<Removed[]>`
     with removed as (
@@ -113,9 +114,16 @@ async function removeRows(
           ${kind === "states" ? tx`and ${isSuperseded(tx)}` : tx``}
         for update of kept skip locked
       ))
-      returning source, (arrived_at at time zone 'UTC')::date as day
+      returning source, arrived_at, ${kind === "events" ? tx`sequence` : tx`null::bigint as sequence`}
+    ),
+    remembered as (
+      insert into removed_messages (source, sequence, arrived_at)
+      select distinct source, sequence, arrived_at from removed
+      where sequence is not null and arrived_at > ${mayComeAgainSince}
+      on conflict do nothing
     )
-    select source, day, count(*) as rows from removed group by source, day order by source, day`;
+    select source, (arrived_at at time zone 'UTC')::date as day, count(*) as rows
+    from removed group by source, day order by source, day`;
 }
 
 /** Whether a newer state of the entity is there. */
