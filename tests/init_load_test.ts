@@ -23,6 +23,8 @@ interface InitCase {
 }
 
 const CLEANED_WITHIN_MS = 300_000;
+/** A source and its cleaning need no others. */
+const TWO_SERVICES = { services: ["data-ingestion", "data-preprocessing"] };
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const extract = (name: string) => join(ROOT, "tests/data", name);
@@ -45,7 +47,7 @@ const WHOLE_FILES: readonly InitCase[] = [
 ];
 
 Deno.test("files become sources by ml init alone, and load with ledgers that balance against their lines", async (t) => {
-  await using journey = await startJourneyStack();
+  await using journey = await startJourneyStack(TWO_SERVICES);
   for (const file of [...EXTRACTS, ...await makeFiles(journey.folder)]) {
     await t.step(basename(file.path), () => initAndLoad(journey, file));
   }
@@ -95,7 +97,7 @@ Deno.test({
   name: "whole files become sources by ml init alone, and load likewise (skipped without ../shared/data)",
   ignore: !(await Promise.all(WHOLE_FILES.map(({ path }) => exists(path)))).every(Boolean),
   fn: async (t) => {
-    await using journey = await startJourneyStack();
+    await using journey = await startJourneyStack(TWO_SERVICES);
     for (const file of WHOLE_FILES) await t.step(basename(file.path), () => initAndLoad(journey, file));
   },
 });

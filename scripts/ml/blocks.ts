@@ -11,11 +11,12 @@ export const blocks = defineCommand({
   async run({ options: { json } }, context) {
     await using bus = await context.connect();
     const blocks: Block[] = [];
-    for (let after: string | null | undefined; after !== null;) {
+    let after: string | null | undefined;
+    do {
       const page = await call(bus, listBlocks, given({ after }));
       blocks.push(...page.blocks);
       after = page.next;
-    }
+    } while (after !== null);
     context.print(
       json ? JSON.stringify({ blocks }, null, 2) : renderTable(blocks, [
         { title: "source", of: ({ source }) => source },

@@ -26,11 +26,12 @@ export const ledger = defineCommand({
     }
     await using bus = await context.connect();
     const sources: LedgerRow[] = [];
-    for (let after: string | null | undefined; after !== null;) {
+    let after: string | null | undefined;
+    do {
       const page = await call(bus, ledgerEndpoint, { by, ...given({ source, from, to, after }) });
       sources.push(...page.sources);
       after = page.next;
-    }
+    } while (after !== null);
     context.print(
       json
         ? JSON.stringify({ sources }, null, 2)

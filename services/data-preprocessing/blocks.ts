@@ -4,7 +4,7 @@ import { bucketPut, bucketRemove } from "shared/bus/bucket.ts";
 import type { Outgoing } from "shared/bus/message.ts";
 import {
   type Block,
-  listBlocks as listBlocksEndpoint,
+  type listBlocks as listBlocksEndpoint,
   releaseBlock,
 } from "shared/contracts/data_preprocessing.ts";
 import type { CallContext, ReplyOf, RequestOf } from "shared/contracts/endpoint.ts";
