@@ -11,12 +11,12 @@ export const blocks = defineCommand({
   async run({ options: { json } }, context) {
     await using bus = await context.connect();
     const blocks: Block[] = [];
-    let after: string | null | undefined;
+    let after: string | undefined;
     do {
       const page = await call(bus, listBlocks, given({ after }));
       blocks.push(...page.blocks);
-      after = page.next;
-    } while (after !== null);
+      after = page.next ?? undefined;
+    } while (after !== undefined);
     context.print(
       json ? JSON.stringify({ blocks }, null, 2) : renderTable(blocks, [
         { title: "source", of: ({ source }) => source },

@@ -26,12 +26,12 @@ export const ledger = defineCommand({
     }
     await using bus = await context.connect();
     const sources: LedgerRow[] = [];
-    let after: string | null | undefined;
+    let after: string | undefined;
     do {
       const page = await call(bus, ledgerEndpoint, { by, ...given({ source, from, to, after }) });
       sources.push(...page.sources);
-      after = page.next;
-    } while (after !== null);
+      after = page.next ?? undefined;
+    } while (after !== undefined);
     context.print(
       json
         ? JSON.stringify({ sources }, null, 2)
