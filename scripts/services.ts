@@ -53,7 +53,7 @@ export const SERVICES: readonly ServiceRow[] = [
     httpPort: 8003,
     database: { name: "features", composePort: 5435 },
     reads: ["CLEAN"],
-    writes: ["LABELS"],
+    writes: ["LABELS", "SIGNALS"],
     summary: "windowed features, online and point-in-time; training sets",
     // The modules of its threads are read when a thread starts.
     permissions: ["read=shared"],

@@ -1,5 +1,21 @@
 -- What the migrations make, written by deno task schemas: do not edit.
 
+CREATE TABLE applied_messages (
+  tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
+  last_position bigint NOT NULL,
+  applied_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT applied_messages_pkey PRIMARY KEY (tx)
+);
+CREATE INDEX applied_messages_by_age ON applied_messages USING btree (applied_at);
+
+CREATE TABLE consistency_checks (
+  id uuid NOT NULL,
+  at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  actor text NOT NULL,
+  models json NOT NULL,
+  CONSTRAINT consistency_checks_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE counted_messages (
   sequence bigint NOT NULL,
   received_at timestamp(3) with time zone NOT NULL,
@@ -23,6 +39,27 @@ CREATE TABLE definitions (
   CONSTRAINT definitions_check CHECK ((removed_at IS NULL) = (removed_by IS NULL)),
   CONSTRAINT definitions_version_check CHECK (version > 0)
 );
+
+CREATE TABLE feature_reads (
+  kind text NOT NULL,
+  name text NOT NULL,
+  day date NOT NULL,
+  reads bigint NOT NULL,
+  entities bigint NOT NULL,
+  CONSTRAINT feature_reads_pkey PRIMARY KEY (kind, name, day),
+  CONSTRAINT feature_reads_kind_check CHECK (kind = ANY (ARRAY['service'::text, 'view'::text]))
+);
+
+CREATE TABLE feature_statistics (
+  view text NOT NULL,
+  feature text NOT NULL,
+  version integer NOT NULL,
+  at timestamp(3) with time zone NOT NULL,
+  sampled_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  statistics json NOT NULL,
+  CONSTRAINT feature_statistics_pkey PRIMARY KEY (view, feature, at, version)
+);
+CREATE INDEX feature_statistics_by_age ON feature_statistics USING btree (sampled_at);
 
 CREATE TABLE idempotency_keys (
   endpoint text NOT NULL,
@@ -55,6 +92,12 @@ CREATE TABLE outbox (
   payload bytea NOT NULL,
   message_id text NOT NULL,
   CONSTRAINT outbox_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE periodic_work (
+  name text NOT NULL,
+  done_at timestamp(3) with time zone NOT NULL,
+  CONSTRAINT periodic_work_pkey PRIMARY KEY (name)
 );
 
 CREATE TABLE published_labels (

@@ -14,11 +14,13 @@ import type { configSchema } from "./config.ts";
 import { createFeatureDefinitions } from "./definitions.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { addRoutes, MAX_SPINE_FILE_BYTES, SPINE_FILES_PATH } from "./http.ts";
+import { createInsight } from "./insight.ts";
 import { createLabelPublisher } from "./label_publisher.ts";
 import { createCleanHandler } from "./messages.ts";
 import { readOnline } from "./online.ts";
 import { createPosition } from "./position.ts";
 import { readCounts } from "./repository/source_counts.ts";
+import { noteApplied } from "./repository/applied_messages.ts";
 import { readLabelProgress } from "./repository/labels.ts";
 import { listTrainingSets, readStatistics, readTrainingSet } from "./repository/training_sets.ts";
 import { requestTrainingSet } from "./request_training_set.ts";
@@ -57,7 +59,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     maxMessages: MESSAGES_AT_ONCE,
     handle: createCleanHandler({
       async store(batches) {
-        const refused = await transaction(db, (tx) => storeEvents(tx, batches));
+        const refused = await transaction(db, async (tx) => {
+          await noteApplied(tx, batches.map(({ sequence }) => sequence));
+          return await storeEvents(tx, batches);
+        });
         handled += batches.reduce((sum, { events }) => sum + events.length, 0);
         return refused;
       },
@@ -82,9 +87,25 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     now: (project) => clocks.now(project),
     log,
   });
+  const insight = createInsight({
+    bus,
+    db,
+    log,
+    metrics,
+    definitions,
+    known: () => ({
+      views: stored.list("view"),
+      services: stored.list("feature-service"),
+      labels: stored.list("label"),
+    }),
+    now: (project) => clocks.now(project),
+    consistencyEverySeconds: config.CONSISTENCY_CHECK_SECONDS,
+    statisticsEverySeconds: config.FEATURE_STATISTICS_SECONDS,
+  });
   return {
     endpoints: [
       ...stored.endpoints,
+      ...insight.endpoints,
       ...createDeadLetterEndpoints(bus, {
         service: "feature-store",
         list: contract.deadLetters,
@@ -92,7 +113,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         db,
       }),
       ...createEndpoints({
-        readOnline: (request) => readOnline({ db, features, clocks, position }, request),
+        readOnline(request) {
+          insight.countRead(request.features, request.entities.length);
+          return readOnline({ db, features, clocks, position }, request);
+        },
         requestTrainingSet: (request, context) =>
           requestTrainingSet({ bus, db, definitions, clocks, pokeBuilder: builder.poke }, request, context),
         findTrainingSet: (id) => readTrainingSet(db, id),
@@ -105,7 +129,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     ],
     routes: (app) => addRoutes(app, { files: bus.files, findTrainingSet: (id) => readTrainingSet(db, id) }),
     bodyLimits: { [SPINE_FILES_PATH]: MAX_SPINE_FILE_BYTES },
-    parts: [stored.part, clocks.part, outbox, consumer, builder, labels],
+    parts: [stored.part, clocks.part, outbox, consumer, builder, labels, ...insight.parts],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

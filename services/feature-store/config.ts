@@ -5,4 +5,8 @@ export const configSchema = baseConfigSchema.extend({
   TRAINING_SET_MAX_VALUES: integerSetting(1_000, 500_000_000).default(50_000_000),
   /** How long a training set waits for its builder to be heard of before another copy takes over. */
   TRAINING_SET_LEASE_SECONDS: integerSetting(1, 3_600).default(20),
+  /** How often logged predictions are compared with their features computed anew; 0: only when asked. */
+  CONSISTENCY_CHECK_SECONDS: integerSetting(0, 2_592_000).default(3_600),
+  /** How often it is looked at what the features of a sample of entities hold; 0: never. */
+  FEATURE_STATISTICS_SECONDS: integerSetting(0, 2_592_000).default(3_600),
 });

@@ -1,4 +1,5 @@
 /** feature-store: what it owns, answers and publishes. @module */
+export * from "./feature_store/insight.ts";
 export * from "./feature_store/label.ts";
 export * from "./feature_store/training_set.ts";
 import { z } from "zod";

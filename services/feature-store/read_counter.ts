@@ -1,0 +1,69 @@
+/** Counts online reads in memory, and keeps the counts now and then. @module */
+import { type Database, transaction } from "shared/db/connection.ts";
+import { delay } from "shared/delay.ts";
+import { messageOf } from "shared/errors.ts";
+import type { Part } from "shared/lifecycle.ts";
+import type { Logger } from "shared/log.ts";
+import type { FeatureSelection } from "./catalog.ts";
+import { addReads, type Reads } from "./repository/insight.ts";
+
+export interface ReadCounter {
+  part: Part;
+  count(features: FeatureSelection, entities: number): void;
+}
+
+/** What a crash may lose: usage is an estimate. */
+const KEEP_EVERY_MS = 10_000;
+
+export function createReadCounter({ db, log }: { db: Database; log: Logger }): ReadCounter {
+  let counted = new Map<string, Reads>();
+  const stopped = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+
+  function add(kind: Reads["kind"], name: string, entities: number): void {
+    const key = `${kind}/${name}`;
+    const reads = counted.get(key) ?? { kind, name, reads: 0, entities: 0 };
+    counted.set(key, reads);
+    reads.reads++;
+    reads.entities += entities;
+  }
+
+  async function keep(): Promise<void> {
+    if (counted.size === 0) return;
+    const taken = counted;
+    counted = new Map();
+    try {
+      await transaction(db, (tx) => addReads(tx, [...taken.values()]));
+    } catch (error) {
+      log.warn(
+        { reason: messageOf(error) },
+        "Cannot keep how often features were read: these counts are lost",
+      );
+    }
+  }
+
+  return {
+    count(features, entities) {
+      if ("service" in features) return add("service", features.service, entities);
+      for (const view of new Set(features.map((reference) => reference.split(".")[0]!))) {
+        add("view", view, entities);
+      }
+    },
+    part: {
+      name: "read counter",
+      start() {
+        running = (async () => {
+          while (!stopped.signal.aborted) {
+            await delay(KEEP_EVERY_MS, stopped.signal);
+            await keep();
+          }
+        })();
+        return Promise.resolve();
+      },
+      async stop() {
+        stopped.abort();
+        await running;
+      },
+    },
+  };
+}
