@@ -106,3 +106,38 @@ Deno.test("decideGate() refuses outputs that are no numbers", () => {
     "the output is NaN in row 1",
   );
 });
+
+Deno.test("decideGate() holds the candidate to a threshold, whichever way is better", () => {
+  const strict = { ...gate, threshold: 0.4 };
+  assertEquals(decideGate(strict, rmse(off(0.5), off(2))).reasons, [
+    "The candidate's rmse is 0.5, the gate demands at most 0.4",
+  ]);
+  assertEquals(decideGate(strict, rmse(off(0.4), null)).passed, true);
+  const r2 = { ...rmse(off(0.5), null), metric: "r2" as const };
+  assertEquals(decideGate({ ...gate, threshold: 0.9 }, r2).passed, false);
+});
+
+Deno.test("decideGate() keeps out a candidate that is much worse on one slice", () => {
+  // Better on the whole, worse where the feature is above 1; the row without a value is a slice of its own.
+  const candidate = Float64Array.of(1, 2, 3.5, 4.5);
+  const champion = Float64Array.of(3, 4, 3, 4);
+  const bins = { name: "v.f", edges: [1], counts: [1, 2], missing: 1 };
+  const sliced = [{ values: Float64Array.of(1, NaN, 2, 2), bins }];
+  const input = { ...rmse(candidate, champion), sliced };
+  const slices = (maxLoss: number, minRows = 1) => ({
+    ...gate,
+    slices: { features: ["v.f"], maxLoss, minRows },
+  });
+  const decision = decideGate(slices(0.2), input);
+  assertEquals(decision.passed, false);
+  assertEquals(decision.reasons, [
+    "The candidate's rmse is worse by 0.5 on the 2 rows where v.f is above 1: the gate allows at most 0.2",
+  ]);
+  assertEquals(decision.slices.map(({ above, upTo, rows, gain }) => [above, upTo, rows, gain]), [
+    [1, null, 2, -0.5],
+    [null, 1, 1, 2],
+    [null, null, 1, 2],
+  ]);
+  assertEquals(decideGate(slices(0.5), input).passed, true);
+  assertEquals(decideGate(slices(0.2, 3), input).slices, [], "slices of too few rows are passed over");
+});
