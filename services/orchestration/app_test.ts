@@ -10,6 +10,7 @@ import { servedModels } from "shared/contracts/model_serving.ts";
 import {
   compareVersions,
   getRun,
+  rollbackAlias,
   type Run,
   type RunDetail,
   setAlias,
@@ -52,6 +53,8 @@ interface Neighbours extends AsyncDisposable {
   passes: boolean;
   /** The step that does not come to its end for now. */
   holds: StepName | undefined;
+  /** Why model-serving can't take what the alias points to. */
+  refusal: string | undefined;
 }
 
 async function startNeighbours(bus: Bus): Promise<Neighbours> {
@@ -66,6 +69,7 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
     trains: { status: "done", version: 2, error: null },
     passes: true,
     holds: undefined,
+    refusal: undefined,
     async [Symbol.asyncDispose]() {
       await training[Symbol.asyncDispose]();
       await serving[Symbol.asyncDispose]();
@@ -110,6 +114,11 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
         champion = request.version;
         return Promise.resolve({ revision: 2, changed: true });
       }),
+      bind(rollbackAlias, (request, context) => {
+        note(`${request.alias} back from ${request.replaces}: ${request.reason}`, context);
+        champion = 1;
+        return Promise.resolve({ version: 1, revision: 3 });
+      }),
     ],
   });
   const serving = await serveEndpoints(bus, {
@@ -123,9 +132,9 @@ async function startNeighbours(bus: Bus): Promise<Neighbours> {
           models: [{
             model: "reorder",
             alias: "champion",
-            version: neighbours.holds === "confirm" ? null : champion,
-            state: "ready" as const,
-            error: null,
+            version: neighbours.holds === "confirm" || neighbours.refusal !== undefined ? null : champion,
+            state: neighbours.refusal === undefined ? "ready" as const : "failed" as const,
+            error: neighbours.refusal ?? null,
             arm: null,
             shadows: [],
           }],
@@ -244,6 +253,25 @@ Deno.test("a candidate that the gate refuses stays out", async () => {
   assertEquals(run.status, "kept");
   assertEquals(stepsOf(run), ["train done", "compare done", "promote skipped", "confirm skipped"]);
   assertEquals([...neighbours.mutations.values()], ["train", "compare"]);
+});
+
+Deno.test("a version that serving can't take is rolled back, and the run says why", async () => {
+  await using service = await start();
+  await using neighbours = await startNeighbours(service.bus);
+  neighbours.refusal = "the runtime refuses it";
+  await service.call(putPipeline, pipeline());
+  await publishAlert(service.bus, alertId(1));
+
+  const run = await endedRun(service);
+  assertEquals([run.status, stepsOf(run)[3]], ["failed", "confirm failed"]);
+  assertStringIncludes(
+    run.error!,
+    "can't be served: the runtime refuses it; champion points to version 1 again",
+  );
+  assertEquals(
+    neighbours.mutations.get(`${run.id}/roll back`),
+    "champion back from 2: pipeline retrain: version 2 can't be served: the runtime refuses it",
+  );
 });
 
 Deno.test("a training that fails ends the run with its reason", async () => {

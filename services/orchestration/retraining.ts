@@ -8,7 +8,13 @@ import type { Bus } from "shared/bus/connection.ts";
 import { delay } from "shared/delay.ts";
 import { call } from "shared/bus/endpoints.ts";
 import { servedModels } from "shared/contracts/model_serving.ts";
-import { compareVersions, getRun, setAlias, startRun } from "shared/contracts/model_training.ts";
+import {
+  compareVersions,
+  getRun,
+  rollbackAlias,
+  setAlias,
+  startRun,
+} from "shared/contracts/model_training.ts";
 import type { PipelineRun } from "shared/contracts/orchestration.ts";
 import { AppError } from "shared/errors.ts";
 import { type PatienceOptions, patiently } from "shared/patience.ts";
@@ -39,7 +45,12 @@ export interface Retraining {
     compared: CompareResult,
     candidate: number,
   ): Promise<{ alias: string; revision: number }>;
-  /** Waits until the version answers. @returns served false when nothing serves the model's alias */
+  /**
+   * Waits until the version answers. One that serving says it can't serve is rolled back.
+   *
+   * @returns served false when nothing serves the model's alias
+   * @throws {AppError} `conflict` when it was rolled back
+   */
   confirm(run: PipelineRun, version: number): Promise<{ served: boolean }>;
 }
 
@@ -49,6 +60,8 @@ const POLL_MS = 250;
 const TRAIN_LIMIT_MS = 6 * 3_600_000;
 const CONFIRM_LIMIT_MS = 120_000;
 const CALL_LIMIT_MS = 60_000;
+/** Serving that says for so long that it can't take a version has not only lost a neighbour for a moment. */
+const REFUSAL_MS = 3_000;
 
 export function createRetraining(bus: Bus, stopped: AbortSignal): Retraining {
   const mutation = (run: PipelineRun, step: string) => ({
@@ -64,10 +77,10 @@ export function createRetraining(bus: Bus, stopped: AbortSignal): Retraining {
       );
       return await awaited(TRAIN_LIMIT_MS, async () => {
         const training = await call(bus, getRun, { id });
-        if (training.status === "failed") {
+        if (training.status === "failed" || training.status === "cancelled") {
           throw new AppError(
             "conflict",
-            `Cannot retrain ${run.model}: the run ${id} failed: ${training.error}`,
+            `Cannot retrain ${run.model}: the run ${id} ${training.status}: ${training.error}`,
           );
         }
         return training.version === null ? undefined : { run: id, version: training.version };
@@ -97,14 +110,30 @@ export function createRetraining(bus: Bus, stopped: AbortSignal): Retraining {
       return { alias: ALIAS, revision };
     },
     confirm(run, version) {
+      let failedSince: number | undefined;
       return awaited(CONFIRM_LIMIT_MS, async () => {
         const { models } = await call(bus, servedModels, {});
         const served = models.find(({ model, alias }) => model === run.model && alias === ALIAS);
         if (!served) return { served: false };
-        return served.version === version ? { served: true } : undefined;
+        if (served.version === version) return { served: true };
+        if (served.state !== "failed") failedSince = undefined;
+        else failedSince ??= performance.now();
+        if (failedSince === undefined || performance.now() - failedSince < REFUSAL_MS) return undefined;
+        return await rollBack(run, version, served.error ?? "it does not say why");
       });
     },
   };
+
+  async function rollBack(run: PipelineRun, version: number, error: string): Promise<never> {
+    const reason = `pipeline ${run.pipeline}: version ${version} can't be served: ${error}`;
+    const wish = { model: run.model, alias: ALIAS, replaces: version, reason, evidence: run.id };
+    const back = await answered(() => call(bus, rollbackAlias, wish, mutation(run, "roll back")));
+    const where = back.version === null ? "nothing, as before" : `version ${back.version} again`;
+    throw new AppError(
+      "conflict",
+      `Cannot promote version ${version} of ${run.model}: it can't be served: ${error}; ${ALIAS} points to ${where}`,
+    );
+  }
 
   /** The answer to a call; a neighbour that is away is waited for. */
   function answered<T>(ask: () => Promise<T>): Promise<T> {
