@@ -10,9 +10,10 @@ import { type Bench, machine, table } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { load } from "./load.ts";
 import { predict } from "./predict.ts";
+import { predictFeatures } from "./predict_features.ts";
 import { trees } from "./trees.ts";
 
-const BENCHES: readonly Bench[] = [ingest, clean, load, trees, predict];
+const BENCHES: readonly Bench[] = [ingest, clean, load, trees, predict, predictFeatures];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 

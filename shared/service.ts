@@ -17,7 +17,7 @@ import type { BoundEndpoint } from "./contracts/endpoint.ts";
 import { connectDatabase, type Database, waitForDatabase } from "./db/connection.ts";
 import { checkSchema } from "./db/schema.ts";
 import { AppError, messageOf } from "./errors.ts";
-import { createHttpApp, type ReadyChecks } from "./http/app.ts";
+import { type BodyLimits, createHttpApp, type ReadyChecks } from "./http/app.ts";
 import { measureMemory } from "./http/metrics.ts";
 import { type HttpServer, serveHttp } from "./http/serve.ts";
 import { createStartingApp } from "./http/starting_app.ts";
@@ -45,8 +45,10 @@ export interface ServiceApp {
   endpoints: readonly BoundEndpoint[];
   /** Routes that need HTTP itself. */
   routes?: (app: OpenAPIHono) => void;
+  /** Adds what looks at a request before the endpoints do, such as another content type of one of their paths. */
+  early?: (app: OpenAPIHono) => void;
   /** Limits of the body other than 8 MiB, by path pattern of a route: `{ "/v1/files/*": 2 ** 30 }`. */
-  bodyLimits?: Readonly<Record<string, number>>;
+  bodyLimits?: BodyLimits;
   /** Consumers, relays, watchers: started in this order, stopped in reverse. */
   parts: readonly Part[];
   /**
@@ -210,6 +212,7 @@ export async function startService<Schema extends ConfigSchema>(
     version: VERSION,
     endpoints: bound,
     routes: app.routes,
+    early: app.early,
     bodyLimits: app.bodyLimits,
     ready: { ...neighbourChecks(name, bus, db), ...app.ready },
     metrics,
@@ -247,9 +250,10 @@ export async function startService<Schema extends ConfigSchema>(
 }
 
 /** A reply that breaks its contract is a defect of the service, and so no {@link AppError}. */
-function checkedByContract({ endpoint, handler }: BoundEndpoint): BoundEndpoint {
+function checkedByContract(bound: BoundEndpoint): BoundEndpoint {
+  const { endpoint, handler } = bound;
   return {
-    endpoint,
+    ...bound,
     async handler(request, context) {
       const reply = await handler(request, context);
       // As the caller gets it: what JSON leaves out or changes counts.

@@ -18,8 +18,16 @@ export interface ServingStack extends AsyncDisposable {
   emptyLog(): Promise<void>;
 }
 
-export async function startServingStack(options: { say: (line: string) => void }): Promise<ServingStack> {
-  const bench = await startBenchStack(["model-serving"], options);
+export interface ServingStackOptions {
+  say: (line: string) => void;
+  /** Default: model-serving alone. */
+  services?: readonly string[];
+}
+
+export async function startServingStack(
+  { say, services = ["model-serving"] }: ServingStackOptions,
+): Promise<ServingStack> {
+  const bench = await startBenchStack(services, { say });
   const { bus, stack } = bench;
   const url = stack.services.get("model-serving")!.url;
   const deployed = new Set<string>();

@@ -3,7 +3,10 @@ import { join } from "node:path";
 
 export interface Load {
   url: string;
-  body: string;
+  /** Sent with every request ... */
+  body?: string;
+  /** ... or one after the other, over and over. */
+  bodies?: readonly string[];
   connections: number;
   seconds: number;
   headers?: Readonly<Record<string, string>>;
@@ -32,7 +35,7 @@ export async function hasWrk(): Promise<boolean> {
 
 /** @param folder where its script is put @throws when wrk can't load it */
 export async function runLoad(
-  { url, body, connections, seconds, headers = {} }: Load,
+  { url, body, bodies = [body ?? ""], connections, seconds, headers = {} }: Load,
   folder: string,
 ): Promise<LoadResult> {
   const script = join(folder, "load.lua");
@@ -42,8 +45,13 @@ export async function runLoad(
     script,
     [
       `wrk.method = "POST"`,
-      `wrk.body = ${JSON.stringify(body)}`,
       ...lines,
+      `local bodies = {${bodies.map((text) => JSON.stringify(text)).join(",")}}`,
+      `local at = 0`,
+      `request = function()`,
+      `  at = at % #bodies + 1`,
+      `  return wrk.format(nil, nil, nil, bodies[at])`,
+      `end`,
       `done = function(summary, latency)`,
       `  local errors = summary.errors`,
       `  io.write(string.format('RESULT {"requests":%d,"us":%d,"p50":%d,"p99":%d,"failed":%d}',`,

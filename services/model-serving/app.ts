@@ -17,10 +17,14 @@ import { createEndpoints } from "./endpoints.ts";
 import { createLookups } from "./features/lookups.ts";
 import { createReadFeatures } from "./features/read_features.ts";
 import { addOpenInferenceRoutes } from "./http/open_inference.ts";
+import { addPredictLines, BODY_LIMITS } from "./http/predict_lines.ts";
 import { createLiveModels } from "./live_models.ts";
 import { createPredict } from "./predict.ts";
+import { createLineAnswers } from "./predict_lines.ts";
+import { measureLog } from "./prediction_log/metrics.ts";
 import { createPredictionLog } from "./prediction_log/prediction_log.ts";
 import { recordAdmission } from "./repository.ts";
+import { measureArms } from "./routing/metrics.ts";
 import { aliasesOf, createRouters } from "./routing/routers.ts";
 import { createShadows } from "./routing/shadows.ts";
 import { admitVersion } from "./runtime/admission.ts";
@@ -107,6 +111,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     onBreaker: (model, arm, state) =>
       log.warn({ model, arm, state }, "The circuit breaker of an arm changed"),
   });
+  measureLog(metrics, predictionLog);
+  measureArms(metrics, routers);
   const lookUp = createLookups((request, options) => call(bus, online, request, options));
   const score = createScore(createReadFeatures({ lookUp }));
   const shadows = createShadows({
@@ -130,6 +136,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       ...definitions.endpoints,
       ...createEndpoints({ models, predict, routers, deployments: () => deployments }),
     ],
+    early: (app) => addPredictLines(app, createLineAnswers(predict)),
+    bodyLimits: BODY_LIMITS,
     routes: (app) => addOpenInferenceRoutes(app, { models, predict, log }),
     parts: [definitions.part, outbox, predictionLog, wasm, models, shadows, aliases],
     ready: {

@@ -1,6 +1,7 @@
 /** Calls from NATS and HTTP -> predictions, and what is served. @module */
-import { bind, type BoundEndpoint } from "shared/contracts/endpoint.ts";
+import { bind, type BoundEndpoint, type CallContext } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/model_serving.ts";
+import { nameSchema } from "shared/contracts/names.ts";
 import type { LiveModels, ServedModel } from "./live_models.ts";
 import type { Predict } from "./predict.ts";
 import { createPredictHandler } from "./predict_endpoint.ts";
@@ -15,9 +16,17 @@ export interface EndpointDeps {
 
 export function createEndpoints({ models, predict, routers, deployments }: EndpointDeps): BoundEndpoint[] {
   return [
-    bind(contract.predict, createPredictHandler(predict)),
+    { ...bind(contract.predict, createPredictHandler(predict)), refused },
     bind(contract.servedModels, () => Promise.resolve({ models: models.list().map(withRole) })),
   ];
+
+  /** A call that can't be read is an outcome too, as long as it names a model. */
+  function refused(request: unknown, error: unknown, context: CallContext): void {
+    const { success, data } = nameSchema.safeParse(
+      (request as { model?: unknown } | null | undefined)?.model,
+    );
+    if (success) predict.refused(data, error, context);
+  }
 
   /** What the version of an alias is to the deployment. */
   function withRole(served: ServedModel) {

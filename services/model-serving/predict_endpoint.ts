@@ -44,7 +44,8 @@ function toReply(parts: readonly PredictionPart[]): ReplyOf<typeof contract> {
   };
 }
 
-function toRow({ served, ids, entities, checked, read, outputs }: Prediction, row: number) {
+/** One row as the contract has it. */
+export function toRow({ served, ids, entities, checked, read, outputs }: Prediction, row: number) {
   const names = featureNames(served);
   const marks = checked.marks.get(row);
   return {

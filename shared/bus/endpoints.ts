@@ -88,15 +88,23 @@ export async function serveEndpoints(bus: Bus, options: ServeOptions): Promise<A
 /** Never rejects: whatever happens becomes the answer. */
 async function answer(
   bus: Bus,
-  { endpoint, handler }: BoundEndpoint,
+  { endpoint, handler, refused }: BoundEndpoint,
   message: ServiceMsg,
   { count, log }: { count: EndpointCounts; log: Logger },
 ): Promise<void> {
   const startedAt = performance.now();
   try {
     const action = `answer ${endpoint.subject}`;
-    const request = parseWith(endpoint.spec.request, readJson(message, action), action);
-    const reply = JSON.stringify(await handler(request, contextOf(message)) ?? null);
+    const context = contextOf(message);
+    let request: unknown;
+    try {
+      request = readJson(message, action);
+      request = parseWith(endpoint.spec.request, request, action);
+    } catch (error) {
+      refused?.(request, error, context);
+      throw error;
+    }
+    const reply = JSON.stringify(await handler(request, context) ?? null);
     refuseTooLarge(bus, reply, action);
     message.respond(reply);
   } catch (error) {

@@ -59,6 +59,8 @@ export interface BoundEndpoint {
   endpoint: Endpoint;
   // deno-lint-ignore no-explicit-any -- a list of endpoints of different types has no common request type
   handler: (request: any, context: CallContext) => Promise<unknown>;
+  /** Told of a request that could not be read as the contract says, before its caller is. `request` is what there was of it. */
+  refused?: (request: unknown, error: unknown, context: CallContext) => void;
 }
 
 /** Ties a handler to its endpoint, checking the types of both. */

@@ -18,14 +18,21 @@ import { invalidInput, reasonsOf } from "../validation.ts";
 /** Each throws to say why the service can't do its work yet. */
 export type ReadyChecks = Readonly<Record<string, () => Promise<void>>>;
 
+/**
+ * Larger (or smaller) limits of the body than 8 MiB, by path pattern: `{ "/v1/files/*": 2 ** 30 }`; a function where it
+ * depends on the request.
+ */
+export type BodyLimits = Readonly<Record<string, number | ((request: Request) => number)>>;
+
 export interface HttpAppOptions {
   service: string;
   version: string;
   endpoints: readonly BoundEndpoint[];
   /** Adds routes that need HTTP itself. */
   routes?: ((app: OpenAPIHono) => void) | undefined;
-  /** Larger (or smaller) limits of the body than 8 MiB, by path pattern: `{ "/v1/files/*": 2 ** 30 }`. */
-  bodyLimits?: Readonly<Record<string, number>> | undefined;
+  /** Adds what looks at a request before the endpoints do. */
+  early?: ((app: OpenAPIHono) => void) | undefined;
+  bodyLimits?: BodyLimits | undefined;
   ready: ReadyChecks;
   metrics: Registry;
   log: Logger;
@@ -66,6 +73,7 @@ export function createHttpApp(options: HttpAppOptions): OpenAPIHono {
     async (c) => c.body(await metrics.metrics(), 200, { "content-type": metrics.contentType }),
   );
   addDocs(app, { service, version });
+  options.early?.(app);
   addEndpointRoutes(app, endpoints);
   options.routes?.(app);
   refuseOtherMethods(app);

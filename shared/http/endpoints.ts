@@ -20,14 +20,21 @@ type HttpSpec = EndpointSpec & { http: NonNullable<EndpointSpec["http"]> };
 
 /** Adds the endpoints that have an HTTP route. */
 export function addEndpointRoutes(app: OpenAPIHono, endpoints: readonly BoundEndpoint[]): void {
-  for (const { endpoint: { spec, subject }, handler } of endpoints) {
+  for (const { endpoint: { spec, subject }, handler, refused } of endpoints) {
     const { http } = spec;
     if (http === undefined) continue;
     const route = { ...spec, http };
     describe(app, route);
     app.on(http.method.toUpperCase(), http.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
-      const request = parseWith(spec.request, await requestOf(c, route), `answer ${subject}`);
-      const reply = await handler(request, callContext(c.req.raw.headers));
+      const context = callContext(c.req.raw.headers);
+      let request;
+      try {
+        request = parseWith(spec.request, await requestOf(c, route), `answer ${subject}`);
+      } catch (error) {
+        refused?.(c.req.param(), error, context);
+        throw error;
+      }
+      const reply = await handler(request, context);
       return c.json(reply as object, http.status ?? 200);
     });
   }

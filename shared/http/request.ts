@@ -14,9 +14,12 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024;
  * Refuses bodies larger than `maxBytes`: at once where the length is announced, else as soon as that much has
  * been read. Where two limits apply to a path, the first one counts.
  */
-export function limitBody(maxBytes: number): MiddlewareHandler<{ Variables: { bodyLimit?: number } }> {
+export function limitBody(
+  limit: number | ((request: Request) => number),
+): MiddlewareHandler<{ Variables: { bodyLimit?: number } }> {
   return async (c, next) => {
     if (c.get("bodyLimit") !== undefined) return await next();
+    const maxBytes = typeof limit === "number" ? limit : limit(c.req.raw);
     c.set("bodyLimit", maxBytes);
     const announced = c.req.raw.headers.get("content-length");
     if (announced !== null && Number(announced) > maxBytes) throw bodyTooLarge(maxBytes);

@@ -2,6 +2,14 @@ import { invalid, type Reason } from "../errors.ts";
 import { reasonsOf } from "../validation.ts";
 import { type Project, type ProjectInput, projectSchema } from "../contracts/project.ts";
 
+declare const written: unique symbol;
+
+/** A project that knows its own text: createClient takes the names and types from it. */
+export type DefinedProject<Input> = Project & { readonly [written]?: Input };
+
+/** Parts that a project does not have are mistakes also where the type is inferred. */
+type NoOther<Input> = { readonly [Part in Exclude<keyof Input, keyof ProjectInput | typeof written>]: never };
+
 /**
  * Declares a project: its sources, cleaning, entities, features, models, monitors, alerts and pipelines.
  *
@@ -26,7 +34,9 @@ import { type Project, type ProjectInput, projectSchema } from "../contracts/pro
  * @returns the project with every default filled in
  * @throws {AppError} `invalid`, listing every mistake: shapes first, then references to what the project lacks
  */
-export function defineProject(input: ProjectInput): Project {
+export function defineProject<const Input extends ProjectInput>(
+  input: Input & NoOther<Input>,
+): DefinedProject<Input> {
   const parsed = projectSchema.safeParse(input);
   if (!parsed.success) {
     throw invalid(

@@ -12,7 +12,8 @@ import type { Instant } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 
-type OnlineReply = z.infer<typeof online.spec.reply>;
+/** As it comes over the bus, where what has a default may be left out. */
+type OnlineReply = z.input<typeof online.spec.reply>;
 
 /** Asks the feature store. */
 export type ReadOnline = (
@@ -108,20 +109,30 @@ export function createLookups(readOnline: ReadOnline): LookUp {
     }
   }
 
-  function ask(group: readonly Waiting[]): Promise<OnlineReply> {
+  async function ask(group: readonly Waiting[]): Promise<OnlineReply> {
     const { service, version, asOf, traceparent } = group[0]!.lookup;
     // Nobody waits longer than this one may: each has a timer of its own.
     const until = Math.max(...group.map(({ startedAt, lookup }) => startedAt + lookup.deadlineMs));
-    return readOnline({
+    const request = {
       features: { service, version },
       entities: group.length === 1
         ? [...group[0]!.lookup.entities]
         : group.flatMap(({ lookup }) => lookup.entities),
       ...(asOf === undefined ? {} : { asOf }),
-    }, {
-      timeoutMs: Math.max(1, until - performance.now()),
-      ...(group.length > 1 || traceparent === undefined ? {} : { traceparent }),
-    });
+    };
+    const read = (more: { from?: number; asOf?: Instant } = {}) =>
+      readOnline({ ...request, ...more }, {
+        timeoutMs: Math.max(1, until - performance.now()),
+        ...(group.length > 1 || traceparent === undefined ? {} : { traceparent }),
+      });
+    const reply = await read();
+    // Rows that are more than a message holds come page by page, all at the T of the first.
+    for (let from = reply.next ?? null; from !== null;) {
+      const page = await read({ from, asOf: reply.at });
+      reply.rows.push(...page.rows);
+      from = page.next ?? null;
+    }
+    return reply;
   }
 
   async function askAlone(waiting: Waiting): Promise<void> {

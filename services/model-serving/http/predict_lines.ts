@@ -1,0 +1,160 @@
+/**
+ * Batches as lines of JSON: the answers go out line by line, in their order, while the questions still come in. As many
+ * lines are held as are being answered; a reader that is slow slows the writer down.
+ *
+ * @module
+ */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { z } from "zod";
+import type { CallContext } from "shared/contracts/endpoint.ts";
+import { entitySchema } from "shared/contracts/entity_key.ts";
+import { featureValueSchema } from "shared/contracts/feature_store.ts";
+import { featureReferenceSchema, nameSchema } from "shared/contracts/names.ts";
+import { instantSchema } from "shared/contracts/time.ts";
+import { delay } from "shared/delay.ts";
+import { AppError, invalid, messageOf, type Reason } from "shared/errors.ts";
+import { MAX_BODY_BYTES } from "shared/http/request.ts";
+import { callContext } from "shared/http/request.ts";
+import { parseWith } from "shared/validation.ts";
+import { type Line, splitLines } from "./line_splitter.ts";
+
+/** Content type of questions and answers. */
+export const NDJSON = "application/x-ndjson";
+
+const isNdjson = (request: Request) => request.headers.get("content-type")?.split(";")[0]?.trim() === NDJSON;
+
+/** Lines may go on for as long as they like; bodies of JSON have the limit that all have. */
+export const BODY_LIMITS = {
+  "/v1/models/:model/predict": (request: Request) =>
+    isNdjson(request) ? Number.MAX_SAFE_INTEGER : MAX_BODY_BYTES,
+};
+
+/** A line: an entity whose features are looked up, or a row of features. */
+const questionSchema = z.union([
+  z.strictObject({
+    entity: entitySchema,
+    /** What only the caller knows. */
+    features: z.record(featureReferenceSchema, featureValueSchema).optional(),
+    asOf: instantSchema.optional(),
+    key: z.string().min(1).max(256).optional(),
+  }),
+  z.strictObject({
+    row: z.record(z.string(), z.unknown()),
+    asOf: instantSchema.optional(),
+    key: z.string().min(1).max(256).optional(),
+  }),
+]);
+export type LineQuestion = z.infer<typeof questionSchema>;
+
+/** Answers a group of questions that can be asked in one call; throws where one of them can't be answered. */
+export type AnswerGroup = (
+  model: string,
+  questions: readonly LineQuestion[],
+  context: CallContext,
+) => Promise<Record<string, unknown>[]>;
+
+/** Lines of a call, and calls that are being answered. */
+const MAX_GROUP = 200;
+const MAX_RUNNING = 2;
+const MAX_LINE_CHARS = 1024 * 1024;
+/** How often lines are asked again that found the service too busy. */
+const MAX_ATTEMPTS = 5;
+
+export function addPredictLines(app: OpenAPIHono, answerGroup: AnswerGroup): void {
+  app.post("/v1/models/:model/predict", async (c, next) => {
+    if (!isNdjson(c.req.raw)) return await next();
+    const model = parseWith(nameSchema, c.req.param("model"), "predict");
+    if (c.req.raw.body === null) throw invalid("Cannot predict: the body holds no line");
+    const context = callContext(c.req.raw.headers);
+    const answers = answerLines(
+      splitLines(c.req.raw.body, MAX_LINE_CHARS),
+      (questions) => answerGroup(model, questions, context),
+    );
+    return c.body(ReadableStream.from(answers).pipeThrough(new TextEncoderStream()), 200, {
+      "content-type": NDJSON,
+    });
+  });
+}
+
+type Ask = (questions: readonly LineQuestion[]) => Promise<Record<string, unknown>[]>;
+
+async function* answerLines(lines: AsyncIterable<Line[]>, ask: Ask): AsyncGenerator<string> {
+  const running: Promise<string>[] = [];
+  for await (const group of inGroups(lines)) {
+    running.push(answerGroup(group, ask));
+    if (running.length >= MAX_RUNNING) yield await running.shift()!;
+  }
+  for (const answers of running) yield await answers;
+}
+
+async function* inGroups(lines: AsyncIterable<Line[]>): AsyncGenerator<Line[]> {
+  for await (const came of lines) {
+    for (let from = 0; from < came.length; from += MAX_GROUP) yield came.slice(from, from + MAX_GROUP);
+  }
+}
+
+/** The answers of a group, as lines. Never rejects: what can't be answered is told in its own line. */
+async function answerGroup(lines: readonly Line[], ask: Ask): Promise<string> {
+  const answers = new Array<Record<string, unknown>>(lines.length);
+  const askable: { question: LineQuestion; index: number }[] = [];
+  lines.forEach(({ text }, index) => {
+    try {
+      askable.push({ question: readQuestion(text), index });
+    } catch (error) {
+      answers[index] = problemOf(error);
+    }
+  });
+  // A call has one T, one key, and either entities or rows.
+  const calls = Map.groupBy(
+    askable,
+    ({ question }) => JSON.stringify(["entity" in question, question.asOf, question.key]),
+  );
+  for (const together of calls.values()) {
+    const told = await askPatiently(together.map(({ question }) => question), ask);
+    together.forEach(({ index }, at) => answers[index] = told[at]!);
+  }
+  return lines.map(({ number }, index) => `${JSON.stringify({ line: number, ...answers[index] })}\n`).join(
+    "",
+  );
+}
+
+function readQuestion(text: string | undefined): LineQuestion {
+  if (text === undefined) {
+    throw invalid(`Cannot read the line: it has more than ${MAX_LINE_CHARS} characters`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid(`Cannot read the line: it is not JSON: ${messageOf(error)}`);
+  }
+  const isEntity = typeof value === "object" && value !== null && "entity" in value;
+  // The one that is meant, so that its mistakes are told and not those of the other.
+  return parseWith(questionSchema.options[isEntity ? 0 : 1], value, "read the line");
+}
+
+/** A mistake in one line is not its neighbours': they are asked apart then. One that is too busy is asked again. */
+async function askPatiently(
+  questions: readonly LineQuestion[],
+  ask: Ask,
+): Promise<Record<string, unknown>[]> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await ask(questions);
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : undefined;
+      if ((code === "unavailable" || code === "busy") && attempt < MAX_ATTEMPTS) {
+        await delay(1_000 * ((error as AppError).retryAfter ?? 1));
+      } else if (code === "invalid" && questions.length > 1) {
+        return (await Promise.all(questions.map((question) => askPatiently([question], ask)))).flat();
+      } else return questions.map(() => problemOf(error));
+    }
+  }
+}
+
+function problemOf(error: unknown): { error: { code: string; message: string; reasons: readonly Reason[] } } {
+  const { code, message, reasons } = error instanceof AppError
+    ? error
+    : new AppError("internal", "Cannot predict: an internal error occurred");
+  return { error: { code, message, reasons } };
+}

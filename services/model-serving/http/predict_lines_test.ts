@@ -1,0 +1,99 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { PredictionRecord } from "shared/contracts/model_serving.ts";
+import { STREAM } from "shared/contracts/streams.ts";
+import { eventually } from "shared/testing/poll.ts";
+import { storedEvents } from "shared/testing/streams.ts";
+import { MODEL, row, startServing } from "../testing/serving.ts";
+import { splitLines } from "./line_splitter.ts";
+
+function post(url: string, body: BodyInit): Promise<Response> {
+  return fetch(`${url}/v1/models/${MODEL}/predict`, {
+    method: "POST",
+    headers: { "content-type": "application/x-ndjson" },
+    body,
+  });
+}
+
+const linesOf = (text: string) => text.trim().split("\n").map((line) => JSON.parse(line));
+
+Deno.test("POST predict answers lines one by one, in their order, and bad ones with their number and mistakes", async () => {
+  await using service = await startServing({ features: [7, 0] });
+  const lines = [
+    JSON.stringify({ row: row(1, 0) }),
+    "{",
+    JSON.stringify({ entity: { customer_id: "17850" } }),
+    "",
+    JSON.stringify({ row: { "orders.count": 1 } }),
+    JSON.stringify({ row: row(4, 0), colour: "red" }),
+    JSON.stringify({ row: row(5, 0) }),
+  ];
+  const response = await post(service.url, lines.join("\n"));
+  assertEquals([response.status, response.headers.get("content-type")], [200, "application/x-ndjson"]);
+  const answers = linesOf(await response.text());
+  assertEquals(answers.map(({ line, output, error }) => [line, output ?? error.code]), [
+    [1, 1],
+    [2, "invalid"],
+    [3, 7],
+    [5, "invalid"],
+    [6, "invalid"],
+    [7, 5],
+  ]);
+  assertEquals([answers[0].version, answers[0].arm, answers[2].at], [
+    1,
+    "champion",
+    "2011-05-02T00:00:00.000Z",
+  ]);
+  assertStringIncludes(JSON.stringify(answers[3].error.reasons), "orders.spend");
+  assertStringIncludes(answers[1].error.message, "not JSON");
+  await eventually(async () => {
+    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const ok = events.filter(({ data }) => data.outcome === "ok").map(({ id }) => id);
+    assertEquals(ok.toSorted(), answers.flatMap(({ id }) => id ?? []).toSorted());
+  });
+});
+
+Deno.test("POST predict begins to answer lines before their end has come, and waits for a reader who is slow", async () => {
+  await using service = await startServing();
+  const encoder = new TextEncoder();
+  let sent = 0;
+  let ending = false;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (ending) return controller.close();
+      const lines = Array.from({ length: 500 }, () => `${JSON.stringify({ row: row(++sent, 0) })}\n`);
+      controller.enqueue(encoder.encode(lines.join("")));
+      // Without it the queue of the client would be all that is asked.
+      await new Promise((resolve) => setTimeout(resolve));
+    },
+  });
+  const response = await post(service.url, body);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const { value } = await reader.read();
+  assertEquals(JSON.parse(value!.split("\n")[0]!).output, 1);
+  // Nobody reads: what is sent comes to a halt once what lies between is full.
+  let before = -1;
+  await eventually(async () => {
+    before = sent;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assertEquals(sent, before);
+  }, { timeoutMs: 30_000 });
+  ending = true;
+  let text = value!;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) text += next.value;
+  const outputs = linesOf(text).map(({ output }) => output);
+  assertEquals(outputs.length, sent);
+  assert(outputs.every((output, index) => output === index + 1), "the answers are in the order of the lines");
+});
+
+Deno.test("splitLines() counts empty lines, joins what came in pieces, and passes over what is too long", async () => {
+  const pieces = ["a\n\nb", "c\r\n", "x".repeat(30), "x".repeat(30), "yy\nd\n", "e"];
+  const body = ReadableStream.from(pieces).pipeThrough(new TextEncoderStream());
+  const lines = (await Array.fromAsync(splitLines(body, 40))).flat();
+  assertEquals(lines.map(({ number, text }) => [number, text]), [
+    [1, "a"],
+    [3, "bc"],
+    [4, undefined],
+    [5, "d"],
+    [6, "e"],
+  ]);
+});

@@ -1,0 +1,43 @@
+/** Lines of a batch -> calls of the use case, and back. @module */
+import type { CallContext } from "shared/contracts/endpoint.ts";
+import type { Entity } from "shared/contracts/entity_key.ts";
+import type { FeatureValue } from "shared/contracts/feature_store.ts";
+import type { Predict } from "./predict.ts";
+import type { Question } from "./predict_call.ts";
+import { toRow } from "./predict_endpoint.ts";
+
+/** What a line asks: an entity, or a row of features. */
+export type LineQuestion =
+  & { asOf?: string | undefined; key?: string | undefined }
+  & (
+    | { entity: Entity; features?: Readonly<Record<string, FeatureValue>> | undefined }
+    | { row: Readonly<Record<string, unknown>> }
+  );
+
+/** Asks lines of one kind, T and key in one call. They run behind the callers who wait for one answer each. */
+export const createLineAnswers =
+  (predict: Predict) => async (model: string, lines: readonly LineQuestion[], context: CallContext) => {
+    const { asOf, key } = lines[0]!;
+    const call = { model, asOf, key, priority: "low" as const, question: toQuestion(lines) };
+    const answers: Record<string, unknown>[] = [];
+    for (const { prediction, positions } of await predict.parts(call, context)) {
+      const { arm, at, served } = prediction;
+      prediction.ids.forEach((_, row) => {
+        const said = { ...toRow(prediction, row), model, version: served.entry.version, arm, at };
+        answers[positions?.[row] ?? row] = said;
+      });
+    }
+    return answers;
+  };
+
+function toQuestion(lines: readonly LineQuestion[]): Question {
+  if ("entity" in lines[0]!) {
+    const asked = lines as readonly Extract<LineQuestion, { entity: Entity }>[];
+    const given = asked.some(({ features }) => features !== undefined)
+      ? asked.map(({ features = {} }) => features)
+      : undefined;
+    return { entities: asked.map(({ entity }) => entity), given };
+  }
+  const rows = lines.map((line) => (line as Extract<LineQuestion, { row: unknown }>).row);
+  return { rows: rows.length, check: (checker) => checker.rows(rows) };
+}
