@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { call } from "shared/bus/endpoints.ts";
-import { ledger, rejected } from "shared/contracts/data_ingestion.ts";
+import { entityState, ledger, rejected } from "shared/contracts/data_ingestion.ts";
 import { counts } from "shared/contracts/data_preprocessing.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { type JourneyStack, startJourneyStack } from "./journey_stack.ts";
@@ -51,6 +51,12 @@ Deno.test("files become sources by ml init alone, and load with ledgers that bal
   for (const file of [...EXTRACTS, ...await makeFiles(journey.folder)]) {
     await t.step(basename(file.path), () => initAndLoad(journey, file));
   }
+
+  await t.step("states of entities are inferred as such, and what belongs to persons is hashed", async () => {
+    const { state } = await call(journey.bus, entityState, { source: "customers", entity: "c7" });
+    assertEquals(state?.time.slice(0, 4), "2024");
+    assertMatch(String(state?.data["mail"]), /^hmac:/);
+  });
 
   await t.step("the command line shows what was set aside, and sends it through again", async () => {
     const listed = await ml(journey, ["rejected", "--source", "apache_access"]);
@@ -120,6 +126,10 @@ async function makeFiles(folder: string): Promise<InitCase[]> {
   const logfmt = rows.map(({ index, day }) =>
     `time=2024-01-${day}T08:05:00Z level=info msg="took ${index} ms" n=${index}`
   );
+  // States of things, with what belongs to persons.
+  const customers = rows.map(({ index, day }) =>
+    `c${index % 125},c${index % 125}@example.org,${index < 125 ? "2023" : "2024"}-01-${day}T00:00:00Z`
+  );
   const parquet = parquetWriteBuffer({
     columnData: [
       { name: "at", data: rows.map(({ index }) => new Date(Date.UTC(2024, 0, 1) + index * 1_000)) },
@@ -138,7 +148,13 @@ async function makeFiles(folder: string): Promise<InitCase[]> {
       path: await write("german.csv", lines(["Order ID;Date;Preis;Paid;Note"], csv)),
       headerLines: 1,
       brokenLines: [],
-      time: "the arrival",
+      time: "Date",
+    },
+    {
+      path: await write("customers.csv", lines(["customer_id,mail,updated_at"], customers)),
+      headerLines: 1,
+      brokenLines: [],
+      time: "updated_at",
     },
     { path: await write("visits.ndjson", lines([], ndjson)), headerLines: 0, brokenLines: [], time: "at" },
     {

@@ -24,7 +24,7 @@ export const init = defineCommand({
   },
   details:
     `It reads the whole file once, in constant memory, and infers types, nulls, the field with the event time,
-an id, and what the cleaning can expect. The project applies as it stands; edit it first where you know better.`,
+ids, what belongs to persons, and what the cleaning can expect. The project applies as it stands; edit it first where you know better.`,
   async run({ options }, context) {
     const { from, out = "project.ts", force = false } = options;
     const file = required(from, "from");
@@ -44,7 +44,7 @@ an id, and what the cleaning can expect. The project applies as it stands; edit 
     if (facts.records === 0) {
       throw invalid(`Cannot infer a source from ${file}: it has no record that can be read`);
     }
-    const inferred = inferSource(facts, local.options);
+    const inferred = inferSource(facts, { name: source, options: local.options });
     const text = projectText(inferred, facts, { project, source, file: basename(file) });
     await Deno.writeTextFile(target, await formatted(text), { createNew: !force });
 
@@ -85,8 +85,12 @@ function describe(
     ? ""
     : `, ${typeof format === "string" ? format : "a pattern of your own"}`;
   lines.push(
-    `  ${kind}${lineFormat}; event time: ${time?.name ?? "the arrival"}; id: ${id?.name ?? "file and line"}`,
+    `  ${kind}${lineFormat}; event time: ${time?.name ?? "the arrival"}; id: ${
+      id.map(({ name }) => name).join(", ") || "file and line"
+    }`,
   );
+  const personal = fields.filter(({ personal }) => personal !== undefined).map(({ name }) => name);
+  if (personal.length > 0) lines.push(`  hashed before they are stored: ${personal.join(", ")}`);
   return lines.join("\n");
 }
 

@@ -29,6 +29,15 @@ export type LogFormat = z.infer<typeof logFormatSchema>;
 export const secretPolicySchema = z.enum(["hash", "drop"]);
 export type SecretPolicy = z.infer<typeof secretPolicySchema>;
 
+/** A format in Luxon's tokens, `dd/MM/yyyy HH:mm`, as of the step `parse_time`. */
+export const timeFormatSchema = z.object({
+  format: z.string().min(1).max(100),
+  /** An IANA name or `UTC+2`: where the format has no offset. */
+  zone: z.string().min(1).default("UTC"),
+  /** BCP 47: the language of months and weekdays. */
+  locale: z.string().min(1).max(35).default("en"),
+});
+
 /** What a valid record looks like, where its id and its times stand, what of it is kept, and for how long. */
 export const sourceBodySchema = z.object({
   /**
@@ -43,6 +52,8 @@ export const sourceBodySchema = z.object({
   id: z.array(z.string().min(1)).default([]),
   /** The field with the event time; `null`: the envelope's time, or the arrival. */
   time: z.string().min(1).nullable().default(null),
+  /** How the text in that field is read. Default: as ISO 8601, or near it, or as milliseconds since 1970. */
+  timeFormat: timeFormatSchema.optional(),
   knownAt: knownAtSchema.default("arrival"),
   /**
    * How far ahead an event may lie. On a wall clock: of the wall, by default five minutes. On an event clock: of

@@ -34,7 +34,7 @@ export function stepsText({ fields, records }: InferredSource): string {
     }
     step(reading.step(read.map(({ clean }) => clean)));
   }
-  for (const { name, facts: { nearlyFitting } } of fields.filter(({ type }) => type === "text")) {
+  for (const { name, facts: { nearlyFitting } } of fields.filter(isPlainText)) {
     if (nearlyFitting === undefined) continue;
     const { reading, counterexample } = nearlyFitting;
     lines.push(
@@ -52,6 +52,9 @@ export function stepsText({ fields, records }: InferredSource): string {
   }
   return lines.join("\n");
 }
+
+/** Of what belongs to a person nothing is shown. */
+const isPlainText = ({ type, personal }: InferredField) => type === "text" && personal === undefined;
 
 /** What people wrote for nothing, in fields that are more than text. */
 function nullWordsOf({ fit, facts }: InferredField): string[] {

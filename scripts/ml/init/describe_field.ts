@@ -28,7 +28,8 @@ export function describeField(field: InferredField, records: number): string {
   return `${said}${examples(field, MOST_CHARACTERS - said.length)}`;
 }
 
-function typeText({ type, fit, facts }: InferredField): string {
+function typeText({ type, personal, fit, facts }: InferredField): string {
+  if (personal !== undefined) return `${personal}es`.replace(/(number)es$/, "$1s");
   if (type === "nested") return "lists or objects";
   if (type === "text") return facts.shapes.areUuids ? "UUID" : "text";
   const name = fit?.reading.name.replace(/^an? /, "") ?? type;
@@ -46,8 +47,8 @@ function distinctText({ type, summary: { distinct } }: InferredField): string {
 }
 
 /** As many of the most frequent texts as there is room for. Numbers and times are known by their ends. */
-function examples({ type, summary }: InferredField, room: number): string {
-  if (type !== "text") return "";
+function examples({ type, personal, summary }: InferredField, room: number): string {
+  if (type !== "text" || personal !== undefined) return "";
   let text = "";
   for (const { value } of summary.top.slice(0, SHOWN_VALUES)) {
     const next = `${text === "" ? "; such as " : `${text}, `}${JSON.stringify(value)}`;

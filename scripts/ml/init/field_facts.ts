@@ -1,6 +1,7 @@
 /** What the values of one field of a file are like, found in one pass and in bounded memory. @module */
 import type { FieldProfile } from "shared/contracts/data_preprocessing.ts";
 import { createFieldStatistics } from "shared/statistics/field_statistics.ts";
+import { PersonalShapes } from "./personal_data.ts";
 import { type Reading, READINGS, type Scalar } from "./readings.ts";
 import { TextShapes } from "./text_shapes.ts";
 import { UniqueValues } from "./unique_values.ts";
@@ -41,6 +42,7 @@ export class FieldFacts {
   nested = 0;
   readonly unique = new UniqueValues();
   readonly shapes = new TextShapes();
+  readonly personal = new PersonalShapes();
   readonly #statistics = createFieldStatistics();
   readonly #nullWords = new Map<string, number>();
   #values: Map<Scalar, number> | undefined = new Map();
@@ -76,6 +78,7 @@ export class FieldFacts {
       value = text;
     }
     this.unique.add(String(value));
+    this.personal.add(String(value));
     this.#list(value);
     if (this.#isNullWord(value)) return;
     this.#tried++;

@@ -2,6 +2,7 @@
 import type { LogFormat } from "shared/contracts/source.ts";
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import { compileLogFormat, detectLogFormat } from "shared/log_formats/log_formats.ts";
+import { CompositeKeys } from "./composite_keys.ts";
 import { FieldFacts } from "./field_facts.ts";
 import { type ReadableFile, readRecords } from "./file_records.ts";
 
@@ -21,6 +22,8 @@ export interface FileFacts {
   firstUnreadable: { line: number; reason: string } | undefined;
   /** In the order of their columns, else in that in which they come. */
   fields: ReadonlyMap<string, FieldFacts>;
+  /** Fields that name the records together. */
+  keys: CompositeKeys;
   /** Fields that are left out: there are too many, or their names are no names. */
   leftOut: ReadonlySet<string>;
   /** Of a file of log lines; `undefined` there: no format by name reads it. */
@@ -45,12 +48,14 @@ export async function learnFile(
 
   const fields = new Map<string, FieldFacts>();
   const leftOut = new Set<string>();
-  const facts: FileFacts = { records: 0, unreadable: 0, firstUnreadable: undefined, fields, leftOut };
+  const keys = new CompositeKeys();
+  const facts: FileFacts = { records: 0, unreadable: 0, firstUnreadable: undefined, fields, keys, leftOut };
   if (isLog) facts.logFormat = logFormat;
 
   const take = (record: DataRecord) => {
     facts.records++;
     for (const [name, value] of Object.entries(record)) fieldOf(name)?.add(value);
+    keys.add(record, (name) => fields.get(name)?.unique.areUnique ?? false);
     options.onRecord?.(facts.records);
   };
   const fieldOf = (name: string): FieldFacts | undefined => {

@@ -4,7 +4,16 @@ import type { FieldProfile } from "shared/contracts/data_preprocessing.ts";
 import type { LogFormat } from "shared/contracts/source.ts";
 import type { FieldFacts, Fit } from "./field_facts.ts";
 import type { FileFacts } from "./file_facts.ts";
-import { cleanNames } from "./names.ts";
+import {
+  cleanNames,
+  isCodeName,
+  isIdName,
+  isKeyName,
+  isStateTimeName,
+  isTimeName,
+  namesThingsOf,
+} from "./names.ts";
+import type { PersonalData } from "./personal_data.ts";
 import { differOnlyInOrder, INSTANT } from "./readings.ts";
 
 /** A field of the file, and what it becomes. */
@@ -15,6 +24,8 @@ export interface InferredField {
   clean: string;
   /** `text` where nothing else fits all values. */
   type: "boolean" | "integer" | "number" | "instant" | "text" | "nested" | "empty";
+  /** What of a person it seems to hold: then it is text, whatever else would fit. */
+  personal: PersonalData | undefined;
   /** How its values are read, where they are more than text. */
   fit: Fit | undefined;
   /** Its times can be read with the day first and with the month first. */
@@ -28,7 +39,7 @@ export interface InferredField {
 }
 
 export interface InferredSource {
-  kind: "events" | "logs";
+  kind: "events" | "entities" | "logs";
   format: LogFormat | undefined;
   /** Whether the file's fields are all text, as in CSV. */
   isText: boolean;
@@ -36,33 +47,37 @@ export interface InferredSource {
   fields: readonly InferredField[];
   /** The field with the event time. */
   time: InferredField | undefined;
-  /** The field that names a record. */
-  id: InferredField | undefined;
+  /** The fields that together name a record, or the entity that it is a state of; none: nothing does. */
+  id: readonly InferredField[];
+}
+
+export interface InferOptions {
+  /** Of the source. */
+  name: string;
+  options: FileOptions;
 }
 
 /** Among fewer records than this a field may be unique by chance. */
 const ENOUGH_FOR_ID = 100;
-const TIME_NAME = /(?:^|_)(?:time|date|datetime|timestamp|ts|at|when)$/;
-const ID_NAME = /(?:^|_)(?:id|uuid|guid|key|no|nr|number)$/;
-/** Integers whose size says nothing. */
-const CODE_NAME = /(?:^|_)(?:id|uuid|guid|key|no|nr|number|code|zip|phone)$/;
-
-/** What a source for this file has to be. */
-export function inferSource(facts: FileFacts, options: FileOptions): InferredSource {
+/** What a source of this name has to be for this file. */
+export function inferSource(facts: FileFacts, { name: source, options }: InferOptions): InferredSource {
   const { records } = facts;
   const names = cleanNames(facts.fields.keys());
   const fields = [...facts.fields].map(([name, field]) =>
     inferField(name, { clean: names.get(name)!, field, records })
   );
   const isLog = options.format === "lines";
+  const time = timeField(fields);
+  const id = isLog ? [] : idFields(fields, facts);
+  const entity = isLog ? [] : entityFields(fields, { source, facts, time, id });
   return {
-    kind: isLog ? "logs" : "events",
+    kind: isLog ? "logs" : entity.length > 0 ? "entities" : "events",
     format: isLog ? facts.logFormat ?? { pattern: "(?P<message>.*)" } : undefined,
     isText: options.format === "csv",
     records,
     fields,
-    time: timeField(fields),
-    id: isLog ? undefined : idField(fields, records),
+    time,
+    id: entity.length > 0 ? entity : id,
   };
 }
 
@@ -70,13 +85,15 @@ function inferField(
   name: string,
   { clean, field, records }: { clean: string; field: FieldFacts; records: number },
 ): InferredField {
-  const fit = fitOf(field, clean);
+  const personal = field.nested > 0 ? undefined : field.personal.kind(clean);
+  const fit = personal === undefined ? fitOf(field, clean) : undefined;
   const nullWords = [...field.nullWords.values()].reduce((sum, count) => sum + count, 0);
   const absent = records - field.present + field.nulls;
   return {
     name,
     clean,
     type: typeOf(field, fit),
+    personal,
     fit,
     isOrderOpen: fit !== undefined &&
       field.fitting.some(({ reading }) => differOnlyInOrder(reading, fit.reading)),
@@ -91,7 +108,7 @@ function inferField(
 /** Milliseconds since 1970 are integers too: there the name tells. */
 function fitOf({ fitting }: FieldFacts, clean: string): Fit | undefined {
   const asTime = fitting.find(({ reading }) => reading === INSTANT);
-  return asTime !== undefined && TIME_NAME.test(clean) ? asTime : fitting[0];
+  return asTime !== undefined && isTimeName(clean) ? asTime : fitting[0];
 }
 
 function typeOf({ nested, values }: FieldFacts, fit: Fit | undefined): InferredField["type"] {
@@ -100,32 +117,77 @@ function typeOf({ nested, values }: FieldFacts, fit: Fit | undefined): InferredF
   return values === 0 ? "empty" : "text";
 }
 
-/** A time that the source can read itself, that no record lacks, and that has passed. */
+/** A time that no record lacks, that has passed, and that can be read in one way only; as ISO has it, if there is one. */
 function timeField(fields: readonly InferredField[]): InferredField | undefined {
   const now = new Date().toISOString();
-  const times = fields.filter(({ fit, nulls }) =>
-    fit?.reading === INSTANT && nulls === 0 && String(fit.max) <= now
+  const times = fields.filter(({ type, fit, nulls, isOrderOpen }) =>
+    type === "instant" && nulls === 0 && !isOrderOpen && String(fit?.max) <= now
   );
-  return times.find(({ clean }) => TIME_NAME.test(clean)) ?? times[0];
+  const plain = times.filter(({ fit }) => fit?.reading === INSTANT);
+  const named = (some: readonly InferredField[]) => some.find(({ clean }) => isTimeName(clean));
+  return named(plain) ?? named(times) ?? plain[0] ?? times[0];
 }
 
-function idField(fields: readonly InferredField[], records: number): InferredField | undefined {
-  if (records < ENOUGH_FOR_ID) return undefined;
-  return fields.find(({ clean, type, facts, nulls }) =>
-    (type === "integer" || type === "text") && nulls === 0 && facts.blanks === 0 && facts.unique.areUnique &&
-    (ID_NAME.test(clean) || facts.shapes.areUuids)
+const isComplete = ({ nulls, facts }: InferredField) => nulls === 0 && facts.blanks === 0;
+
+function idFields(fields: readonly InferredField[], { records, keys }: FileFacts): InferredField[] {
+  if (records < ENOUGH_FOR_ID) return [];
+  const single = fields.find((field) =>
+    (field.type === "integer" || field.type === "text") && isComplete(field) &&
+    field.facts.unique.areUnique &&
+    (isIdName(field.clean) || field.facts.shapes.areUuids)
   );
+  if (single !== undefined) return [single];
+  // A time is part of what names a state of an entity, and no id of an event.
+  const together = keys.unique.find((names) =>
+    names.every((name) => isKeyName(fieldNamed(fields, name).clean))
+  );
+  return (together ?? []).map((name) => fieldNamed(fields, name));
+}
+
+/**
+ * The fields that name an entity, where the records are states of such: they tell when they began, or the file holds one
+ * record a thing that it is called after, and no time.
+ */
+function entityFields(
+  fields: readonly InferredField[],
+  { source, facts, time, id }: {
+    source: string;
+    facts: FileFacts;
+    time: InferredField | undefined;
+    id: readonly InferredField[];
+  },
+): readonly InferredField[] {
+  if (facts.records < ENOUGH_FOR_ID) return [];
+  const [only] = id;
+  if (time === undefined) {
+    return id.length === 1 && namesThingsOf(source, only!.clean) ? id : [];
+  }
+  if (!isStateTimeName(time.clean)) return [];
+  if (id.length === 1) return id;
+  const states = facts.keys.unique.find((names) =>
+    names.includes(time.name) &&
+    names.every((name) => name === time.name || isKeyName(fieldNamed(fields, name).clean))
+  );
+  return (states ?? []).filter((name) => name !== time.name).map((name) => fieldNamed(fields, name));
+}
+
+function fieldNamed(fields: readonly InferredField[], name: string): InferredField {
+  return fields.find((field) => field.name === name)!;
 }
 
 /** Whether numbers of this field are names rather than amounts. */
 export function isCode({ clean }: InferredField): boolean {
-  return CODE_NAME.test(clean);
+  return isCodeName(clean);
 }
 
 /** Few values for many records. */
-export function enumValues({ type, facts }: InferredField): string[] | undefined {
+export function enumValues({ type, personal, facts }: InferredField): string[] | undefined {
   const { fewValues, values } = facts;
-  if (type !== "text" || fewValues === undefined || fewValues.size < 2 || values < fewValues.size * 10) {
+  if (
+    type !== "text" || personal !== undefined || fewValues === undefined || fewValues.size < 2 ||
+    values < fewValues.size * 10
+  ) {
     return undefined;
   }
   const texts = [...fewValues.keys()].map(String);
@@ -133,6 +195,6 @@ export function enumValues({ type, facts }: InferredField): string[] | undefined
 }
 
 /** The form that all values of a code have. */
-export function codePattern({ type, facts }: InferredField): string | undefined {
-  return type === "text" && facts.values >= 20 ? facts.shapes.pattern() : undefined;
+export function codePattern({ type, personal, facts }: InferredField): string | undefined {
+  return type === "text" && personal === undefined && facts.values >= 20 ? facts.shapes.pattern() : undefined;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { enumValues, type InferredSource, inferSource } from "./infer.ts";
 import { learnFile } from "./file_facts.ts";
 import { detectReadableFile } from "./file_records.ts";
+import { sourceNameOf } from "./names.ts";
 
 /** What is inferred from a file of this name and content. */
 async function infer(name: string, text: string): Promise<InferredSource> {
@@ -11,7 +12,7 @@ async function infer(name: string, text: string): Promise<InferredSource> {
     const path = join(folder, name);
     await Deno.writeTextFile(path, text);
     const file = await detectReadableFile(path);
-    return inferSource(await learnFile(file), file.options);
+    return inferSource(await learnFile(file), { name: sourceNameOf(name), options: file.options });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -76,7 +77,8 @@ Deno.test("inferSource() takes a field for the event time only when every record
     { name: "seen_at", values: ["2020-01-01", "2020-01-02"], expected: "seen_at" },
     { name: "seen_at", values: ["2020-01-01", ""], expected: undefined },
     { name: "seen_at", values: ["2020-01-01", "9020-01-02"], expected: undefined },
-    { name: "seen_at", values: ["31/01/2020", "30/01/2020"], expected: undefined },
+    { name: "seen_at", values: ["31/01/2020", "30/01/2020"], expected: "seen_at" },
+    { name: "seen_at", values: ["01/02/2020", "02/01/2020"], expected: undefined },
   ];
   for (const { name, values, expected } of cases) {
     assertEquals((await infer("a.csv", column(values, name))).time?.name, expected, values[1]);
@@ -97,7 +99,7 @@ Deno.test("inferSource() takes a unique field for an id only when it is called s
     { name: "visit", values: numbers.map(() => crypto.randomUUID()), expected: "visit" },
   ];
   for (const { name, values, expected } of cases) {
-    assertEquals((await infer("a.csv", column(values, name))).id?.name, expected, name);
+    assertEquals((await infer("a.csv", column(values, name))).id[0]?.name, expected, name);
   }
 });
 
@@ -140,4 +142,62 @@ Deno.test("inferSource() finds the format of a log, and leaves one it does not k
   assertEquals(known.fields.map(({ name, type }) => [name, type]), [["level", "text"], ["took", "integer"]]);
   const unknown = await infer("a.log", "once upon a time\nthere was\n");
   assertEquals([unknown.format, unknown.records], [{ pattern: "(?P<message>.*)" }, 2]);
+});
+
+const table = (header: string, row: (n: number) => string, rows = 150) =>
+  `${header}\n${Array.from({ length: rows }, (_, n) => row(n)).join("\n")}\n`;
+const namesOf = ({ kind, id, time }: InferredSource) => [kind, id.map(({ name }) => name), time?.name];
+
+Deno.test("inferSource() names records by several fields together where no one does", async () => {
+  const lines = table("OrderNo,LineNo,amount", (n) => `A${n >> 1},${n % 2},${n}`);
+  assertEquals(namesOf(await infer("lines.csv", lines)), ["events", ["OrderNo", "LineNo"], undefined]);
+  const repeated = table("OrderNo,LineNo,amount", (n) => `A${n >> 2},${n % 2},${n}`);
+  assertEquals(namesOf(await infer("lines.csv", repeated)), ["events", [], undefined]);
+  const thrice = table("shop_id,order_id,line_no", (n) => `${n % 2},${(n >> 1) % 25},${Math.floor(n / 50)}`);
+  assertEquals(namesOf(await infer("lines.csv", thrice)), [
+    "events",
+    ["shop_id", "order_id", "line_no"],
+    undefined,
+  ]);
+});
+
+Deno.test("inferSource() takes states of things for entities, and events of things for events", async () => {
+  const once = table("product_id,price", (n) => `p${n},${n}`);
+  assertEquals(namesOf(await infer("products.csv", once)), ["entities", ["product_id"], undefined]);
+  assertEquals(namesOf(await infer("sales.csv", once)), ["events", ["product_id"], undefined]);
+  const day = (n: number) => `2024-01-${String(n % 28 + 1).padStart(2, "0")}`;
+  const states = (time: string) => table(`sku,${time},price`, (n) => `p${Math.floor(n / 28)},${day(n)},${n}`);
+  assertEquals(namesOf(await infer("stock.csv", states("updated_at"))), ["entities", ["sku"], "updated_at"]);
+  assertEquals(namesOf(await infer("stock.csv", states("sold_at"))), ["events", [], "sold_at"]);
+});
+
+Deno.test("inferSource() sees what belongs to persons by its form, and not in other numbers and texts", async () => {
+  const card = (n: number) => {
+    const digits = `4${String(n).padStart(14, "0")}`;
+    const sum = [...digits].reduce((all, digit, index) => {
+      const value = Number(digit) * (index % 2 === 0 ? 2 : 1);
+      return all + (value > 9 ? value - 9 : value);
+    }, 0);
+    return `${digits}${(10 - sum % 10) % 10}`;
+  };
+  const { fields } = await infer(
+    "people.csv",
+    table(
+      "mail;call;phone;card;number;at_note;amount",
+      (n) =>
+        `u${n}@example.org;+49 30 ${1_000_000 + n};030/${100_000 + n};${card(n)};${
+          10 ** 15 + n
+        };a@b ${n};${n}`,
+    ),
+  );
+  assertEquals(fields.map(({ name, personal }) => [name, personal]), [
+    ["mail", "e-mail address"],
+    ["call", "phone number"],
+    ["phone", "phone number"],
+    ["card", "card number"],
+    ["number", undefined],
+    ["at_note", undefined],
+    ["amount", undefined],
+  ]);
+  assertEquals(fields.map(({ type }) => type).slice(0, 5), ["text", "text", "text", "text", "integer"]);
 });

@@ -39,3 +39,32 @@ export function cleanNames(fields: Iterable<string>): Map<string, string> {
   }
   return names;
 }
+
+const TIME_NAME =
+  /(?:^|_)(?:time|date|datetime|timestamp|ts|at|when)$|(?:^|_)(?:updated|modified|changed|valid_from|since)(?:_|$)/;
+/** Of the time from which on a thing is as the record says. */
+const STATE_TIME_NAME = /(?:^|_)(?:updated|modified|changed|valid_from|since|as_of)(?:_|$)/;
+const ID_NAME = /(?:^|_)(?:id|uuid|guid|key|no|nr|number)$/;
+/** Integers whose size says nothing. */
+const CODE_NAME = /(?:^|_)(?:id|uuid|guid|key|no|nr|number|code|sku|zip|phone)$/;
+const KEY_NAME = /(?:^|_)(?:id|uuid|guid|key|no|nr|number|code|sku)$/;
+
+/** Of names in snake case: whether a field that is called so may hold a time, ... */
+export const isTimeName = (name: string): boolean => TIME_NAME.test(name);
+/** ... the time since when something is so, ... */
+export const isStateTimeName = (name: string): boolean => STATE_TIME_NAME.test(name);
+/** ... may name a record alone, ... */
+export const isIdName = (name: string): boolean => ID_NAME.test(name);
+/** ... or together with others, ... */
+export const isKeyName = (name: string): boolean => KEY_NAME.test(name);
+/** ... or holds numbers that are names rather than amounts. */
+export const isCodeName = (name: string): boolean => CODE_NAME.test(name);
+
+/** Whether a field names the things that a source is called after: `id`, or `product_id` of `products`. */
+export function namesThingsOf(source: string, field: string): boolean {
+  const thing = field.replace(/_?(?:id|uuid|guid|key|no|nr|number|code|sku)$/, "");
+  if (thing === "") return true;
+  return [thing, `${thing}s`, `${thing}es`, thing.replace(/y$/, "ies")].some((word) =>
+    source === word || source.endsWith(`_${word}`)
+  );
+}

@@ -3,10 +3,9 @@ import { logRecordSchema } from "shared/log_formats/log_formats.ts";
 import { describeField } from "./describe_field.ts";
 import type { InferredField, InferredSource } from "./infer.ts";
 import { comment, key, literal } from "./literal.ts";
-import { INSTANT } from "./readings.ts";
 
 export function sourceText(source: InferredSource, { description }: { description: string }): string {
-  const { kind, format, time, id } = source;
+  const { kind, format, time } = source;
   return [
     `kind: ${literal(kind)},`,
     `description: ${literal(description)},`,
@@ -21,7 +20,8 @@ export function sourceText(source: InferredSource, { description }: { descriptio
     ]),
     `},`,
     `},`,
-    ...idLines(id, source),
+    ...idLines(source),
+    ...secretLines(source),
     ...timeLines(time, source),
   ].join("\n");
 }
@@ -34,20 +34,43 @@ function formatLines({ format }: InferredSource): string[] {
   return [...note, `format: ${literal(format)},`];
 }
 
-function idLines(id: InferredField | undefined, { kind }: InferredSource): string[] {
+function idLines({ kind, id }: InferredSource): string[] {
   if (kind === "logs") return [];
-  if (id !== undefined) return [comment("Unique in this file."), `id: ${literal([id.name])},`];
+  if (id.length === 0) {
+    return [
+      comment(
+        "No field is unique: a record is named by its file and line, unless `id: [...]` says otherwise.",
+      ),
+    ];
+  }
+  const what = kind === "entities"
+    ? "Names the thing that a record is a state of."
+    : id.length === 1
+    ? "Unique in this file."
+    : "Unique together in this file.";
+  return [comment(what), `id: ${literal(id.map(({ name }) => name))},`];
+}
+
+function secretLines({ fields }: InferredSource): string[] {
+  const personal = fields.filter(({ personal }) => personal !== undefined);
+  if (personal.length === 0) return [];
+  const secrets = Object.fromEntries(personal.map(({ name }) => [secretPlace(name), "hash"]));
   return [
-    comment(
-      "No field is unique: a record is named by its file and line, unless `id: [...]` says otherwise.",
-    ),
+    comment("Belongs to persons, as it seems: kept as keyed hashes (needs SECRETS_KEY), or `drop` it."),
+    `secrets: ${literal(secrets)},`,
   ];
+}
+
+/** A name that begins with a slash would be a JSON Pointer. */
+function secretPlace(name: string): string {
+  return name.startsWith("/") ? `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}` : name;
 }
 
 function timeLines(time: InferredField | undefined, { fields }: InferredSource): string[] {
   if (time !== undefined) {
     return [
       `time: ${literal(time.name)},`,
+      ...timeFormatLines(time),
       comment("This file is history: a record was known when it happened, not when it was loaded."),
       `knownAt: "event_time",`,
     ];
@@ -57,10 +80,17 @@ function timeLines(time: InferredField | undefined, { fields }: InferredSource):
   return [comment(`${why}: the event time is the arrival.`)];
 }
 
+function timeFormatLines({ fit }: InferredField): string[] {
+  const step = fit!.reading.step([]);
+  if (step.step !== "parse_time") return [];
+  const { format, zone, locale } = step;
+  return [`timeFormat: ${literal({ format, zone, locale })},`];
+}
+
 /** Why a field with times cannot be the event time. */
-function whyNoEventTime({ fit, nulls }: InferredField): string {
-  if (fit?.reading !== INSTANT) return "is no time as a source reads it, such as 2010-12-01 08:26:00";
-  return nulls > 0 ? "is not in every record" : "lies in the future";
+function whyNoEventTime({ nulls, isOrderOpen }: InferredField): string {
+  if (nulls > 0) return "is not in every record";
+  return isOrderOpen ? "leaves open what is the day and what the month" : "lies in the future";
 }
 
 /** What the format promises; else what every record of the file has. */

@@ -13,16 +13,17 @@ import { narrowings } from "./schema_compatibility.ts";
  */
 export function incompatibilities(before: SourceBody, after: SourceBody): Reason[] {
   const reasons: Reason[] = [];
-  const mustStay = (field: "kind" | "id" | "time", why: string) => {
+  const mustStay = (field: "kind" | "id" | "time" | "timeFormat", why: string) => {
     if (sameJson(before[field], after[field])) return;
     reasons.push({
       path: pathOf(field),
-      message: `must stay ${shown(before[field])}, not become ${shown(after[field])}: ${why}`,
+      message: `must stay ${shown(before[field] ?? null)}, not become ${shown(after[field] ?? null)}: ${why}`,
     });
   };
   mustStay("kind", "stored records mean something else then");
   mustStay("id", "stored records have their ids by it");
   mustStay("time", "stored records have their times by it");
+  mustStay("timeFormat", "stored records have their times by it");
   return [
     ...reasons,
     ...changedSecrets(before.secrets, after.secrets),

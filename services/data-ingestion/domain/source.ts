@@ -1,9 +1,11 @@
 import { type SourceBody, sourceBodySchema } from "shared/contracts/source.ts";
-import { type Duration, durationToMs } from "shared/contracts/time.ts";
+import { type Duration, durationToMs, type Instant } from "shared/contracts/time.ts";
 import type { DataRecord } from "shared/contracts/envelope.ts";
-import { invalid } from "shared/errors.ts";
+import { invalid, messageOf } from "shared/errors.ts";
 import { compileRecordSchema, type RecordCheck } from "shared/expressions/record_schema.ts";
 import { compileLogFormat, type LogLineReader } from "shared/log_formats/log_formats.ts";
+import { compileTimeFormat } from "shared/time_formats/time_format.ts";
+import { EARLIEST, PLAIN_TIMES } from "./plain_times.ts";
 import { protectedSchema } from "./protected_schema.ts";
 import { sameJson } from "./same_json.ts";
 import { compileSecrets, pointer, secretPaths, type SecretPlace } from "./secrets.ts";
@@ -18,11 +20,19 @@ export interface Source {
   check: RecordCheck;
   /** The same for a record whose secrets have been hashed or dropped: nothing is said against that. */
   checkProtected: RecordCheck;
+  /** Reads the field with the event time. */
+  readTime: TimeReader;
   /** Of a source of logs. */
   lines?: { read: LogLineReader; format: NonNullable<SourceBody["format"]> };
   secrets: readonly SecretPlace[];
   /** A path within a record without the names of fields that lie within a secret. */
   withoutNames(path: string): string;
+}
+
+export interface TimeReader {
+  /** A time that it reads. */
+  example: string;
+  read(value: unknown): Instant | undefined;
 }
 
 /** Beyond this, what is added to an event's time might leave the calendar. */
@@ -43,6 +53,7 @@ export function compileSource(
     version,
     body,
     ...checksOf(body.schema, secrets),
+    readTime: timeReaderOf(body),
     ...linesOf(body),
     secrets,
     withoutNames: secretPaths(secrets).withoutNames,
@@ -70,6 +81,28 @@ function checksOf(
       return [...reasons, ...ofBare.filter((reason) => !reasons.some((known) => sameJson(known, reason)))];
     },
   };
+}
+
+function timeReaderOf({ time, timeFormat }: SourceBody): TimeReader {
+  if (timeFormat === undefined) return PLAIN_TIMES;
+  if (time === null) {
+    throw invalid("Cannot use the source: timeFormat says how the field `time` is read, and there is none");
+  }
+  const { format, ...options } = timeFormat;
+  const { example, read } = explained(() => compileTimeFormat(format, options));
+  const readFormat = (value: unknown) => {
+    const instant = typeof value === "string" ? read(value.trim()) : undefined;
+    return instant !== undefined && instant >= EARLIEST ? instant : undefined;
+  };
+  return { example, read: readFormat };
+}
+
+function explained<T>(compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    throw invalid(`Cannot use the source: timeFormat ${messageOf(error)}`);
+  }
 }
 
 function linesOf({ kind, format }: SourceBody): Pick<Source, "lines"> {

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import { AppError } from "shared/errors.ts";
 import { createPrivacy } from "shared/privacy.ts";
@@ -149,4 +149,38 @@ Deno.test("Source.checkProtected() knows what was dropped from arrays", () => {
     assertEquals(before, ["/tags must NOT have fewer than 3 items"]);
     assertEquals(after, before);
   }
+});
+
+Deno.test("Source.readTime reads the event time by the source's own format, in its zone and language", () => {
+  const { readTime } = compileSource({
+    ...{ name: "orders", project: "shop", version: 1 },
+    body: {
+      kind: "events",
+      schema: {},
+      time: "Datum",
+      timeFormat: { format: "d. LLLL yyyy HH:mm", zone: "Europe/Berlin", locale: "de" },
+    },
+  });
+  assertEquals(readTime.read(" 3. M\u00e4rz 2011 08:26 "), "2011-03-03T07:26:00.000Z");
+  assertEquals(readTime.read("2011-03-03T07:26:00Z"), undefined);
+  assertEquals(readTime.read(1_300_000_000_000), undefined);
+  assertEquals(readTime.read(readTime.example) !== undefined, true);
+});
+
+Deno.test("compileSource() refuses a format of times that can't be used, or has nothing to read", () => {
+  const refusal = (body: Record<string, unknown>) =>
+    assertThrows(
+      () =>
+        compileSource({
+          ...{ name: "orders", project: "shop", version: 1 },
+          body: { kind: "events", schema: {}, ...body },
+        }),
+      AppError,
+    ).message;
+  assertStringIncludes(refusal({ time: "at", timeFormat: { format: "HH:mm" } }), "timeFormat has the format");
+  assertStringIncludes(
+    refusal({ time: "at", timeFormat: { format: "yyyy", zone: "Mars" } }),
+    'the zone "Mars"',
+  );
+  assertStringIncludes(refusal({ timeFormat: { format: "yyyy-MM-dd" } }), "there is none");
 });

@@ -1,4 +1,4 @@
-import { refuseUnknownLocale } from "./locale.ts";
+import { refuseUnknownLocale } from "shared/time_formats/locale.ts";
 
 /** Numbers as a locale writes them. */
 export interface NumberFormat {

@@ -3,7 +3,7 @@ import { cast, type CastType } from "../cast.ts";
 import { type FieldType, type KnownFields, NUMBERS, SCALARS, TEXT } from "../known_fields.ts";
 import { compileNumberFormat } from "../number_format.ts";
 import type { CompiledStep, RecordState } from "../record_state.ts";
-import { compileTimeFormat } from "../time_format.ts";
+import { compileTimeFormat } from "shared/time_formats/time_format.ts";
 import { changeFields, fail, type StepOf } from "./step.ts";
 
 /** What can become what; of text, some always can. */

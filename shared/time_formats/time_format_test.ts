@@ -2,7 +2,7 @@
 import { DateTime } from "luxon";
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { AppError } from "shared/errors.ts";
+import { AppError } from "../errors.ts";
 import { compileTimeFormat } from "./time_format.ts";
 
 const compile = (format: string, { zone = "UTC", locale = "en" } = {}) =>

@@ -1,4 +1,4 @@
-import { invalid, messageOf } from "shared/errors.ts";
+import { invalid, messageOf } from "../errors.ts";
 
 /** @throws {AppError} `invalid` when the locale data has nothing on the locale: another one would be used silently */
 export function refuseUnknownLocale(locale: string): void {

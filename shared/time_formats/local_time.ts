@@ -1,6 +1,6 @@
 // @ts-types="@types/luxon"
 import { Info, type Zone } from "luxon";
-import { invalid } from "shared/errors.ts";
+import { invalid } from "../errors.ts";
 
 /** Milliseconds since 1970 of a local time, given as if it were UTC. */
 export type FromLocalTime = (localMs: number) => number;

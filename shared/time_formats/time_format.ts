@@ -1,7 +1,7 @@
 // @ts-types="@types/luxon"
 import { DateTime } from "luxon";
-import { daysInMonth, type Instant, parseTime } from "shared/contracts/time.ts";
-import { invalid, messageOf } from "shared/errors.ts";
+import { daysInMonth, type Instant, parseTime } from "../contracts/time.ts";
+import { invalid, messageOf } from "../errors.ts";
 import { refuseUnknownLocale } from "./locale.ts";
 import { localTimeOf } from "./local_time.ts";
 
