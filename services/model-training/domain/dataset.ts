@@ -2,7 +2,10 @@ import type { Task } from "shared/contracts/signature.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import type { ModelBatch } from "shared/onnx/model_batch.ts";
 
-/** Rows to learn from or to judge by, column by column. All arrays have `rows` elements. */
+/**
+ * Rows to learn from or to judge by, column by column. All arrays have `rows` elements; columns and labels lie in memory
+ * that the threads of a fit can share.
+ */
 export interface Dataset {
   readonly rows: number;
   /** In the order of the model's inputs. */
@@ -105,13 +108,12 @@ export function createDataset(input: DatasetInput): Dataset {
 
 /** The given rows, in the given order. */
 export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
-  const pick = (column: Float64Array) => Float64Array.from(rows, (row) => column[row]!);
   return {
     ...dataset,
     rows: rows.length,
     columns: dataset.columns.map((column) => floats(rows.length, (index) => column[rows[index]!]!)),
-    labels: pick(dataset.labels),
-    times: pick(dataset.times),
+    labels: doubles(rows.length, (index) => dataset.labels[rows[index]!]!),
+    times: doubles(rows.length, (index) => dataset.times[rows[index]!]!),
     entities: Array.from(rows, (row) => dataset.entities[row]!),
   };
 }
@@ -186,30 +188,34 @@ function readTexts({ values, categories }: TextColumn, name: string, reasons: Re
 }
 
 function roundColumn(column: ArrayLike<number>, name: string, reasons: Reason[]): Float32Array {
-  const rounded = floats(column.length, () => 0);
+  const isRounded = column instanceof Float32Array && column.buffer instanceof SharedArrayBuffer;
+  const rounded = isRounded ? column : floats(column.length, (row) => column[row]!);
   for (let row = 0; row < column.length; row++) {
-    const value = Math.fround(column[row]!);
-    if (value === Infinity || value === -Infinity) {
-      reasons.push({
-        path: name,
-        message: `is ${column[row]} in row ${row}: a feature must be a finite float32 or missing`,
-      });
-      return rounded;
-    }
-    rounded[row] = value;
+    if (Math.abs(rounded[row]!) !== Infinity) continue;
+    reasons.push({
+      path: name,
+      message: `is ${column[row]} in row ${row}: a feature must be a finite float32 or missing`,
+    });
+    break;
   }
   return rounded;
 }
 
-/** A column in memory that the threads of a fit can share. */
+/** Columns in memory that the threads of a fit can share. */
 export function floats(length: number, value: (index: number) => number): Float32Array {
   const column = new Float32Array(new SharedArrayBuffer(4 * length));
   for (let index = 0; index < length; index++) column[index] = value(index);
   return column;
 }
 
+function doubles(length: number, value: (index: number) => number): Float64Array {
+  const column = new Float64Array(new SharedArrayBuffer(8 * length));
+  for (let index = 0; index < length; index++) column[index] = value(index);
+  return column;
+}
+
 function finiteColumn(column: ArrayLike<number>, name: string, reasons: Reason[]): Float64Array {
-  const checked = Float64Array.from(column);
+  const checked = doubles(column.length, (row) => column[row]!);
   const row = checked.findIndex((value) => !Number.isFinite(value));
   if (row >= 0) {
     reasons.push({ path: name, message: `is ${checked[row]} in row ${row}: it must be a finite number` });

@@ -34,7 +34,7 @@ export interface BinnedRows {
 }
 
 /** Rows that are looked at to place the thresholds; more of them hardly move a quantile. */
-const SAMPLE_ROWS = 200_000;
+const SAMPLE_ROWS = 60_000;
 /** A threshold between fewer rows than this would only follow noise. */
 const MIN_ROWS_PER_BIN = 3;
 

@@ -55,6 +55,8 @@ export interface BoostingTask {
   classes: number;
   vocabularies: Vocabularies;
   rules: BoostingRules;
+  /** Whether anyone wants to know the training loss, which costs a pass over the rows. */
+  isWatched: boolean;
 }
 
 /** What the members share beside the rows themselves. */
@@ -181,7 +183,7 @@ class Booster {
         report.validationLoss = this.#meanLoss(validation, validationScores);
         if (report.validationLoss < best.loss) best = { round, loss: report.validationLoss };
       }
-      if (isReported(round, rules.rounds)) {
+      if (this.#task.isWatched && isReported(round, rules.rounds)) {
         if (rules.isBoosted) report.trainingLoss = this.#meanLoss(train, scores);
         onRound?.(report);
       }

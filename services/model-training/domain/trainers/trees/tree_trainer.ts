@@ -33,7 +33,7 @@ export async function fitTreeModel(
   const rowsOf = (dataset: Dataset): TreeRows => ({
     rows: dataset.rows,
     columns: encodeColumns(dataset, vocabularies),
-    labels: shared(dataset.labels),
+    labels: dataset.labels,
     weights,
   });
   const report = ({ round, ...losses }: RoundReport) =>
@@ -45,6 +45,7 @@ export async function fitTreeModel(
       classes,
       vocabularies,
       rules: { ...rules, seed, monotone: directions },
+      isWatched: onProgress !== undefined,
     },
     objective,
     { threads, ...(onProgress ? { onRound: report } : {}) },
@@ -96,11 +97,4 @@ function directionsOf(
     directions[feature] = direction;
   }
   return directions;
-}
-
-/** The same in memory that threads can share. */
-function shared(values: Float64Array): Float64Array {
-  const copy = new Float64Array(new SharedArrayBuffer(values.byteLength));
-  copy.set(values);
-  return copy;
 }
