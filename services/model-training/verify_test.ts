@@ -1,12 +1,21 @@
-import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import type { Task } from "shared/contracts/signature.ts";
 import { MODEL_METADATA } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
+import { createExplainer } from "shared/explain/explainer.ts";
 import { readModel } from "shared/onnx/reader.ts";
+import { modelBatch } from "./domain/dataset.ts";
 import { findBinning, thresholdMemory } from "./domain/trainers/trees/binning.ts";
 import { ALONE } from "./domain/trainers/trees/team.ts";
 import { TRAINERS } from "./domain/trainers/registry.ts";
-import { datasetOf, metadataFor, noisyDataset } from "./testing/datasets.ts";
+import { datasetOf, metadataFor, mixedDataset, noisyDataset } from "./testing/datasets.ts";
 import { scoreWithFile, verifyModelFile } from "./verify.ts";
 
 for (const trainer of TRAINERS.values()) {
@@ -21,6 +30,55 @@ for (const trainer of TRAINERS.values()) {
       const { rows, largestDifference } = await verifyModelFile(file, { dataset: heldOut, answers });
       assertEquals(rows, 5_000);
       assertLess(largestDifference, 1e-6);
+    });
+  }
+}
+
+for (const trainer of TRAINERS.values()) {
+  for (const task of trainer.tasks) {
+    Deno.test(`verifyModelFile() finds categories in the file of ${trainer.algorithm} as it has learnt them (${task})`, async () => {
+      const train = mixedDataset(task, { rows: 2_000, seed: 1 });
+      const parameters = trainer.algorithm === "gbdt" ? { rounds: 50 } : {};
+      const model = await trainer.fit(train, { task, parameters, seed: 1 });
+      const file = model.toOnnx(metadataFor(train, task));
+      // Its rare texts are others than those of the training rows.
+      const heldOut = mixedDataset(task, { rows: 3_000, seed: 2 });
+      const answers = model.predict(heldOut);
+      const { largestDifference } = await verifyModelFile(file, { dataset: heldOut, answers });
+      assertLess(largestDifference, 1e-6);
+      const inputs = readModel(file).inputs.map(({ name, type, dims }) => ({ name, type, dims }));
+      assertEquals(inputs, [
+        { name: "features", type: "float", dims: ["rows", 4] },
+        { name: "categories", type: "string", dims: ["rows", 1] },
+      ]);
+      const isExplained = trainer.algorithm !== "prior" &&
+        !(trainer.algorithm === "random_forest" && task === "multiclass");
+      if (!isExplained) {
+        assertThrows(() => createExplainer(file), AppError, "Cannot explain the model");
+        return;
+      }
+
+      const explainer = createExplainer(file);
+      const { base, contributions } = explainer.explain(modelBatch(heldOut, 0, 300));
+      const { outputs } = model;
+      for (let row = 0; row < 300; row++) {
+        const scores = Array.from({ length: outputs }, (_, output) => {
+          let score = base[output]!;
+          for (let input = 0; input < 5; input++) {
+            score += contributions[(row * 5 + input) * outputs + output]!;
+          }
+          return score;
+        });
+        const sum = scores.reduce((total, score) => total + Math.exp(score), 0);
+        scores.forEach((score, output) => {
+          const answer = {
+            log_odds: 1 / (1 + Math.exp(-score)),
+            log_scores: Math.exp(score) / sum,
+            value: score,
+          };
+          assertAlmostEquals(answer[explainer.scale], answers[row * outputs + output]!, 1e-5);
+        });
+      }
     });
   }
 }

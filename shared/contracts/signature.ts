@@ -82,6 +82,8 @@ export const MODEL_METADATA = {
   signature: "microml.signature",
   trainingSet: "microml.training_set",
   referenceBins: "microml.reference_bins",
+  /** Of each asking node of the trees, the part of the training rows that went the true way. */
+  treeShares: "microml.tree_shares",
   goldenRows: "microml.golden_rows",
 } as const;
 

@@ -113,6 +113,20 @@ export function treeEnsembleNode(ensemble: Ensemble, names: { input: string; out
   };
 }
 
+/**
+ * Of each asking node, in the order in which the operator numbers them, the part of the training rows that came by and
+ * went the true way: what TreeSHAP can't do without, and the operator has no place for.
+ */
+export function trueShares({ trees }: Ensemble): number[] {
+  return (trees.length > 0 ? trees : [NOTHING]).flatMap(({ tree: { feature, left, cover } }) =>
+    feature.length === 1 ? [0.5] : [...feature.keys()].filter((node) => feature[node] !== LEAF)
+      .map((node) => Number((cover[left[node]!]! / Math.max(1, cover[node]!)).toFixed(SHARE_DIGITS)))
+  );
+}
+
+/** Digits of a share: it is a weight, not an answer. */
+const SHARE_DIGITS = 5;
+
 /** The operator takes parallel lists over the asking nodes of all trees, and over their leaves. */
 function listNodes({ trees }: Ensemble) {
   const lists = {

@@ -35,6 +35,8 @@ export interface Estimator {
   vocabularies: Vocabularies;
   nodes: readonly Node[];
   initializers: readonly Tensor[];
+  /** Of trees: see `MODEL_METADATA.treeShares`. */
+  treeShares?: readonly number[];
 }
 
 /**
@@ -70,6 +72,7 @@ export function encodeModelFile(estimator: Estimator, metadata: ModelMetadata): 
       [MODEL_METADATA.signature]: JSON.stringify(signature),
       [MODEL_METADATA.trainingSet]: JSON.stringify(metadata.trainingSet),
       [MODEL_METADATA.referenceBins]: JSON.stringify(metadata.referenceBins),
+      ...(estimator.treeShares ? { [MODEL_METADATA.treeShares]: JSON.stringify(estimator.treeShares) } : {}),
     },
     graph: {
       name: "model",

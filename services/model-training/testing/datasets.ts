@@ -46,6 +46,28 @@ export function noisyDataset(task: Task, options: { rows: number; seed: number }
   return datasetOf(columns, labels);
 }
 
+/**
+ * The same with a category of eight texts, one of them rare and one missing now and then, between the numbers; for
+ * several classes a label of three.
+ */
+export function mixedDataset(task: Task, options: { rows: number; seed: number }): Dataset {
+  const noisy = noisyDataset("regression", options);
+  const random = new Random(options.seed + 1);
+  const texts = Array.from({ length: options.rows }, () => {
+    const draw = random.below(100);
+    if (draw === 0) return `rare ${random.below(1_000_000)}`;
+    return draw < 8 ? null : `kind ${draw % 7}`;
+  });
+  const effect = (text: string | null) =>
+    text === null ? 1 : [3, -2, 0.5, 2, -1, -3, 1][Number(text.at(-1))] ?? 0;
+  const values = noisy.labels.map((label, row) => label + effect(texts[row]!));
+  const labels = values.map((value) =>
+    task === "regression" ? value : task === "binary" ? Number(value > 0) : value < -1 ? 0 : value < 1 ? 1 : 2
+  );
+  const [a, b, ...rest] = noisy.columns;
+  return datasetOf([a!, textColumn(texts), b!, ...rest], labels);
+}
+
 /** A category from its texts; null is missing. */
 export function textColumn(texts: readonly (string | null)[]): TextColumn {
   const categories = [...new Set(texts.filter((text) => text !== null))].sort();

@@ -23,11 +23,23 @@ export function answersOf(task: Task, scores: Float64Array, outputs: number): Fl
  * than the 1e-5 that a file's answers may differ from the trainer's. A category's weights are looked up by its code.
  */
 export function linearNodes(
-  { standardiser, parameters, outputs }: LinearFit,
+  { standardiser, flagShares, parameters, outputs }: LinearFit,
   task: Task,
 ): Pick<Estimator, "nodes" | "initializers"> {
   const { numbers, categories, means, factors, codes } = standardiser;
   const width = parameters.length / outputs;
+  const firsts = codes.map((_, index) =>
+    codes.slice(0, index).reduce((sum, count) => sum + count, numbers.length)
+  );
+  const meanWeights = codes.map((count, index) =>
+    Array.from({ length: outputs }, (_, output) => {
+      let mean = 0;
+      for (let place = firsts[index]!; place < firsts[index]! + count; place++) {
+        mean += flagShares[place - numbers.length]! * parameters[output * width + place]!;
+      }
+      return mean;
+    })
+  );
   const nodes: Node[] = [];
   const initializers: Tensor[] = [];
   const constant = (name: string, dims: number[], value: (...at: number[]) => number) => {
@@ -54,7 +66,13 @@ export function linearNodes(
   };
   const weightAt = (parameter: number, output: number) => parameters[output * width + parameter]!;
 
-  let score = constant("intercept", [outputs], (output) => weightAt(width - 1, output));
+  // Of each category the mean weight over the training rows goes to the intercept: what is left of a weight is what the
+  // category does to an average row.
+  let score = constant(
+    "intercept",
+    [outputs],
+    (output) => weightAt(width - 1, output) + meanWeights.reduce((sum, means) => sum + means[output]!, 0),
+  );
   if (numbers.length > 0) {
     const own = categories.length === 0
       ? COLUMNS
@@ -69,21 +87,19 @@ export function linearNodes(
     const standardised = call("Mul", [centred, "factors"], "standardised");
     score = call("Add", [call("MatMul", [standardised, "weights"], "weighted"), score], "score");
   }
-  let first = numbers.length;
   categories.forEach((feature, index) => {
     const column = call("Gather", [COLUMNS, int64(`category_${index}`, [feature])], `code_${index}`, {
       axis: { int: 1 },
     });
-    const code = call("Cast", [column], `place_${index}`, { to: { int: ELEMENT_TYPE.int64 } });
+    const code = call("Cast", [column], `integer_${index}`, { to: { int: ELEMENT_TYPE.int64 } });
     const flat = call("Reshape", [code, int64(`flat_${index}`, [-1])], `row_${index}`);
-    const from = first;
+    const from = firsts[index]!;
     const table = constant(
       `weights_${index}`,
       [codes[index]!, outputs],
-      (place, output) => weightAt(from + place, output),
+      (place, output) => weightAt(from + place, output) - meanWeights[index]![output]!,
     );
     score = call("Add", [call("Gather", [table, flat], `weight_${index}`), score], `score_${index}`);
-    first += codes[index]!;
   });
   const answer = task === "binary"
     ? call("Sigmoid", [score], "precise")

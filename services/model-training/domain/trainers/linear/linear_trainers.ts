@@ -44,6 +44,8 @@ export const linear: Trainer = {
 export interface LinearFit {
   vocabularies: Vocabularies;
   standardiser: Standardiser;
+  /** Of each code of each category, the part of the training rows that have it. */
+  flagShares: Float64Array;
   /** Output after output: of each number its weight, of each category those of its codes, the intercept. */
   parameters: Float64Array;
   outputs: number;
@@ -100,7 +102,13 @@ export function fitLinear(
         onProgress?.({ round, rounds: maxIterations, trainingLoss: loss / design.rows }),
     },
   );
-  return { vocabularies, standardiser, parameters, outputs, iterations };
+  return { vocabularies, standardiser, flagShares: flagSharesOf(design), parameters, outputs, iterations };
+}
+
+function flagSharesOf({ rows, numbers, flags, parameters }: Design): Float64Array {
+  const shares = new Float64Array(parameters - numbers - 1);
+  for (const flag of flags) shares[flag - numbers] = shares[flag - numbers]! + 1 / rows;
+  return shares;
 }
 
 /** Weighted shares of the classes; of a regression the mean label. */

@@ -1,5 +1,5 @@
 import { ELEMENT_TYPE, type Node, type Tensor } from "shared/onnx/model_proto.ts";
-import { addTreeScores, type Tree, treeEnsembleNode } from "shared/onnx/tree_ensemble.ts";
+import { addTreeScores, type Tree, treeEnsembleNode, trueShares } from "shared/onnx/tree_ensemble.ts";
 import { COLUMNS, type Estimator, SCORES } from "../../model_file.ts";
 import { sigmoid } from "../log_odds.ts";
 
@@ -20,7 +20,9 @@ export interface TreeModel {
  * added in float64: in float32, hundreds of large leaves that cancel out would leave an answer that is off by more than
  * a file's may be.
  */
-export function treeModelNodes({ base, trees, link }: TreeModel): Pick<Estimator, "nodes" | "initializers"> {
+export function treeModelNodes(
+  { base, trees, link }: TreeModel,
+): Pick<Estimator, "nodes" | "initializers" | "treeShares"> {
   const precision = link === "identity" || link === "shares" ? "double" : "float";
   const targets = base.length;
   const ensemble = {
@@ -55,6 +57,7 @@ export function treeModelNodes({ base, trees, link }: TreeModel): Pick<Estimator
       { op: "Add", inputs: ["sum", "base"], outputs: ["total"] },
       ...answer[link],
     ],
+    treeShares: trueShares(ensemble),
     initializers: [
       baseTensor,
       ...(link === "shares"
