@@ -11,13 +11,14 @@ import { ingest } from "./ingest.ts";
 import { load } from "./load.ts";
 import { predict } from "./predict.ts";
 import { predictFeatures } from "./predict_features.ts";
+import { trainingSet } from "./training_set.ts";
 import { trees } from "./trees.ts";
 
-const BENCHES: readonly Bench[] = [ingest, clean, load, trees, predict, predictFeatures];
+const BENCHES: readonly Bench[] = [ingest, clean, load, trees, predict, predictFeatures, trainingSet];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 
-${BENCHES.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join("\n")}
+${BENCHES.map(({ name, summary }) => `  ${name.padEnd(16)} ${summary}`).join("\n")}
 
   --rounds N   rounds after the warm-up (default 3)
   --scale X    of the usual size, for a quick look (default 1)`;

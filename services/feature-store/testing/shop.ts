@@ -98,10 +98,10 @@ export async function publishLines(bus: Bus, events: readonly PlatformEvent[]): 
   }
 }
 
-/** Sets the clock of the project as data-ingestion would. */
-export async function setClock(bus: Bus, now: Instant): Promise<void> {
-  const clock = { project, kind: "event", now, revision: 1 };
-  await publishAll(bus, [bucketPut(BUCKET.clocks, project, clock, `clock:${now}`)]);
+/** Sets the clock of a project as data-ingestion would. */
+export async function setClock(bus: Bus, now: Instant, of = project): Promise<void> {
+  const clock = { project: of, kind: "event", now, revision: 1 };
+  await publishAll(bus, [bucketPut(BUCKET.clocks, of, clock, `clock:${of}:${now}`)]);
 }
 
 export interface Counts {
