@@ -11,10 +11,11 @@ import { ingest } from "./ingest.ts";
 import { load } from "./load.ts";
 import { predict } from "./predict.ts";
 import { predictFeatures } from "./predict_features.ts";
+import { trainingApi } from "./training_api.ts";
 import { trainingSet } from "./training_set.ts";
 import { trees } from "./trees.ts";
 
-const BENCHES: readonly Bench[] = [ingest, clean, load, trees, predict, predictFeatures, trainingSet];
+const BENCHES: readonly Bench[] = [ingest, clean, load, trees, trainingApi, predict, predictFeatures, trainingSet];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 

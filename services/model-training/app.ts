@@ -44,7 +44,9 @@ import { createRunQueue } from "./run_queue.ts";
 import { cancelRun, retryRun, startRun } from "./start_run.ts";
 
 const MiB = 1024 * 1024;
-/** Points of the curves of a fit that a card draws. */
+/** Of the metrics of a fit, those that a card draws. */
+const LOSSES = new Set(["training_loss", "validation_loss"]);
+/** Points of their curves. */
 const MAX_ROUNDS = 5_000;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
@@ -52,13 +54,15 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const outbox = createOutbox(db, bus, log);
   const definitions = createModelDefinitions({ db, bus, log, outbox });
   const maxBytes = config.FILE_LIMIT_MIB * MiB;
+  const spare = Math.max(1, navigator.hardwareConcurrency - 1);
+  const threads = config.THREADS_PER_RUN ?? Math.max(1, Math.floor(spare / config.RUNS_AT_ONCE));
   const outside = {
     waitSeconds: config.TRAINER_WAIT_SECONDS,
     silenceSeconds: config.TRAINER_SILENCE_SECONDS,
     judgeSeconds: config.RUN_LIMIT_SECONDS,
     maxBytes,
   };
-  const queue = createRunQueue({ db, bus, log, metrics, outside, poke: outbox.poke }, {
+  const queue = createRunQueue({ db, bus, log, metrics, outside, threads, poke: outbox.poke }, {
     atOnce: config.RUNS_AT_ONCE,
     leaseSeconds: config.RUN_LEASE_SECONDS,
     limitSeconds: config.RUN_LIMIT_SECONDS,
@@ -178,7 +182,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           const card = await readCard({ db, definitions }, { model, version });
           const rounds = await listMetrics(db, { id: card.run.id, limit: MAX_ROUNDS, after: undefined });
           const { renderCard } = await import("./card/page.ts");
-          return await renderCard(card, rounds.filter(({ name }) => name.endsWith("loss")));
+          return await renderCard(card, rounds.filter(({ name }) => LOSSES.has(name)));
         },
         async getArtifact(id, name) {
           const found = await findArtifact(db, id, name);

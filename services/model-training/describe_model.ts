@@ -35,13 +35,21 @@ export interface ModelDescription {
 /**
  * Judges answers to the rows of the test part, beside the trivial baseline. It is the one look that is taken at them.
  *
+ * @param gains of each feature how much it has lowered the loss in training
  * @throws {AppError} `invalid` when the model's own metric is not defined on them
  */
-export async function describeModel(parts: JudgedParts, answers: Float64Array): Promise<ModelDescription> {
+export async function describeModel(
+  parts: JudgedParts,
+  answers: Float64Array,
+  gains?: ArrayLike<number>,
+): Promise<ModelDescription> {
   const { spec, train, test } = parts;
   return {
     evaluation: await evaluateModel(parts, answers),
-    curves: drawCurves(spec.task, test.labels, answers),
+    curves: {
+      ...drawCurves(spec.task, test.labels, answers),
+      importances: gains === undefined ? [] : importancesOf(train, gains),
+    },
     hints: hintsOf(train, spec.task),
     inputExample: exampleOf(train),
   };
@@ -96,4 +104,12 @@ export function binsOf(train: Dataset, answers: Float64Array): ReferenceBins[] {
     ...train.featureNames.map((name, column) => referenceBins(name, train.columns[column]!)),
     referenceBins(OUTPUT_BINS, answers),
   ];
+}
+
+/** Largest first. */
+function importancesOf({ featureNames }: Dataset, gains: ArrayLike<number>): Curves["importances"] {
+  const all = Array.from(gains).reduce((sum, gain) => sum + gain, 0);
+  return featureNames
+    .map((feature, index) => ({ feature, gain: all > 0 ? gains[index]! / all : 0 }))
+    .toSorted((one, other) => other.gain - one.gain);
 }

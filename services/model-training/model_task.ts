@@ -27,6 +27,8 @@ export interface TrainingTask {
   trainingSet: { sha256: string; manifest: TrainingSetManifest };
   /** Planned: with every parameter of the algorithm. */
   spec: ModelBody;
+  /** Most threads that a fit works with. Any number gives the same model. */
+  threads: number;
 }
 
 export interface TrainedModel {

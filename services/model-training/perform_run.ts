@@ -21,6 +21,8 @@ export interface PerformDeps {
   db: Database;
   bus: Bus;
   log: Logger;
+  /** Most threads that a fit works with. */
+  threads: number;
   /** For algorithms that the service has no trainer for. */
   outside: OutsideOptions;
   /** Tells the outbox that something waits. */
@@ -62,7 +64,7 @@ export async function performRun(deps: PerformDeps, run: LeasedRun, options: Per
   tell("fit", { share: 0, lines: [`Got the training set ${sha256} of ${rows} rows`] });
   log.info({ run: run.id, trainingSet: sha256, rows }, "Got the training set");
 
-  const task: TrainingTask = { file, trainingSet, spec: run.spec };
+  const task: TrainingTask = { file, trainingSet, spec: run.spec, threads: deps.threads };
   const trained = TRAINERS.has(run.spec.algorithm)
     ? await train(task, options)
     : await trainOutside(bus, { run, task }, outside, options);

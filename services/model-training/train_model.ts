@@ -80,12 +80,13 @@ export async function trainModel(
     parameters,
     seed: spec.seed,
     ...(validation === undefined ? {} : { validation }),
+    threads: task.threads,
     onProgress: batchProgress(tell, fitsFrom),
   });
 
   tell({ stage: "evaluate", share: 0 });
   const answers = model.predict(test);
-  const description = await describeModel(parts, answers);
+  const description = await describeModel(parts, answers, model.gains);
 
   tell({ stage: "export", share: 0 });
   const signature = signatureOf(task, train, model.vocabularies);

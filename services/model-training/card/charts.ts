@@ -71,7 +71,7 @@ export function drawAnswers(answers: Curves["answers"]): Promise<Html> {
   }));
 }
 
-export function drawImportances(importances: readonly { feature: string; value: number }[]): Promise<Html> {
+export function drawImportances(importances: Curves["importances"]): Promise<Html> {
   const longest = Math.max(...importances.map(({ feature }) => feature.length));
   return draw((Plot) => ({
     ...SIZE,
@@ -81,25 +81,51 @@ export function drawImportances(importances: readonly { feature: string; value: 
     x: { label: null, ticks: 5, grid: true },
     y: { label: null },
     marks: [
-      Plot.barX(importances, { x: "value", y: "feature", fill: MAIN, sort: { y: "-x" } }),
+      Plot.barX(importances, { x: "gain", y: "feature", fill: MAIN, sort: { y: "-x" } }),
       Plot.ruleX([0]),
     ],
   }));
 }
 
+/** Bins of equal content say more by how narrow they are than by what they hold. */
+const EQUAL_BINS = 9;
+
 /** How a feature or the output was distributed in training. */
-export function drawBins({ edges, counts, missing, categories }: ReferenceBins): Promise<Html> {
-  const labels = counts.map((_, bin) => {
+export function drawBins(bins: ReferenceBins): Promise<Html> {
+  return bins.categories === undefined && bins.edges.length >= EQUAL_BINS
+    ? drawDensity(bins)
+    : drawCounts(bins);
+}
+
+/** The open bins at both ends are drawn as wide as their neighbours. */
+function drawDensity({ edges, counts, missing }: ReferenceBins): Promise<Html> {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const last = edges.length - 1;
+  const borders = [2 * edges[0]! - edges[1]!, ...edges, 2 * edges[last]! - edges[last - 1]!];
+  const bars = counts.map((count, bin) => {
+    const [from, to] = [borders[bin]!, borders[bin + 1]!];
+    return { from, to, density: count / all / (to - from) };
+  });
+  return draw((Plot) => ({
+    ...SIZE,
+    height: 190,
+    x: { label: missing > 0 ? `${missing} of ${all + missing} are missing` : null, ticks: 5 },
+    y: { label: "Density", ticks: 4, grid: true, tickFormat: "~g" },
+    marks: [
+      Plot.rectY(bars, { x1: "from", x2: "to", y: "density", fill: MAIN, insetLeft: 0.5 }),
+      Plot.ruleY([0]),
+    ],
+  }));
+}
+
+function drawCounts({ edges, counts, missing, categories }: ReferenceBins): Promise<Html> {
+  const labelOf = (bin: number): string => {
     if (categories !== undefined) return categories[bin] ?? "other";
     if (edges.length === 0) return "all";
-    return bin === 0
-      ? `up to ${short(edges[0]!)}`
-      : bin === edges.length
-      ? `over ${short(edges[bin - 1]!)}`
-      : `up to ${short(edges[bin]!)}`;
-  });
+    return bin === edges.length ? `over ${short(edges[bin - 1]!)}` : `up to ${short(edges[bin]!)}`;
+  };
   const bars = [
-    ...counts.map((count, bin) => ({ label: labels[bin]!, count })).slice(0, MAX_BARS),
+    ...counts.map((count, bin) => ({ label: labelOf(bin), count })).slice(0, MAX_BARS),
     ...(missing > 0 ? [{ label: "missing", count: missing }] : []),
   ];
   return draw((Plot) => ({

@@ -1,6 +1,14 @@
 /** A model card as a page that needs nothing but itself. @module */
 import type { MetricPoint, ModelCard } from "shared/contracts/model_training.ts";
-import { drawAnswers, drawBins, drawPrecisionRecall, drawRoc, drawRounds } from "./charts.ts";
+import {
+  drawAnswers,
+  drawBins,
+  drawCalibration,
+  drawImportances,
+  drawPrecisionRecall,
+  drawRoc,
+  drawRounds,
+} from "./charts.ts";
 import { Html, html } from "./html.ts";
 
 const STYLE = new Html(`
@@ -35,49 +43,50 @@ export async function renderCard(card: ModelCard, rounds: readonly MetricPoint[]
         <style>${STYLE}</style>
       </head>
       <body>
-    <h1>${title}</h1>
-    <p class="faint">${v.signature.task}, ${v.algorithm}, ${v.origin} ${v.createdAt} by ${v
-      .actor}${v.aliases.length > 0 ? `; ${v.aliases.join(", ")}` : ""}${v.retiredAt === null
-      ? ""
-      : `; retired ${v.retiredAt} by ${v.retiredBy}: ${v.retiredReason}`}</p>
-    ${description === "" ? html`` : html`<p>${description}</p>`}
-    ${v.notes === "" ? html`` : html`<p>${v.notes}</p>`}
-    ${hintsSection(card)}
-    ${evaluationSection(card)}
-    ${await curvesSection(card)}
+        <h1>${title}</h1>
+        <p class="faint">${v.signature.task}, ${v.algorithm}, ${v.origin} ${v.createdAt} by ${v
+          .actor}${v.aliases.length > 0 ? `; ${v.aliases.join(", ")}` : ""}${v.retiredAt === null
+          ? ""
+          : `; retired ${v.retiredAt} by ${v.retiredBy}: ${v.retiredReason}`}</p>
+        ${description === "" ? html`` : html`<p>${description}</p>`}
+        ${v.notes === "" ? html`` : html`<p>${v.notes}</p>`}
+        ${hintsSection(card)}
+        ${evaluationSection(card)}
+        ${await curvesSection(card)}
+        ${await importancesSection(card)}
     ${rounds.length === 0 ? html`` : html`<h2>Training by round</h2>${await figure("", drawRounds(rounds))}`}
-    ${await distributionsSection(card)}
-    <h2>Inputs</h2>
-    ${table(
-      ["Feature", "Type", "Missing values", "Example"],
-      v.signature.inputs.map(({ name, type, nulls }) => [
-        name,
-        type,
-        nulls === "refuse" ? "refused" : "as trained",
-        v.inputExample === null ? "" : String(v.inputExample[name] ?? "missing"),
-      ]),
-    )}
-    <h2>Lineage</h2>
-    ${facts({
-      "Run": run.id,
-      "Project": v.project,
-      "Model file": v.sha256,
-      "Training set": v.trainingSet ?? "not known",
-      "Feature service": `${v.signature.featureService.name} ${v.signature.featureService.version}`,
-      "Git revision": run.gitRevision ?? run.environment["gitRevision"] ?? "not known",
-      "Seed": String(run.seed ?? ""),
-      ...run.environment,
-      ...v.tags,
-    })}
-    <h2>Parameters</h2>
-    ${facts(
-      Object.fromEntries(
-        Object.entries(run.parameters).map(([name, value]) => [name, JSON.stringify(value)]),
-      ),
-    )}
-    ${trialsSection(card)}
-    ${decisionsSection(card)}
-      </body>
+        ${await distributionsSection(card)}
+        <h2>Inputs</h2>
+        ${table(
+          ["Feature", "Type", "Missing values", "Example"],
+          v.signature.inputs.map(({ name, type, nulls }) => [
+            name,
+            type,
+            nulls === "refuse" ? "refused" : "as trained",
+            v.inputExample === null ? "" : String(v.inputExample[name] ?? "missing"),
+          ]),
+        )}
+        <h2>Lineage</h2>
+        ${facts({
+          "Run": run.id,
+          "Project": v.project,
+          "Model file": v.sha256,
+          "Training set": v.trainingSet ?? "not known",
+          "Feature service": `${v.signature.featureService.name} ${v.signature.featureService.version}`,
+          "Git revision": run.gitRevision ?? run.environment["gitRevision"] ?? "not known",
+          "Seed": String(run.seed ?? ""),
+          ...run.environment,
+          ...v.tags,
+        })}
+        <h2>Parameters</h2>
+        ${facts(
+          Object.fromEntries(
+            Object.entries(run.parameters).map(([name, value]) => [name, JSON.stringify(value)]),
+          ),
+        )}
+        ${trialsSection(card)}
+        ${decisionsSection(card)}
+          </body>
     </html>
   `;
   return page.text;
@@ -118,12 +127,27 @@ async function curvesSection({ curves }: ModelCard): Promise<Html> {
     ...(curves.precisionRecall.length > 0
       ? [await figure("Precision and recall", drawPrecisionRecall(curves.precisionRecall))]
       : []),
+    ...(curves.calibration.length > 0
+      ? [await figure("Calibration", drawCalibration(curves.calibration))]
+      : []),
     ...(curves.answers.length > 0 ? [await figure("Actual and predicted", drawAnswers(curves.answers))] : []),
   ];
   return figures.length === 0 ? html`` : html`
     <h2>Curves over the test part</h2>
     <div class="charts">${figures}</div>
   `;
+}
+
+/** Further ones say little, and would make the page long. */
+const MAX_IMPORTANCES = 30;
+
+async function importancesSection({ curves }: ModelCard): Promise<Html> {
+  if (curves === null || curves.importances.length === 0) return html``;
+  const shown = curves.importances.slice(0, MAX_IMPORTANCES);
+  return html`<h2>Importances</h2>${await figure(
+    "Share of what the features have lowered the loss by in training",
+    drawImportances(shown),
+  )}`;
 }
 
 /** A wide model would make a page of nothing else. */

@@ -18,14 +18,20 @@ export type Hint = z.infer<typeof hintSchema>;
 
 const rate = z.number().min(0).max(1);
 
-/** Over the test part; at most about a hundred points each. */
+/**
+ * Over the test part, at most about a hundred points each. Beside them the importances: of each feature how much it has
+ * lowered the loss in training, as a share of all; empty where the algorithm can't tell.
+ */
 export const curvesSchema = z.object({
   /** Of a binary task, from the strictest threshold to the loosest. */
   roc: z.array(
     z.object({ threshold: z.number().nullable(), falsePositiveRate: rate, truePositiveRate: rate }),
   ),
   precisionRecall: z.array(z.object({ threshold: z.number(), precision: rate, recall: rate })),
+  /** Of a binary task: rows by their answer in about equal groups, what was predicted of them beside what happened. */
+  calibration: z.array(z.object({ predicted: rate, observed: rate, rows: z.int() })),
   /** Of a regression: values and answers of some of the rows. */
   answers: z.array(z.object({ actual: z.number(), predicted: z.number() })),
+  importances: z.array(z.object({ feature: z.string(), gain: z.number() })),
 });
 export type Curves = z.infer<typeof curvesSchema>;

@@ -11,11 +11,33 @@ const MAX_ANSWERS = 200;
  *
  * @param outputs probabilities of the label 1, or values; of several classes no curve is drawn
  */
-export function drawCurves(task: Task, labels: Float64Array, outputs: Float64Array): Curves {
-  if (task === "regression") return { roc: [], precisionRecall: [], answers: sampleAnswers(labels, outputs) };
-  if (task !== "binary") return { roc: [], precisionRecall: [], answers: [] };
-  return { ...rankingCurves(labels, outputs), answers: [] };
+export function drawCurves(
+  task: Task,
+  labels: Float64Array,
+  outputs: Float64Array,
+): Omit<Curves, "importances"> {
+  const none = { roc: [], precisionRecall: [], calibration: [], answers: [] };
+  if (task === "regression") return { ...none, answers: sampleAnswers(labels, outputs) };
+  if (task === "multiclass") return none;
+  return { ...none, ...rankingCurves(labels, outputs), calibration: calibrationCurve(labels, outputs) };
 }
+
+/** Groups of a calibration curve, the customary ten (Niculescu-Mizil and Caruana, ICML 2005, section 2). */
+const GROUPS = 10;
+
+/** By groups of equal size and not of equal width: where there are no answers there is nothing to calibrate. */
+function calibrationCurve(labels: Float64Array, outputs: Float64Array): Curves["calibration"] {
+  const order = Int32Array.from(outputs, (_, row) => row).sort((a, b) => outputs[a]! - outputs[b]!);
+  return Array.from({ length: GROUPS }, (_, group) => {
+    const from = Math.floor(group * order.length / GROUPS);
+    const rows = order.subarray(from, Math.floor((group + 1) * order.length / GROUPS));
+    const mean = (values: Float64Array) => rows.reduce((sum, row) => sum + values[row]!, 0) / rows.length;
+    return { rows: rows.length, predicted: within(mean(outputs)), observed: mean(labels) };
+  }).filter(({ rows }) => rows > 0);
+}
+
+/** An imported model's float32 may be out by its grain. */
+const within = (probability: number) => Math.min(1, Math.max(0, probability));
 
 /** One point a distinct output, then as many of them as a picture shows, evenly. */
 function rankingCurves(labels: Float64Array, outputs: Float64Array): Pick<Curves, "roc" | "precisionRecall"> {
