@@ -15,7 +15,16 @@ import { trainingApi } from "./training_api.ts";
 import { trainingSet } from "./training_set.ts";
 import { trees } from "./trees.ts";
 
-const BENCHES: readonly Bench[] = [ingest, clean, load, trees, trainingApi, predict, predictFeatures, trainingSet];
+const BENCHES: readonly Bench[] = [
+  ingest,
+  clean,
+  load,
+  trees,
+  trainingApi,
+  predict,
+  predictFeatures,
+  trainingSet,
+];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 

@@ -4,6 +4,7 @@ import { servedModels } from "shared/contracts/model_serving.ts";
 import {
   compareVersions,
   type Evaluation,
+  getCard,
   getRun,
   type Run,
   setAlias,
@@ -43,7 +44,32 @@ export async function trainFirstModel(demo: Demo): Promise<void> {
   }, { actor: ACTOR });
   checks.equal("the alias's move", "true", String(move.changed));
   await waitUntilServed(demo, version);
+  await showCard(demo, version);
   screen.line(`   ${ALIAS} -> version ${version}, set by ${ACTOR}; model-serving answers with it`);
+}
+
+/** What the registry keeps of a version beside its metrics. */
+async function showCard({ bus, stack, screen, checks }: Demo, version: number): Promise<void> {
+  const card = await call(bus, getCard, { model: MODEL, version });
+  const { signature, referenceBins, hints, trainingSet } = card.version;
+  const { roc, calibration, importances } = card.curves ?? { roc: [], calibration: [], importances: [] };
+  checks.count("reference bins of the card", signature.inputs.length + 1, referenceBins.length);
+  checks.equal("the training set of the card's run", String(trainingSet), String(card.run.trainingSet));
+  checks.equal("the judgements on the card", "true", card.comparisons.map(({ passed }) => passed).join());
+  checks.equal("the alias moves on the card", ALIAS, card.moves.map(({ alias }) => alias).join());
+  checks.holds("the curves of the card", roc.length > 10 && calibration.length === 10, {
+    expected: "more than 10 points of the ROC curve and 10 of the calibration",
+    found: `${roc.length} and ${calibration.length}`,
+  });
+  checks.count("importances of the card", signature.inputs.length, importances.length);
+  const path = `/v1/models/${MODEL}/versions/${version}/card.html`;
+  const page = await fetch(`${stack.services.get("model-training")!.url}${path}`);
+  checks.holds("the card's page", page.ok && (await page.text()).includes("Calibration"), {
+    expected: "its curves",
+    found: page.status,
+  });
+  const [first] = importances;
+  screen.line(`   Model card: ${path}; ${first?.feature} matters most; ${hints.length} hints of leaks`);
 }
 
 /** Shows the progress of a training run until it has ended. @throws {DemoFailure} when it failed */
