@@ -1,5 +1,11 @@
 -- What the migrations make, written by deno task schemas: do not edit.
 
+CREATE TABLE applied_clocks (
+  project text NOT NULL,
+  clock timestamp(3) with time zone NOT NULL,
+  CONSTRAINT applied_clocks_pkey PRIMARY KEY (project)
+);
+
 CREATE TABLE applied_messages (
   tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
   last_position bigint NOT NULL,
@@ -7,6 +13,18 @@ CREATE TABLE applied_messages (
   CONSTRAINT applied_messages_pkey PRIMARY KEY (tx)
 );
 CREATE INDEX applied_messages_by_age ON applied_messages USING btree (applied_at);
+
+CREATE TABLE buckets (
+  view_version integer NOT NULL,
+  entity_key text NOT NULL,
+  size_ms bigint NOT NULL,
+  start_ms bigint NOT NULL,
+  max_time_ms bigint NOT NULL,
+  max_known_at_ms bigint NOT NULL,
+  cells text NOT NULL,
+  CONSTRAINT buckets_pkey PRIMARY KEY (view_version, entity_key, size_ms, start_ms)
+);
+CREATE INDEX stale_buckets ON buckets USING btree (view_version, entity_key) WHERE max_known_at_ms = '9007199254740991'::bigint;
 
 CREATE TABLE consistency_checks (
   id uuid NOT NULL,
@@ -40,6 +58,13 @@ CREATE TABLE definitions (
   CONSTRAINT definitions_version_check CHECK (version > 0)
 );
 
+CREATE TABLE described_sources (
+  source text NOT NULL,
+  entity text NOT NULL,
+  filled_to text DEFAULT ''::text,
+  CONSTRAINT described_sources_pkey PRIMARY KEY (source, entity)
+);
+
 CREATE TABLE feature_reads (
   kind text NOT NULL,
   name text NOT NULL,
@@ -48,6 +73,14 @@ CREATE TABLE feature_reads (
   entities bigint NOT NULL,
   CONSTRAINT feature_reads_pkey PRIMARY KEY (kind, name, day),
   CONSTRAINT feature_reads_kind_check CHECK (kind = ANY (ARRAY['service'::text, 'view'::text]))
+);
+
+CREATE TABLE feature_service_views (
+  feature_service text NOT NULL,
+  version integer NOT NULL,
+  view text NOT NULL,
+  view_version integer NOT NULL,
+  CONSTRAINT feature_service_views_pkey PRIMARY KEY (feature_service, version, view)
 );
 
 CREATE TABLE feature_statistics (
@@ -119,17 +152,11 @@ CREATE TABLE records (
   known_at timestamp(3) with time zone NOT NULL,
   data jsonb NOT NULL,
   applied_tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
-  CONSTRAINT records_pkey PRIMARY KEY (source, id, definition, entity)
+  retracted boolean DEFAULT false NOT NULL,
+  CONSTRAINT records_pkey PRIMARY KEY (source, id, definition, entity, entity_key, event_time)
 );
 CREATE INDEX records_by_applied_tx ON records USING brin (applied_tx) WITH (pages_per_range='16');
 CREATE INDEX records_by_entity ON records USING btree (entity, source, entity_key, event_time, id);
-
-CREATE TABLE retracted_events (
-  source text NOT NULL,
-  id text NOT NULL,
-  definition integer NOT NULL,
-  CONSTRAINT retracted_events_pkey PRIMARY KEY (source, id)
-);
 
 CREATE TABLE source_counts (
   source text NOT NULL,
@@ -166,6 +193,23 @@ CREATE TABLE training_sets (
 );
 CREATE INDEX training_sets_by_project ON training_sets USING btree ((request ->> 'project'::text), id);
 CREATE INDEX training_sets_to_build ON training_sets USING btree (created_at) WHERE status = ANY (ARRAY['queued'::text, 'running'::text]);
+
+CREATE TABLE view_versions (
+  id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+  view text NOT NULL,
+  version integer NOT NULL,
+  source text NOT NULL,
+  entity text NOT NULL,
+  status text DEFAULT 'building'::text NOT NULL,
+  filled_to text DEFAULT ''::text NOT NULL,
+  keys_filled bigint DEFAULT 0 NOT NULL,
+  keys_total bigint DEFAULT 0 NOT NULL,
+  changed_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT view_versions_pkey PRIMARY KEY (id),
+  CONSTRAINT view_versions_view_version_key UNIQUE (view, version),
+  CONSTRAINT view_versions_status_check CHECK (status = ANY (ARRAY['building'::text, 'ready'::text, 'retired'::text]))
+);
+CREATE INDEX view_versions_by_source ON view_versions USING btree (source, entity) WHERE status <> 'retired'::text;
 
 CREATE VIEW current_definitions AS
  SELECT definitions.kind,

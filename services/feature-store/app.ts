@@ -18,15 +18,21 @@ import { createInsight } from "./insight.ts";
 import { createLabelPublisher } from "./label_publisher.ts";
 import { createCleanHandler } from "./messages.ts";
 import { readOnline } from "./online.ts";
+import { createFeatureClock } from "./feature_clock.ts";
+import { createViewFiller } from "./fill_views.ts";
 import { createPosition } from "./position.ts";
+import { pushFeatures } from "./push.ts";
+import { readPins } from "./repository/service_views.ts";
 import { readCounts } from "./repository/source_counts.ts";
 import { noteApplied } from "./repository/applied_messages.ts";
 import { readLabelProgress } from "./repository/labels.ts";
 import { listTrainingSets, readStatistics, readTrainingSet } from "./repository/training_sets.ts";
+import { readViewVersions } from "./repository/view_versions.ts";
 import { requestTrainingSet } from "./request_training_set.ts";
 import { storeEvents } from "./store_events.ts";
 import { createBuildingThread } from "./training_set_thread.ts";
 import { createTrainingSetWorker } from "./training_set_worker.ts";
+import { createViewCatalog } from "./view_catalog.ts";
 
 const DURABLE = "feature-store";
 /** A message holds up to 1,000 events: more of them in one transaction gain nothing and delay their neighbours. */
@@ -36,19 +42,27 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const { bus, config, db, log, metrics } = deps;
   const outbox = createOutbox(db, bus, log);
   const stored = createFeatureDefinitions({ db, bus, log, outbox });
+  const catalog = createViewCatalog(db);
   const definitions: Definitions = {
     entity: (name) => stored.get("entity", name),
-    view: (name) => stored.get("view", name),
+    view: (name, version) =>
+      version === undefined ? stored.get("view", name) : stored.version("view", name, version),
     views: () => stored.list("view"),
     featureService: (name, version) =>
       version === undefined
         ? stored.get("feature-service", name)
         : stored.version("feature-service", name, version),
+    pins: (service, version) => readPins(db, { service, version }),
+    catalog,
   };
   const features = createFeatureCache(definitions);
   stored.onChange(() => features.clear());
+  catalog.onChange(() => features.clear());
+  const filler = createViewFiller({ db, log, afterRound: catalog.refresh });
+  stored.onChange(filler.poke);
 
   const clocks = createProjectClocks(bus, log);
+  const clock = createFeatureClock(db, clocks);
   let handled = 0;
   const consumer = createConsumer(bus, {
     service: "feature-store",
@@ -84,7 +98,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     outbox,
     definitions,
     labels: () => stored.list("label"),
-    now: (project) => clocks.now(project),
+    now: clock.now,
     log,
   });
   const insight = createInsight({
@@ -113,12 +127,14 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         db,
       }),
       ...createEndpoints({
-        readOnline(request) {
+        readOnline(request, context) {
           insight.countRead(request.features, request.entities.length);
-          return readOnline({ db, features, clocks, position }, request);
+          return readOnline({ db, features, clock, position }, request, context);
         },
+        push: (request, context) => pushFeatures({ db, definitions, clock }, request, context),
+        readViewVersions: (view) => readViewVersions(db, view),
         requestTrainingSet: (request, context) =>
-          requestTrainingSet({ bus, db, definitions, clocks, pokeBuilder: builder.poke }, request, context),
+          requestTrainingSet({ bus, db, definitions, clock, pokeBuilder: builder.poke }, request, context),
         findTrainingSet: (id) => readTrainingSet(db, id),
         listTrainingSets: (query) => listTrainingSets(db, query),
         cancelTrainingSet: (id, context) => cancelTrainingSet(db, id, context),
@@ -129,7 +145,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     ],
     routes: (app) => addRoutes(app, { files: bus.files, findTrainingSet: (id) => readTrainingSet(db, id) }),
     bodyLimits: { [SPINE_FILES_PATH]: MAX_SPINE_FILE_BYTES },
-    parts: [stored.part, clocks.part, outbox, consumer, builder, labels, ...insight.parts],
+    parts: [stored.part, clocks.part, outbox, filler, consumer, builder, labels, ...insight.parts],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

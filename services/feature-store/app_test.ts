@@ -243,22 +243,6 @@ Deno.test("feature-store reads a feature service in the version asked for", asyn
   assertEquals((await assertRejects(() => read(3), AppError)).code, "not_found");
 });
 
-Deno.test("feature-store takes up a changed view in the next read", async () => {
-  await using service = await startFeatureStore();
-  await defineShop(service);
-  await publishLines(service.bus, [
-    line({ customer_id: 1, amount: 2, cancelled: false }, { id: "1", at: 0 }),
-  ]);
-  await eventually(async () => assertEquals((await countsOf(service)).records, 1));
-  const spend = async () => {
-    const request = { features: ["orders.spend"], entities: [{ customer_id: 1 }], asOf: day(20) };
-    return (await service.call(contract.online, request)).rows[0]!;
-  };
-  assertEquals((await spend()).values, [2]);
-  await service.call(contract.putView, { project, name: "orders", body: { ...orders, ttl: "P7D" } });
-  assertEquals((await spend()).statuses, ["EXPIRED"]);
-});
-
 Deno.test("feature-store names the key of an entity that is asked for wrongly", async () => {
   await using service = await startFeatureStore();
   await defineShop(service);

@@ -2,17 +2,23 @@
 import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
-import { invalid, notFound } from "shared/errors.ts";
+import { type AppError, invalid, notFound, unavailable } from "shared/errors.ts";
 import { splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { type FeaturePlan, planFeatures } from "./domain/feature_plan.ts";
+import type { ViewCatalog } from "./view_catalog.ts";
 
 /** Where definitions are found; `undefined` when there is none. */
 export interface Definitions {
   entity(name: string): Promise<StoredDefinition<EntityBody> | undefined>;
-  view(name: string): Promise<StoredDefinition<ViewBody> | undefined>;
+  /** @param version default: the one in force */
+  view(name: string, version?: number): Promise<StoredDefinition<ViewBody> | undefined>;
   views(): readonly StoredDefinition<ViewBody>[];
   /** @param version default: the newest */
   featureService(name: string, version?: number): Promise<StoredDefinition<FeatureServiceBody> | undefined>;
+  /** The versions of views that a version of a feature service was made with. */
+  pins(name: string, version: number): Promise<ReadonlyMap<string, number>>;
+  /** Which versions of views are ready. */
+  catalog: ViewCatalog;
 }
 
 /** Features as a caller asks for them: by the service that lists them, or one by one. */
@@ -27,45 +33,106 @@ export interface AskedFeatures {
   project: string;
   /** The key parts of the entities that the views describe. */
   keysOf: ReadonlyMap<string, Readonly<Record<string, KeyType>>>;
+  /** Rows of `view_versions`, of the views that are read from buckets. */
+  buckets: ReadonlyMap<string, number>;
 }
 
 /**
- * Finds and compiles features.
+ * Finds and compiles features. Of a service or a view whose version is not stated, the newest that is filled from history
+ * is taken; where none is yet, the newest, which is then answered from the records.
  *
- * @throws {AppError} `not_found` when a service, view or entity is not there, `invalid` when a feature is not
+ * @throws {AppError} `not_found` when a service, view or entity is not there, `invalid` when a feature is not,
+ * `unavailable` while events that were stored before are made records of a new entity
  */
 export async function findFeatures(
   definitions: Definitions,
   asked: FeatureSelection,
 ): Promise<AskedFeatures> {
   const service = "service" in asked ? await findService(definitions, asked) : undefined;
-  const references = "service" in asked ? service!.body.features : asked;
+  const references = service?.body.features ?? (asked as readonly string[]);
+  const pins = service && await definitions.pins(service.name, service.version);
+  const views = await findViews(definitions, references, pins);
 
-  const names = [...new Set(references.map((reference) => splitReference(reference)[0]))];
+  const keysOf = new Map<string, EntityBody["keys"]>();
+  const buckets = new Map<string, number>();
+  for (const { name, version, body } of views.values()) {
+    const { entity, source } = body;
+    keysOf.set(entity, (await findEntity(definitions, entity)).keys);
+    const row = await definitions.catalog.find(name, version);
+    if (row?.status === "ready") buckets.set(name, row.id);
+    if (!definitions.catalog.isFilled(source, entity)) {
+      throw unavailable(
+        `Cannot read features: the stored events of "${source}" are being made records of "${entity}"`,
+        {
+          retryAfter: 1,
+        },
+      );
+    }
+  }
+  return {
+    plan: planFeatures(references, (name) => views.get(name) ?? raise(noView(name))),
+    version: service?.version ?? null,
+    project: service?.project ?? views.values().next().value!.project,
+    keysOf,
+    buckets,
+  };
+}
+
+/** The views of the features, and those that their expressions read. */
+async function findViews(
+  definitions: Definitions,
+  references: readonly string[],
+  pins: ReadonlyMap<string, number> | undefined,
+): Promise<Map<string, StoredDefinition<ViewBody>>> {
   const views = new Map<string, StoredDefinition<ViewBody>>();
-  for (let missing = names; missing.length > 0;) {
+  const askedOf = Map.groupBy(references.map(splitReference), ([view]) => view);
+  for (let missing = [...askedOf.keys()]; missing.length > 0;) {
     for (const name of missing) {
-      const view = await definitions.view(name);
-      if (view === undefined) throw notFound(`Cannot read features: there is no view "${name}"`);
+      const features = (askedOf.get(name) ?? []).map(([, feature]) => feature);
+      const pinned = pins?.get(name);
+      const view = pinned === undefined
+        ? await findReady(definitions, name, features)
+        : await definitions.view(name, pinned);
+      if (view === undefined) throw noView(name);
       views.set(name, view);
     }
     const read = missing.flatMap((name) => viewsReadBy(name, views.get(name)!.body));
     missing = [...new Set(read)].filter((name) => !views.has(name));
   }
-  const keysOf = new Map<string, EntityBody["keys"]>();
-  for (const { body } of views.values()) {
-    keysOf.set(body.entity, (await findEntity(definitions, body.entity)).keys);
+  return views;
+}
+
+/** The newest version that is ready and has the features, else the one in force. */
+async function findReady(
+  definitions: Definitions,
+  name: string,
+  features: readonly string[],
+): Promise<StoredDefinition<ViewBody> | undefined> {
+  const current = await definitions.view(name);
+  if (current === undefined) return undefined;
+  await definitions.catalog.find(name, current.version);
+  for (const { version } of definitions.catalog.ready(name)) {
+    const view = version === current.version ? current : await definitions.view(name, version);
+    if (view !== undefined && features.every((feature) => Object.hasOwn(view.body.features, feature))) {
+      return view;
+    }
   }
-  return {
-    plan: planFeatures(references, (name) => views.get(name)!),
-    version: service?.version ?? null,
-    project: service?.project ?? views.get(names[0]!)!.project,
-    keysOf,
-  };
+  return current;
+}
+
+function noView(name: string): AppError {
+  return notFound(`Cannot read features: there is no view "${name}"`);
+}
+
+function raise(error: Error): never {
+  throw error;
 }
 
 /** @throws {AppError} `not_found` */
-export async function findEntity(definitions: Definitions, name: string): Promise<EntityBody> {
+export async function findEntity(
+  definitions: Pick<Definitions, "entity">,
+  name: string,
+): Promise<EntityBody> {
   const entity = await definitions.entity(name);
   if (entity === undefined) throw notFound(`Cannot read features: there is no entity "${name}"`);
   return entity.body;
@@ -76,9 +143,30 @@ async function findService(
   { service: name, version }: { service: string; version?: number | undefined },
 ): Promise<StoredDefinition<FeatureServiceBody>> {
   const service = await definitions.featureService(name, version);
-  if (service !== undefined) return service;
-  const which = version === undefined ? `"${name}"` : `"${name}" in version ${version}`;
-  throw notFound(`Cannot read features: there is no feature service ${which}`);
+  if (service === undefined) {
+    const which = version === undefined ? `"${name}"` : `"${name}" in version ${version}`;
+    throw notFound(`Cannot read features: there is no feature service ${which}`);
+  }
+  if (version !== undefined || await isReady(definitions, service)) return service;
+  // While the newest is filled from history the one before serves.
+  for (let older = service.version - 1; older > Math.max(0, service.version - OLDER_VERSIONS); older--) {
+    const found = await definitions.featureService(name, older);
+    if (found !== undefined && await isReady(definitions, found)) return found;
+  }
+  return service;
+}
+
+/** So many versions of a service are looked at for one that is ready. */
+const OLDER_VERSIONS = 5;
+
+async function isReady(
+  { pins, catalog }: Definitions,
+  { name, version }: StoredDefinition<FeatureServiceBody>,
+): Promise<boolean> {
+  for (const [view, viewVersion] of await pins(name, version)) {
+    if ((await catalog.find(view, viewVersion))?.status !== "ready") return false;
+  }
+  return true;
 }
 
 /** Selections that are asked for again and again are compiled once, until a definition changes. */

@@ -5,7 +5,8 @@ import { STREAM } from "shared/contracts/streams.ts";
 import { crashPointSuite } from "shared/testing/crash_points.ts";
 import { createTestDatabase, type TestDatabase } from "shared/testing/database.ts";
 import { storedMessages } from "shared/testing/streams.ts";
-import { defineShop, line, publishLines, startFeatureStore } from "./testing/shop.ts";
+import { STALE_MS } from "./domain/buckets.ts";
+import { day, defineShop, line, publishLines, startFeatureStore } from "./testing/shop.ts";
 
 crashPointSuite<TestDatabase>({
   name: "the consumer of clean events",
@@ -39,8 +40,17 @@ crashPointSuite<TestDatabase>({
     assertEquals(sources, [
       { source: "invoice_lines", received: 6, records: 3, unused: 0, duplicates: 1, refused: 2 },
     ]);
-    const rows = await db<{ id: string }[]>`select id from records order by id`;
+    const rows = await db<{ id: string }[]>`select id from records where entity = 'customer' order by id`;
     assertEquals(rows.map(({ id }) => id), ["1", "2", "5"]);
+    const { rows: read } = await call(bus, contract.online, {
+      features: ["orders.spend", "orders.lines_30d"],
+      entities: [1, 2, 3].map((customer_id) => ({ customer_id })),
+      asOf: day(1),
+    });
+    assertEquals(read.map(({ values }) => values), [[1, 1], [1, 1], [1, 1]]);
+    const [buckets] = await db<{ usable: number }[]>`
+      select count(*) as usable from buckets where size_ms = 0 and max_known_at_ms < ${STALE_MS}`;
+    assertEquals(buckets!.usable, 3);
     const letters = await storedMessages(bus, "DEADLETTER");
     assertEquals(new Set(letters.map((letter) => letter.json<{ id: string }[]>()[0]!.id)), new Set(["3"]));
   },

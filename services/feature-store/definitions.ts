@@ -1,13 +1,19 @@
 /** The definitions that this service owns: entities, views, feature services, labels of models. @module */
 import type { Bus } from "shared/bus/connection.ts";
+import type { StoredDefinition } from "shared/contracts/definition.ts";
 import * as contract from "shared/contracts/feature_store.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
 import type { Outbox } from "shared/db/outbox.ts";
+import { repeatDefinition } from "shared/definitions/change.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
+import { AppError } from "shared/errors.ts";
 import type { Logger } from "shared/log.ts";
 import { checkFeatureService, checkView } from "./domain/check_definitions.ts";
 import { checkLabel } from "./domain/check_observation.ts";
+import { splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { readBodies } from "./repository/current_definitions.ts";
+import { pinViews, readServicesOver } from "./repository/service_views.ts";
+import { addViewVersion, retireView } from "./repository/view_versions.ts";
 
 export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Logger; outbox: Outbox }) {
   return createDefinitions(deps, {
@@ -29,6 +35,11 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
           const views = await readViews(tx);
           checkView(name, body, { hasEntity: entities.has(body.entity), views });
         },
+        async afterPut(view: StoredDefinition<contract.ViewBody>, tx: Transaction) {
+          await addViewVersion(tx, view);
+          for (const service of await readServicesOver(tx, view.name)) await remake(tx, service, view.actor);
+        },
+        afterRemove: (name: string, tx: Transaction) => retireView(tx, name),
       },
       {
         kind: "feature-service",
@@ -38,6 +49,7 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
         async check(name: string, body: contract.FeatureServiceBody, tx: Transaction) {
           checkFeatureService(name, body, await readViews(tx));
         },
+        afterPut: pin,
       },
       {
         kind: "label",
@@ -52,6 +64,31 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
     ],
     list: contract.definitions,
   });
+}
+
+/** A version of a feature service stays with the versions of views in force now. */
+async function pin(service: StoredDefinition<contract.FeatureServiceBody>, tx: Transaction): Promise<void> {
+  const { name, version, body } = service;
+  const bodies = await readViews(tx);
+  const views = new Set(body.features.map((reference) => splitReference(reference)[0]));
+  for (const view of views) for (const read of viewsReadBy(view, bodies.get(view)!)) views.add(read);
+  await pinViews(tx, { service: name, version, views: [...views] });
+}
+
+/** A feature service over a view that changed. Where it no longer fits the view it stays with the version before. */
+async function remake(tx: Transaction, name: string, actor: string): Promise<void> {
+  const body = contract.featureServiceBodySchema.parse(
+    (await readBodies(tx, "feature-service", [name])).get(name),
+  );
+  try {
+    checkFeatureService(name, body, await readViews(tx));
+  } catch (error) {
+    if (error instanceof AppError && error.code === "invalid") return;
+    throw error;
+  }
+  const service = { service: "feature-store", kind: "feature-service", name, actor };
+  const made = await repeatDefinition(tx, service);
+  if (made !== undefined) await pin({ ...made, body }, tx);
 }
 
 /** The views in force. */

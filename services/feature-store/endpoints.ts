@@ -8,9 +8,18 @@ import {
 } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/feature_store.ts";
 import { notFound } from "shared/errors.ts";
+import type { ViewVersionRow } from "./repository/view_versions.ts";
 
 export interface EndpointDeps {
-  readOnline: (request: RequestOf<typeof contract.online>) => Promise<ReplyOf<typeof contract.online>>;
+  readOnline: (
+    request: RequestOf<typeof contract.online>,
+    context: CallContext,
+  ) => Promise<ReplyOf<typeof contract.online>>;
+  push: (
+    request: RequestOf<typeof contract.push>,
+    context: CallContext,
+  ) => Promise<ReplyOf<typeof contract.push>>;
+  readViewVersions: (view?: string) => Promise<ViewVersionRow[]>;
   requestTrainingSet: (
     request: RequestOf<typeof contract.buildTrainingSet>,
     context: CallContext,
@@ -30,6 +39,10 @@ export interface EndpointDeps {
 export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
   return [
     bind(contract.online, deps.readOnline),
+    bind(contract.push, deps.push),
+    bind(contract.viewVersions, async ({ view }) => ({
+      versions: (await deps.readViewVersions(view)).map(toProgress),
+    })),
     bind(contract.buildTrainingSet, deps.requestTrainingSet),
     bind(contract.getTrainingSet, async ({ id }) => {
       const trainingSet = await deps.findTrainingSet(id);
@@ -60,4 +73,10 @@ export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
 
 function noTrainingSet(verb: string, id: string): Error {
   return notFound(`Cannot ${verb} the training set ${id}: there is none`);
+}
+
+function toProgress(row: ViewVersionRow): contract.ViewProgress {
+  const { view: name, version, status, keysFilled, keysTotal } = row;
+  const progress = status === "building" ? Math.min(keysFilled / Math.max(keysTotal, 1), 1) : 1;
+  return { name, version, status, progress };
 }

@@ -2,7 +2,9 @@
 import { encodeBatches } from "shared/bus/batch.ts";
 import type { Aside, Incoming, Outcome } from "shared/bus/consumer.ts";
 import { readBatch } from "shared/bus/read_events.ts";
+import { HEADER } from "shared/contracts/envelope.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
+import { instantSchema } from "shared/contracts/time.ts";
 import type { EventBatch, RefusedEvent } from "./store_events.ts";
 
 export interface CleanHandlerDeps {
@@ -15,11 +17,18 @@ export function createCleanHandler({ store }: CleanHandlerDeps) {
     const batches = messages.map((message) => ({
       sequence: message.sequence,
       receivedAt: message.receivedAt,
+      clock: clockOf(message),
       ...readBatch(message),
     }));
     const refused = await store(batches);
     return { aside: [...batches.flatMap(({ aside }) => aside), ...refused.flatMap(toAside)] };
   };
+}
+
+function clockOf({ headers }: Incoming): EventBatch["clock"] {
+  const project = headers[HEADER.project];
+  const now = instantSchema.safeParse(headers[HEADER.clock]);
+  return project === undefined || !now.success ? undefined : { project, now: now.data };
 }
 
 /** As a batch of one event, so that it can be sent again as it is. */

@@ -1,9 +1,13 @@
 /** How far the CLEAN stream is applied. @module */
 import type { Bus } from "shared/bus/connection.ts";
+import { delay } from "shared/delay.ts";
+import { AppError } from "shared/errors.ts";
 import type { Logger } from "shared/log.ts";
 
 /** The floor is asked for at most this often, however many reads there are. */
 const FRESH_MS = 200;
+/** Between two looks of a read that waits for a position. */
+const LONGEST_PAUSE_MS = 20;
 /** A read does not wait longer for it: an older floor is as true, only lower. */
 const PATIENCE_MS = 100;
 
@@ -15,6 +19,12 @@ export interface Position {
    * acknowledged after its records are committed, and the floor is the end of the unbroken run from the start.
    */
   read(): Promise<number>;
+  /**
+   * Waits until everything up to a sequence is applied.
+   *
+   * @throws {AppError} `timeout` when that takes longer
+   */
+  waitFor(sequence: number, options: { timeoutMs: number }): Promise<void>;
 }
 
 export function createPosition(
@@ -43,7 +53,23 @@ export function createPosition(
       if (performance.now() - readAt > FRESH_MS) await atMost(refreshing ??= refresh(), PATIENCE_MS);
       return floor;
     },
+    async waitFor(sequence, { timeoutMs }) {
+      const endsAt = performance.now() + timeoutMs;
+      for (let pauseMs = 1; floor < sequence; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
+        const left = endsAt - performance.now();
+        if (left <= 0) throw tooLate(sequence, { timeoutMs, floor });
+        await atMost(refreshing ??= refresh(), left);
+        if (floor < sequence) await delay(Math.min(pauseMs, Math.max(left, 0)));
+      }
+    },
   };
+}
+
+function tooLate(sequence: number, { timeoutMs, floor }: { timeoutMs: number; floor: number }): AppError {
+  return new AppError(
+    "timeout",
+    `Cannot read features at the position ${sequence} within ${timeoutMs} ms: CLEAN is applied up to ${floor}`,
+  );
 }
 
 async function atMost(work: Promise<void>, ms: number): Promise<void> {

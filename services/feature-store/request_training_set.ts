@@ -1,6 +1,5 @@
 /** Asking for a training set. @module */
 import { v7 as uuidv7 } from "uuid";
-import type { ProjectClocks } from "shared/bus/project_clocks.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import type { FileStore } from "shared/bus/files.ts";
 import type { CallContext, RequestOf } from "shared/contracts/endpoint.ts";
@@ -11,6 +10,7 @@ import { answered, once } from "shared/db/idempotency.ts";
 import { notFound } from "shared/errors.ts";
 import { reachOf, refuseBlocked } from "./blocked_sources.ts";
 import type { Definitions } from "./catalog.ts";
+import type { FeatureClock } from "./feature_clock.ts";
 import { queueTrainingSet, type TrainingSetRequest } from "./repository/training_sets.ts";
 import { readGivenSpine } from "./spine_file.ts";
 import { columnsOf, isGiven, planTrainingSet, type TrainingSetPlan } from "./training_set_plan.ts";
@@ -19,7 +19,7 @@ export interface RequestDeps {
   bus: Bus;
   db: Database;
   definitions: Definitions;
-  clocks: Pick<ProjectClocks, "now">;
+  clock: FeatureClock;
   /** Tells the builder that a training set waits. */
   pokeBuilder: () => void;
 }
@@ -31,7 +31,7 @@ export interface RequestDeps {
  * of it is held
  */
 export async function requestTrainingSet(
-  { bus, db, definitions, clocks, pokeBuilder }: RequestDeps,
+  { bus, db, definitions, clock, pokeBuilder }: RequestDeps,
   request: RequestOf<typeof buildTrainingSet>,
   context: CallContext,
 ): Promise<{ id: string }> {
@@ -52,7 +52,7 @@ export async function requestTrainingSet(
     asKnown,
     from,
     to,
-    clock: toInstant(clocks.now(project)),
+    clock: toInstant(await clock.now(project)),
   };
   const last = await checkSpine({ files: bus.files, plan }, job);
   await refuseBlocked(bus, reachOf(plan.layouts.keys(), { to: last, clock: job.clock, label: plan.label }));

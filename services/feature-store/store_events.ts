@@ -1,11 +1,11 @@
 /** Storing clean events as records of the entities that views describe. @module */
 import type { PlatformEvent } from "shared/contracts/envelope.ts";
+import type { Instant } from "shared/contracts/time.ts";
 import type { Transaction } from "shared/db/connection.ts";
 import type { Reason } from "shared/errors.ts";
 import { type DescribedEntity, entitiesOf } from "./domain/event_records.ts";
+import { advanceClocks } from "./repository/applied_clocks.ts";
 import { readDescribedEntities } from "./repository/current_definitions.ts";
-import { type RecordRow, storeRecords } from "./repository/records.ts";
-import { retractEvents } from "./repository/retracted.ts";
 import {
   addCounts,
   forgetCounted,
@@ -13,10 +13,14 @@ import {
   type MessageReceipt,
   type SourceCounts,
 } from "./repository/source_counts.ts";
+import { lockSources } from "./repository/view_versions.ts";
+import { type EntityEvent, storeRecords } from "./store_records.ts";
 
 /** The events of a message. */
 export interface EventBatch extends MessageReceipt {
   events: readonly PlatformEvent[];
+  /** The clock of the project after the batch, where the message tells it. */
+  clock?: { project: string; now: Instant } | undefined;
 }
 
 /** An event that holds something which can't be taken. */
@@ -29,7 +33,8 @@ export interface RefusedEvent {
 }
 
 /**
- * Stores each event as a record of every entity that a view over its source describes, and counts what came of it.
+ * Stores each event as a record of every entity that a view over its source describes, and counts what came of it. An
+ * event of none is kept all the same: a view to come may describe what it is of.
  * A message that comes again changes nothing; an event that comes again in another message is a duplicate. What is
  * retracted is no record any more, and is not one when it comes late; it counts nothing.
  *
@@ -37,26 +42,38 @@ export interface RefusedEvent {
  * before they were
  */
 export async function storeEvents(tx: Transaction, batches: readonly EventBatch[]): Promise<RefusedEvent[]> {
+  await lockSources(tx, batches.flatMap(({ events }) => events.map(({ source }) => source)));
   // From the table and not from memory: a view that was acknowledged must not miss an event after it.
   const described = await readDescribedEntities(tx);
   const fresh = await markCounted(tx, batches);
   const sorted = new SortedEvents(described);
   for (const { sequence, events } of batches) {
     for (const [position, event] of events.entries()) {
-      if (!event.retracted) sorted.add(event, { sequence, position, counts: fresh.has(sequence) });
+      if (event.retracted) sorted.retract(event);
+      else sorted.add(event, { sequence, position, counts: fresh.has(sequence) });
     }
   }
-  await retractEvents(tx, batches.flatMap(({ events }) => events.filter(({ retracted }) => retracted)));
-  const stored = await storeRecords(tx, sorted.expected);
+  const stored = await storeRecords(tx, sorted.storable);
   await addCounts(tx, sorted.countsWith(stored));
+  await advanceClocks(tx, newestClocks(batches));
   await forgetCounted(tx, 2 * batches.length);
   return sorted.refused;
 }
 
+function newestClocks(batches: readonly EventBatch[]): Map<string, Instant> {
+  const clocks = new Map<string, Instant>();
+  for (const { clock } of batches) {
+    if (clock === undefined) continue;
+    const { project, now } = clock;
+    // Instants sort as text.
+    if (now > (clocks.get(project) ?? "")) clocks.set(project, now);
+  }
+  return clocks;
+}
+
 /** Events by what is to become of them. */
 class SortedEvents {
-  /** The rows of each event that is to be stored, each a `RecordRow` in JSON. */
-  readonly expected: string[][] = [];
+  readonly storable: EntityEvent[] = [];
   readonly refused: RefusedEvent[] = [];
   readonly #described: ReadonlyMap<string, readonly DescribedEntity[]>;
   /** `expected`: events that are records, unless they were stored before. */
@@ -74,20 +91,21 @@ class SortedEvents {
     const { counts, ...place } = options;
     const entities = this.#described.get(event.source);
     const { records, reasons } = entitiesOf(event.data, entities ?? []);
-    const rows = records.map(({ entity, key }) => JSON.stringify(toRow(event, entity, key)));
-    const unstorable = rows.some(isUnstorable);
+    const unstorable = isUnstorable(JSON.stringify(event));
     if (unstorable) reasons.push(UNSTORABLE);
     if (reasons.length > 0) this.refused.push({ event, reasons, ...place });
     if (!counts) return;
 
     const counted = this.#countsOf(event.source);
     counted.received++;
+    if (!unstorable) this.storable.push(toEntityEvent(event, records));
     if (entities === undefined) counted.unused++;
-    else if (rows.length === 0 || unstorable) counted.refused++;
-    else {
-      counted.expected++;
-      this.expected.push(rows);
-    }
+    else if (records.length === 0 || unstorable) counted.refused++;
+    else counted.expected++;
+  }
+
+  retract(event: PlatformEvent): void {
+    this.storable.push({ ...toEntityEvent(event, []), retracted: true });
   }
 
   /** @param stored how many events of each source had a record that was not there */
@@ -105,17 +123,9 @@ class SortedEvents {
   }
 }
 
-function toRow(event: PlatformEvent, entity: string, key: string): RecordRow {
-  return {
-    source: event.source,
-    id: event.id,
-    definition: event.definition,
-    entity,
-    entity_key: key,
-    event_time: event.time,
-    known_at: event.knownat,
-    data: event.data,
-  };
+function toEntityEvent(event: PlatformEvent, places: EntityEvent["places"]): EntityEvent {
+  const { source, id, definition, time, knownat: knownAt, data } = event;
+  return { source, id, definition, time, knownAt, data, places };
 }
 
 const UNSTORABLE: Reason = {

@@ -61,7 +61,8 @@ export async function planTrainingSet(
   const { keys } = await findEntity(definitions, entity);
   const features = await findFeatures(definitions, {
     service: featureService.name,
-    version: featureService.version,
+    // The newest, filled or not: records answer.
+    version: featureService.version ?? (await definitions.featureService(featureService.name))?.version,
   });
   const declared = isGiven(spine) ? undefined : spine;
   const label = parts.label !== null && "source" in parts.label ? parts.label : undefined;

@@ -21,6 +21,8 @@ export interface BuildInput {
 export interface DefinitionsData {
   entities: StoredDefinition<EntityBody>[];
   views: StoredDefinition<ViewBody>[];
+  /** The versions of views that the feature service was made with. */
+  pinned: StoredDefinition<ViewBody>[];
   featureServices: StoredDefinition<FeatureServiceBody>[];
 }
 
@@ -66,19 +68,16 @@ async function dataOf(
   { entity: entityName, featureService: { name, version } }: TrainingSetRequest,
 ): Promise<DefinitionsData> {
   const featureService = await definitions.featureService(name, version);
-  const viewNames = new Set(featureService?.body.features.map((reference) => reference.split(".")[0]!));
-  const named = await Promise.all([...viewNames].map((view) => definitions.view(view)));
-  const views = new Map(
-    [...definitions.views(), ...named.filter((view) => view !== undefined)].map((view) => [
-      view.name,
-      view,
-    ]),
-  );
-  const entityNames = new Set([entityName, ...[...views.values()].map(({ body }) => body.entity)]);
+  const pins = await definitions.pins(name, version);
+  const views = definitions.views();
+  const pinned = await Promise.all([...pins].map(([view, version]) => definitions.view(view, version)));
+  const found = pinned.filter((view) => view !== undefined);
+  const entityNames = new Set([entityName, ...[...views, ...found].map(({ body }) => body.entity)]);
   const entities = await Promise.all([...entityNames].map((one) => definitions.entity(one)));
   return {
     entities: entities.filter((entity) => entity !== undefined),
-    views: [...views.values()],
+    views: [...views],
+    pinned: found,
     featureServices: featureService === undefined ? [] : [featureService],
   };
 }

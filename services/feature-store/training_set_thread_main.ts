@@ -8,6 +8,7 @@ import type { Definitions } from "./catalog.ts";
 import { buildTrainingSet } from "./training_set_builder.ts";
 import type { BuiltTrainingSet } from "./training_set_description.ts";
 import type { BuildInput, DefinitionsData } from "./training_set_thread.ts";
+import { recordsOnly } from "./view_catalog.ts";
 
 answerCalls<BuildInput, BuiltTrainingSet, number>(
   async ({ databaseUrl, maxValues, request, definitions, spineFile }, tell) => {
@@ -27,13 +28,15 @@ answerCalls<BuildInput, BuiltTrainingSet, number>(
   },
 );
 
-function fromData({ entities, views, featureServices }: DefinitionsData): Definitions {
+function fromData({ entities, views, pinned, featureServices }: DefinitionsData): Definitions {
   const find = <T extends { name: string }>(all: readonly T[], name: string) =>
     Promise.resolve(all.find((one) => one.name === name));
   return {
     entity: (name) => find(entities, name),
-    view: (name) => find(views, name),
+    view: (name, version) => find(version === undefined ? views : pinned, name),
     views: () => views,
     featureService: (name) => find(featureServices, name),
+    pins: () => Promise.resolve(new Map(pinned.map(({ name, version }) => [name, version]))),
+    catalog: recordsOnly,
   };
 }

@@ -71,7 +71,7 @@ function startWorker(
   const worker = createTrainingSetWorker({
     db,
     build,
-    position: { read: () => Promise.resolve(7) },
+    position: { read: () => Promise.resolve(7), waitFor: () => Promise.resolve() },
     log: silentLogger,
     files: {
       put() {

@@ -95,7 +95,7 @@ async function answer(
   const startedAt = performance.now();
   try {
     const action = `answer ${endpoint.subject}`;
-    const context = contextOf(message);
+    const context = contextOf(bus, message);
     let request: unknown;
     try {
       request = readJson(message, action);
@@ -125,8 +125,10 @@ function readJson(message: ServiceMsg, action: string): unknown {
   }
 }
 
-function contextOf({ headers }: ServiceMsg): CallContext {
+function contextOf(bus: Bus, { headers }: ServiceMsg): CallContext {
+  const maxReplyBytes = bus.nc.info?.max_payload;
   return {
+    ...(maxReplyBytes === undefined ? {} : { maxReplyBytes }),
     actor: headers?.get(HEADER.actor) || "anonymous",
     idempotencyKey: headers?.get(HEADER.idempotencyKey) || undefined,
     traceparent: headers?.get(HEADER.traceparent) || undefined,

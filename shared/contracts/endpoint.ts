@@ -47,6 +47,8 @@ export interface CallContext {
   idempotencyKey: string | undefined;
   /** W3C trace context, when the caller sent one. */
   traceparent: string | undefined;
+  /** The largest answer that can be sent, in bytes; absent: any can. */
+  maxReplyBytes?: number;
 }
 
 export type Handler<E extends Endpoint> = (

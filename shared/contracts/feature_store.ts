@@ -226,6 +226,8 @@ export const viewProgressSchema = z.object({
   progress: z.number().min(0).max(1),
 });
 
+export type ViewProgress = z.infer<typeof viewProgressSchema>;
+
 export const viewVersions = endpoint({
   service,
   verb: "view-versions",

@@ -41,8 +41,22 @@ export async function putDefinition(
     const { actor } = context;
     const row = await insertVersion(tx, { project, kind: kind.kind, name, body, bodyHash, actor });
     await enqueue(tx, [announcement(service, kind.kind, name, row)]);
+    await kind.afterPut?.(toStored(row), tx);
     return { version: row.version, changed: true };
   });
+}
+
+/** Makes the next version of a definition in force with the body that it has, because what it stands for changed. */
+export async function repeatDefinition(
+  tx: Transaction,
+  { service, kind, name, actor }: { service: string; kind: string; name: string; actor: string },
+): Promise<StoredDefinition | undefined> {
+  await lockDefinition(tx, kind, name);
+  const current = await selectCurrent(tx, kind, name);
+  if (current === undefined) return undefined;
+  const row = await insertVersion(tx, { ...current, actor });
+  await enqueue(tx, [announcement(service, kind, name, row)]);
+  return toStored(row);
 }
 
 /** Removes a definition of the project; its versions are kept, and its name is free. */
@@ -58,6 +72,7 @@ export async function removeDefinition(
     const current = await lockCurrent(tx, kind, { project, name, action });
     if (current === undefined) return { removed: false };
     await markRemoved(tx, current, context.actor);
+    await kind.afterRemove?.(name, tx);
     await enqueue(tx, [announcement(service, kind.kind, name, undefined)]);
     return { removed: true };
   });

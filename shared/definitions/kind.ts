@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { StoredDefinition } from "../contracts/definition.ts";
 import type { Endpoint } from "../contracts/endpoint.ts";
 import type { Transaction } from "../db/connection.ts";
 
@@ -15,4 +16,9 @@ export interface DefinitionKind {
    */
   // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
   check?(name: string, body: any, tx: Transaction): void | Promise<void>;
+  /** What follows from a new version, in the transaction that writes it. Annotate the body with the kind's own type. */
+  // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
+  afterPut?(definition: StoredDefinition<any>, tx: Transaction): Promise<void>;
+  /** What follows when it is removed, in that transaction. */
+  afterRemove?(name: string, tx: Transaction): Promise<void>;
 }

@@ -46,8 +46,11 @@ export interface Cover {
   spans: { afterMs: number; untilMs: number }[];
 }
 
+/** The known-at of a bucket that does not hold what it should: it is to be made anew, and no read may use it. */
+export const STALE_MS = Number.MAX_SAFE_INTEGER;
+
 export function isUsable({ maxTimeMs, maxKnownAtMs }: Bucket, { atMs, knownByMs }: Sight): boolean {
-  return maxTimeMs <= atMs && maxKnownAtMs <= knownByMs;
+  return maxKnownAtMs !== STALE_MS && maxTimeMs <= atMs && maxKnownAtMs <= knownByMs;
 }
 
 /** Where the bucket of a record begins. */

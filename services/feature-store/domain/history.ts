@@ -10,6 +10,7 @@ import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { compileExpression, type Expression } from "shared/expressions/cel.ts";
 import { type Terms, toScaled } from "./exact_sum.ts";
+import { compareText } from "./text_order.ts";
 
 /** A clean record of an entity. Times are milliseconds since 1970. */
 export interface EntityRecord {
@@ -23,6 +24,12 @@ export interface EntityRecord {
   retracted?: boolean;
   /** Canonical entity key, where there are records of several entities. */
   key?: string;
+}
+
+/** The order in which histories are made: by key where there is one, event time, id and definition. */
+export function compareRecords(a: EntityRecord, b: EntityRecord): number {
+  return compareText(a.key ?? "", b.key ?? "") || a.time - b.time || compareText(a.id, b.id) ||
+    a.definition - b.definition;
 }
 
 /** Which fields and filters of a source's records are needed; features refer to them by position. */

@@ -1,6 +1,7 @@
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import { type History, toFeatureValue } from "./history.ts";
 import type { PartialAggregate, PartialState } from "./partial.ts";
+import { compareText } from "./text_order.ts";
 
 /** How many records there are, and when the first and the last one were. */
 export class PresencePartial implements PartialAggregate {
@@ -63,7 +64,7 @@ export class EdgePartial implements PartialAggregate {
   #isNearer(time: number, id: string): boolean {
     if (this.#time === undefined) return true;
     if (time !== this.#time) return time > this.#time === this.#isLast;
-    return comesAfter(id, this.#id) === this.#isLast;
+    return compareText(id, this.#id) > 0 === this.#isLast;
   }
 
   #take(time: number, id: string, value: FeatureValue): void {
@@ -71,22 +72,4 @@ export class EdgePartial implements PartialAggregate {
     this.#id = id;
     this.value = value;
   }
-}
-
-const encoder = new TextEncoder();
-
-/** By the bytes of UTF-8, as PostgreSQL orders the ids of records: not by UTF-16, where they differ. */
-function comesAfter(a: string, b: string): boolean {
-  if (isAscii(a) && isAscii(b)) return a > b;
-  const [left, right] = [encoder.encode(a), encoder.encode(b)];
-  const length = Math.min(left.length, right.length);
-  for (let index = 0; index < length; index++) {
-    if (left[index] !== right[index]) return left[index]! > right[index]!;
-  }
-  return left.length > right.length;
-}
-
-function isAscii(text: string): boolean {
-  // deno-lint-ignore no-control-regex -- exactly the characters of one byte
-  return /^[\x00-\x7f]*$/.test(text);
 }

@@ -6,6 +6,7 @@
  */
 import type { Feature, ViewBody } from "shared/contracts/feature_store.ts";
 import { durationToMs } from "shared/contracts/time.ts";
+import { compileFilter } from "./history.ts";
 import type { Reading } from "./partial.ts";
 import { defaultHopMs } from "./time_grid.ts";
 
@@ -78,6 +79,19 @@ export function planStorage(body: ViewBody): ViewStorage {
     levels: [...levels].map(([sizeMs, cells]) => ({ sizeMs, cells })).sort((a, b) => a.sizeMs - b.sizeMs),
     ladder,
   };
+}
+
+/** The fields of records that features of a view read, in their filters too. */
+export function fieldsOf(body: ViewBody): Set<string> {
+  const fields = new Set<string>();
+  for (const feature of Object.values(body.features)) {
+    const cell = aggregateOf(feature, body.hop)?.cell;
+    if (cell === undefined) continue;
+    if (cell.kind !== "presence") fields.add(cell.field);
+    const filter = cell.filter === undefined ? undefined : compileFilter(cell.filter);
+    for (const field of filter?.reads["e"] ?? []) fields.add(field);
+  }
+  return fields;
 }
 
 /** Every value tells when its newest record was. */

@@ -9,49 +9,101 @@ export interface RecordRow {
   source: string;
   id: string;
   definition: number;
+  /** Empty, like the key, for an event that is of no entity, or not yet. */
   entity: string;
-  entity_key: string;
-  event_time: Instant;
-  known_at: Instant;
+  entityKey: string;
+  eventTime: Instant;
+  knownAt: Instant;
+  /** JSON. */
+  data: string;
+  retracted: boolean;
+}
+
+/** Rows in one statement: more gain nothing (and one JSON text may not be larger than 1 GiB). */
+const ROWS_AT_ONCE = 5_000;
+
+/** Stores rows that are not there yet. */
+export async function insertRecords(tx: Transaction, rows: readonly RecordRow[]): Promise<void> {
+  for (let first = 0; first < rows.length; first += ROWS_AT_ONCE) {
+    const batch = rows.slice(first, first + ROWS_AT_ONCE).map((row) =>
+      `{"s":${JSON.stringify(row.source)},"i":${JSON.stringify(row.id)},"v":${row.definition},` +
+      `"e":${JSON.stringify(row.entity)},"k":${JSON.stringify(row.entityKey)},"t":"${row.eventTime}",` +
+      `"n":"${row.knownAt}","r":${row.retracted},"d":${row.data}}`
+    );
+    await tx`
+      insert into records (source, id, definition, entity, entity_key, event_time, known_at, retracted, data)
+      select s, i, v, e, k, t, n, r, d
+      from json_to_recordset(${`[${batch.join()}]`}::text::json) as incoming(
+        s text, i text, v integer, e text, k text, t timestamptz, n timestamptz, r boolean, d jsonb
+      )`;
+  }
+}
+
+/** A row that is there of an event, without its data. */
+export type KnownRecord = Omit<RecordRow, "data">;
+
+/** All rows of some events. */
+export async function readKnown(
+  tx: Transaction,
+  events: readonly { source: string; id: string }[],
+): Promise<KnownRecord[]> {
+  const known: KnownRecord[] = [];
+  for (let first = 0; first < events.length; first += ROWS_AT_ONCE) {
+    const page = events.slice(first, first + ROWS_AT_ONCE);
+    // Without the offset the planner could turn the look-ups into one scan of everything.
+    const rows = await tx<KnownRecord[]>`
+      select found.* from unnest(
+        ${page.map(({ source }) => source)}::text[], ${page.map(({ id }) => id)}::text[]
+      ) as asked(source, id)
+      cross join lateral (
+        select source, id, definition, entity, entity_key as "entityKey", event_time as "eventTime",
+          known_at as "knownAt", retracted
+        from records where records.source = asked.source and records.id = asked.id offset 0
+      ) as found`;
+    for (const row of rows) known.push(row);
+  }
+  return known;
+}
+
+/** Takes rows back that a retraction of their own version is about. */
+export async function markRetracted(tx: Transaction, rows: readonly KnownRecord[]): Promise<void> {
+  if (rows.length === 0) return;
+  await tx`
+    update records set retracted = true
+    from unnest(
+      ${rows.map(({ source }) => source)}::text[], ${rows.map(({ id }) => id)}::text[],
+      ${rows.map(({ definition }) => definition)}::integer[]
+    ) as withdrawn(source, id, definition)
+    where records.source = withdrawn.source and records.id = withdrawn.id
+      and records.definition = withdrawn.definition and not records.retracted`;
+}
+
+/** An event as it was stored, for whatever entity. */
+export interface StoredEvent {
+  source: string;
+  id: string;
+  definition: number;
+  time: Instant;
+  knownAt: Instant;
   data: DataRecord;
 }
 
-/** Events in one statement: larger ones gain nothing (and one JSON text may not be larger than 1 GiB). */
-const EVENTS_AT_ONCE = 2_000;
-
-/**
- * Stores the rows that are not there yet, and not retracted.
- *
- * @param events the rows of each event, each a {@link RecordRow} in JSON
- * @returns how many events of each source had a row that was not there
- */
-export async function storeRecords(
+/** The next events of a source after an id, all versions of each: at least one, where there is any. */
+export async function readEventsAfter(
   tx: Transaction,
-  events: readonly (readonly string[])[],
-): Promise<Map<string, number>> {
-  const stored = new Map<string, number>();
-  // Never half of an event's rows: it would count in two statements.
-  for (let first = 0; first < events.length; first += EVENTS_AT_ONCE) {
-    const batch = `[${events.slice(first, first + EVENTS_AT_ONCE).flat().join()}]`;
-    const counts = await tx<{ source: string; events: number }[]>`
-      with stored as (
-        insert into records (source, id, definition, entity, entity_key, event_time, known_at, data)
-        select source, id, definition, entity, entity_key, event_time, known_at, data
-        from json_to_recordset(${batch}::text::json) as incoming(
-          source text, id text, definition integer, entity text, entity_key text,
-          event_time timestamptz, known_at timestamptz, data jsonb
-        )
-        where not exists (
-          select from retracted_events r
-          where r.source = incoming.source and r.id = incoming.id and r.definition >= incoming.definition
-        )
-        on conflict do nothing
-        returning source, id, definition
-      )
-      select source, count(distinct (id, definition)) as events from stored group by source`;
-    for (const { source, events } of counts) stored.set(source, (stored.get(source) ?? 0) + events);
-  }
-  return stored;
+  { source, after, limit }: { source: string; after: string; limit: number },
+): Promise<StoredEvent[]> {
+  const rows = await tx<(Omit<StoredEvent, "data"> & { data: string })[]>`
+    with page as (
+      select distinct id from (
+        select id from records where source = ${source} and id > ${after} order by id limit ${limit}
+      ) as next
+    )
+    select distinct on (id, definition) source, id, definition, event_time as time, known_at as "knownAt",
+      data::text as data
+    from records where source = ${source} and id in (select id from page) and not retracted
+    order by id, definition`;
+  return rows.map((row) => ({ ...row, data: JSON.parse(row.data) }));
 }
 
 export interface HistoryQuery {
@@ -79,14 +131,15 @@ export async function readHistories(
     : db`${projection(db, fields)}`;
   const rows = await db<HistoryRow[]>`
     select entity_key, date_part('epoch', event_time) as time, date_part('epoch', known_at) as known_at,
-      id, definition, ${data} as data
+      id, definition, retracted, ${data} as data
     from records
     where entity = ${entity} and source = ${source} and entity_key = any(${keys as string[]})
       and event_time > ${bound(after)} and event_time <= ${bound(until)} and known_at <= ${bound(knownBy)}
     order by entity_key, event_time, id, definition`;
   const histories = new Map<string, EntityRecord[]>();
-  for (const { entity_key, time, known_at, id, definition, data } of rows) {
-    const record = { time: toMs(time), knownAt: toMs(known_at), id, definition, data };
+  for (const { entity_key, time, known_at, id, definition, retracted, data } of rows) {
+    const record: EntityRecord = { time: toMs(time), knownAt: toMs(known_at), id, definition, data };
+    if (retracted) record.retracted = true;
     const history = histories.get(entity_key);
     if (history === undefined) histories.set(entity_key, [record]);
     else history.push(record);
@@ -101,6 +154,7 @@ interface HistoryRow {
   known_at: number;
   id: string;
   definition: number;
+  retracted: boolean;
   data: DataRecord;
 }
 
@@ -115,19 +169,26 @@ function projection(db: Queryable, fields: readonly string[]) {
   return db`json_build_object(${list})`;
 }
 
-/** The newest event time of each entity's records at or before a time, known by it. */
+/** The newest event time of each entity's records at or before a time, as far as they were known. */
 export async function readNewestTimes(
   db: Queryable,
-  query: { entity: string; source: string; keys: readonly string[]; until: number },
+  query: { entity: string; source: string; keys: readonly string[]; until: number; knownBy: number },
 ): Promise<Map<string, number>> {
-  const { entity, source, keys, until } = query;
+  const { entity, source, keys, until, knownBy } = query;
   const rows = await db<{ key: string; time: number }[]>`
     select asked.key, date_part('epoch', newest.event_time) as time
     from unnest(${keys as string[]}::text[]) as asked(key)
     cross join lateral (
       select event_time from records
-      where entity = ${entity} and source = ${source} and entity_key = asked.key
-        and event_time <= ${bound(until)} and known_at <= ${bound(until)}
+      where entity = ${entity} and source = ${source} and entity_key = asked.key and not retracted
+        and event_time <= ${bound(until)} and known_at <= ${bound(knownBy)}
+        and not exists (
+          select 1 from records as newer
+          where newer.source = records.source and newer.id = records.id
+            and newer.definition > records.definition and newer.entity = records.entity
+            and newer.entity_key = records.entity_key and newer.event_time = records.event_time
+            and newer.retracted and newer.known_at <= ${bound(knownBy)}
+        )
       order by event_time desc limit 1
     ) as newest`;
   return new Map(rows.map(({ key, time }) => [key, toMs(time)]));

@@ -1,0 +1,145 @@
+/** Keeping the buckets of views up with what is stored of their source. @module */
+import type { DataRecord } from "shared/contracts/envelope.ts";
+import type { Transaction } from "shared/db/connection.ts";
+import {
+  type BucketPlan,
+  type BucketUpdate,
+  cellsOf,
+  type KeyedRecord,
+  mergeStored,
+  planBuckets,
+  summarizeRecords,
+} from "./domain/bucket_updates.ts";
+import { bucketStart } from "./domain/buckets.ts";
+import { compareRecords } from "./domain/history.ts";
+import { compareText } from "./domain/text_order.ts";
+import {
+  type BucketKey,
+  type BucketRow,
+  markStale,
+  putBuckets,
+  readStored,
+  removeBuckets,
+} from "./repository/buckets.ts";
+import { readHistories, type RecordRow } from "./repository/records.ts";
+import { readFollowing, readViewBody, type ViewVersionRow } from "./repository/view_versions.ts";
+
+/** A row of an entity that was stored. */
+export interface Change {
+  row: Omit<RecordRow, "data">;
+  data: DataRecord;
+  /** It is all that there is of its event: else its buckets can't be added to, and are made anew. */
+  isNew: boolean;
+}
+
+/**
+ * Adds what was stored to the buckets of the views that follow it. Where an event came in another version its buckets
+ * are marked as stale: reads go to the records until {@link fillKeys} made them anew.
+ */
+export async function updateBuckets(tx: Transaction, changes: readonly Change[]): Promise<void> {
+  if (changes.length === 0) return;
+  const following = await readFollowing(tx, [...new Set(changes.map(({ row }) => row.source))]);
+  const ofViews = Map.groupBy(changes, ({ row }) => `${row.source} ${row.entity}`);
+  const added: Added[] = [];
+  const stale: BucketKey[] = [];
+  for (const version of following) {
+    const ofView = ofViews.get(`${version.source} ${version.entity}`) ?? [];
+    const filled = ofView.filter(({ row }) => isFilled(version, row.entityKey));
+    if (filled.length === 0) continue;
+    const plan = await planOf(tx, version);
+    const records = filled.filter(({ isNew }) => isNew).map(toRecord).sort(compareRecords);
+    for (const update of summarizeRecords(plan, records)) added.push({ version, plan, update });
+    for (const { row } of filled.filter(({ isNew }) => !isNew)) stale.push(...bucketsAt(version, plan, row));
+  }
+  const stored = await readStored(tx, added.map(toKey));
+  const rows = added.map((one, index): BucketRow => {
+    const before = stored.get(index);
+    if (before !== undefined) mergeStored(one.plan, one.update, before);
+    const { maxTimeMs, maxKnownAtMs } = one.update;
+    return { ...toKey(one), maxTimeMs, maxKnownAtMs, cells: cellsOf(one.plan, one.update) };
+  });
+  await putBuckets(tx, rows);
+  await markStale(tx, stale);
+}
+
+/**
+ * Makes the buckets of some entities anew from all their records. The caller holds the lock of the source.
+ *
+ * @param version of the view
+ */
+export async function fillKeys(
+  tx: Transaction,
+  version: ViewVersionRow,
+  keys: readonly string[],
+): Promise<void> {
+  const plan = await planOf(tx, version);
+  const { entity, source } = version;
+  const { fields, filters } = plan.layout;
+  const histories = await readHistories(tx, {
+    entity,
+    source,
+    keys,
+    fields: filters.length > 0 ? undefined : fields,
+  });
+  const records = [...histories]
+    .flatMap(([key, records]) => records.map((record): KeyedRecord => ({ ...record, key })));
+  const rows = summarizeRecords(plan, records).map((update): BucketRow => {
+    const { maxTimeMs, maxKnownAtMs } = update;
+    return { ...toKey({ version, update }), maxTimeMs, maxKnownAtMs, cells: cellsOf(plan, update) };
+  });
+  await removeBuckets(tx, { viewVersion: version.id, keys });
+  await putBuckets(tx, rows);
+}
+
+interface Added {
+  version: ViewVersionRow;
+  plan: BucketPlan;
+  update: BucketUpdate;
+}
+
+/** What is behind the point up to which a version is filled comes with the filling. */
+function isFilled({ status, filledTo }: ViewVersionRow, key: string): boolean {
+  return status === "ready" || compareText(key, filledTo) <= 0;
+}
+
+function toKey({ version, update }: Pick<Added, "version" | "update">): BucketKey {
+  const { key, sizeMs, startMs } = update;
+  return { viewVersion: version.id, key, sizeMs, startMs };
+}
+
+function toRecord({ row, data }: Change): KeyedRecord {
+  const record: KeyedRecord = {
+    key: row.entityKey,
+    time: Date.parse(row.eventTime),
+    knownAt: Date.parse(row.knownAt),
+    id: row.id,
+    definition: row.definition,
+    data,
+  };
+  if (row.retracted) record.retracted = true;
+  return record;
+}
+
+function bucketsAt(version: ViewVersionRow, { levels }: BucketPlan, row: Change["row"]): BucketKey[] {
+  const timeMs = Date.parse(row.eventTime);
+  return levels.map(({ sizeMs }) => ({
+    viewVersion: version.id,
+    key: row.entityKey,
+    sizeMs,
+    startMs: bucketStart(timeMs, sizeMs),
+  }));
+}
+
+/** By the hash of the body. */
+const plans = new Map<string, BucketPlan>();
+const MAX_PLANS = 10_000;
+
+/** A version of a view never changes: it is compiled once. */
+async function planOf(tx: Transaction, { id, bodyHash }: ViewVersionRow): Promise<BucketPlan> {
+  const known = plans.get(bodyHash);
+  if (known !== undefined) return known;
+  const plan = planBuckets(await readViewBody(tx, id));
+  if (plans.size >= MAX_PLANS) plans.clear();
+  plans.set(bodyHash, plan);
+  return plan;
+}
