@@ -35,6 +35,7 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
           const views = await readViews(tx);
           checkView(name, body, { hasEntity: entities.has(body.entity), views });
         },
+        affects: ["feature-service"],
         async afterPut(view: StoredDefinition<contract.ViewBody>, tx: Transaction) {
           await addViewVersion(tx, view);
           for (const service of await readServicesOver(tx, view.name)) await remake(tx, service, view.actor);

@@ -50,9 +50,10 @@ Deno.test("call() carries who asks, the idempotency key and the trace", async ()
   await call(bus, greet, { name: "Jo" });
   const context = { actor: "ann@example.org", idempotencyKey: "key-1", traceparent: "00-a-b-01" };
   await call(bus, greet, { name: "Jo" }, context);
+  const maxReplyBytes = bus.nc.info!.max_payload;
   assertEquals(contexts, [
-    { actor: "anonymous", idempotencyKey: undefined, traceparent: undefined },
-    context,
+    { actor: "anonymous", idempotencyKey: undefined, traceparent: undefined, maxReplyBytes },
+    { ...context, maxReplyBytes },
   ]);
   const error = await assertRejects(() => call(bus, greet, { name: "Jo" }, { actor: "a\r\nb" }), AppError);
   assertEquals(error.code, "invalid");

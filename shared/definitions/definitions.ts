@@ -112,10 +112,13 @@ export function createDefinitions<const Kinds extends readonly DefinitionKind[]>
     ];
   }
 
-  async function changed({ kind }: DefinitionKind, name: string): Promise<void> {
+  async function changed({ kind, affects = [] }: DefinitionKind, name: string): Promise<void> {
     outbox.poke();
     try {
       await mirror.refresh(kind, name);
+      for (const other of affects) {
+        for (const { name } of cache.list(other)) await mirror.refresh(other, name);
+      }
     } catch (error) {
       // The change is made, and the bucket will tell of it.
       log.warn({ err: error, kind, definition: name }, `Cannot read a definition again: ${messageOf(error)}`);

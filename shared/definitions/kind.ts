@@ -16,6 +16,8 @@ export interface DefinitionKind {
    */
   // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
   check?(name: string, body: any, tx: Transaction): void | Promise<void>;
+  /** Kinds of which `afterPut` may change definitions: who put this one reads those as they are then. */
+  affects?: readonly string[];
   /** What follows from a new version, in the transaction that writes it. Annotate the body with the kind's own type. */
   // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
   afterPut?(definition: StoredDefinition<any>, tx: Transaction): Promise<void>;
