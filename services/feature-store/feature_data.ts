@@ -1,7 +1,7 @@
 /** Reading what is known of entities in views: buckets, and records where those do not answer. @module */
 import type { Database, Queryable } from "shared/db/connection.ts";
 import type { AskedFeatures } from "./catalog.ts";
-import { type Bucket, type Buckets, type Sight } from "./domain/buckets.ts";
+import type { Bucket, Buckets, Sight } from "./domain/buckets.ts";
 import { createHistory, createLayout, type History } from "./domain/history.ts";
 import type { ViewData, ViewPlan } from "./domain/view_plan.ts";
 import { type RangeQuery, readRanges } from "./repository/buckets.ts";
