@@ -27,12 +27,11 @@ import { readCounts } from "./repository/source_counts.ts";
 import { noteApplied } from "./repository/applied_messages.ts";
 import { readLabelProgress } from "./repository/labels.ts";
 import { listTrainingSets, readStatistics, readTrainingSet } from "./repository/training_sets.ts";
-import { readViewVersions } from "./repository/view_versions.ts";
 import { requestTrainingSet } from "./request_training_set.ts";
 import { storeEvents } from "./store_events.ts";
 import { createBuildingThread } from "./training_set_thread.ts";
 import { createTrainingSetWorker } from "./training_set_worker.ts";
-import { createViewCatalog } from "./view_catalog.ts";
+import { createViewCatalog, readProgress } from "./view_catalog.ts";
 
 const DURABLE = "feature-store";
 /** A message holds up to 1,000 events: more of them in one transaction gain nothing and delay their neighbours. */
@@ -132,7 +131,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           return readOnline({ db, features, clock, position }, request, context);
         },
         push: (request, context) => pushFeatures({ db, definitions, clock }, request, context),
-        readViewVersions: (view) => readViewVersions(db, view),
+        readProgress: (view) => readProgress(db, view),
         requestTrainingSet: (request, context) =>
           requestTrainingSet({ bus, db, definitions, clock, pokeBuilder: builder.poke }, request, context),
         findTrainingSet: (id) => readTrainingSet(db, id),

@@ -8,7 +8,6 @@ import {
 } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/feature_store.ts";
 import { notFound } from "shared/errors.ts";
-import type { ViewVersionRow } from "./repository/view_versions.ts";
 
 export interface EndpointDeps {
   readOnline: (
@@ -19,7 +18,7 @@ export interface EndpointDeps {
     request: RequestOf<typeof contract.push>,
     context: CallContext,
   ) => Promise<ReplyOf<typeof contract.push>>;
-  readViewVersions: (view?: string) => Promise<ViewVersionRow[]>;
+  readProgress: (view?: string) => Promise<contract.ViewProgress[]>;
   requestTrainingSet: (
     request: RequestOf<typeof contract.buildTrainingSet>,
     context: CallContext,
@@ -40,9 +39,7 @@ export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
   return [
     bind(contract.online, deps.readOnline),
     bind(contract.push, deps.push),
-    bind(contract.viewVersions, async ({ view }) => ({
-      versions: (await deps.readViewVersions(view)).map(toProgress),
-    })),
+    bind(contract.viewVersions, async ({ view }) => ({ versions: await deps.readProgress(view) })),
     bind(contract.buildTrainingSet, deps.requestTrainingSet),
     bind(contract.getTrainingSet, async ({ id }) => {
       const trainingSet = await deps.findTrainingSet(id);
@@ -73,10 +70,4 @@ export function createEndpoints(deps: EndpointDeps): BoundEndpoint[] {
 
 function noTrainingSet(verb: string, id: string): Error {
   return notFound(`Cannot ${verb} the training set ${id}: there is none`);
-}
-
-function toProgress(row: ViewVersionRow): contract.ViewProgress {
-  const { view: name, version, status, keysFilled, keysTotal } = row;
-  const progress = status === "building" ? Math.min(keysFilled / Math.max(keysTotal, 1), 1) : 1;
-  return { name, version, status, progress };
 }

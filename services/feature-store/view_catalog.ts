@@ -1,4 +1,5 @@
 /** Which versions of views can be read from buckets, in memory. @module */
+import type { ViewProgress } from "shared/contracts/feature_store.ts";
 import type { Queryable } from "shared/db/connection.ts";
 import { readUnfilledSources, readViewVersions, type ViewVersionRow } from "./repository/view_versions.ts";
 
@@ -53,4 +54,13 @@ export function createViewCatalog(db: Queryable): ViewCatalog {
     isFilled: (source, entity) => !unfilled.some((row) => row.source === source && row.entity === entity),
     onChange: (listener) => void listeners.push(listener),
   };
+}
+
+/** How far each version is filled, of all views or of one. */
+export async function readProgress(db: Queryable, view?: string): Promise<ViewProgress[]> {
+  const rows = await readViewVersions(db, view);
+  return rows.map(({ view: name, version, status, keysFilled, keysTotal }) => {
+    const progress = status === "building" ? Math.min(keysFilled / Math.max(keysTotal, 1), 1) : 1;
+    return { name, version, status, progress };
+  });
 }
