@@ -13,7 +13,7 @@ import { type Bus, connectBus } from "./bus/connection.ts";
 import { serveEndpoints } from "./bus/endpoints.ts";
 import { ensureTopology } from "./bus/topology.ts";
 import { type databaselessConfigSchema, describeConfigError, loadConfig } from "./config.ts";
-import type { BoundEndpoint } from "./contracts/endpoint.ts";
+import { type BoundEndpoint, replyText } from "./contracts/endpoint.ts";
 import { connectDatabase, type Database, waitForDatabase } from "./db/connection.ts";
 import { checkSchema } from "./db/schema.ts";
 import { AppError, messageOf } from "./errors.ts";
@@ -257,7 +257,7 @@ function checkedByContract(bound: BoundEndpoint): BoundEndpoint {
     async handler(request, context) {
       const reply = await handler(request, context);
       // As the caller gets it: what JSON leaves out or changes counts.
-      const result = endpoint.spec.reply.safeParse(JSON.parse(JSON.stringify(reply ?? null)));
+      const result = endpoint.spec.reply.safeParse(JSON.parse(replyText(reply)));
       if (result.success) return reply;
       throw new Error(`The reply of ${endpoint.subject} breaks its contract: ${result.error.message}`);
     },

@@ -1,7 +1,7 @@
 /** What a version made of a call -> what is logged of it. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { Instant } from "shared/contracts/time.ts";
-import type { PredictCall, Prediction } from "./predict_call.ts";
+import { outputOf, type PredictCall, type Prediction } from "./predict_call.ts";
 import type { LogEntry, LoggedCall } from "./prediction_log/log_entry.ts";
 import type { Place } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
@@ -35,13 +35,13 @@ export function loggedCall(
 }
 
 export const outcomeOf = (
-  { served, outputs }: Pick<Prediction, "served" | "outputs">,
+  prediction: Pick<Prediction, "served" | "outputs">,
   row: number,
 ): Pick<LogEntry, "outcome" | "code" | "error" | "output"> => ({
   outcome: "ok",
   code: null,
   error: null,
-  output: outputs[row * served.model.outputWidth]!,
+  output: outputOf(prediction, row),
 });
 
 /** The names of a version's features: one list for all of its calls. */

@@ -293,8 +293,3 @@ function entryOf(
     shadowOf: null,
   };
 }
-
-/** The features of a row by name, as they were given. */
-export function featuresOf(names: readonly string[], { given }: CheckedRows, row: number) {
-  return Object.fromEntries(names.map((name, column) => [name, given[row * names.length + column] ?? null]));
-}

@@ -55,3 +55,12 @@ export interface Prediction {
 
 export const sizeOf = (question: Question): number =>
   "entities" in question ? question.entities.length : question.rows;
+
+/** What stands for a row in the log and first in the answer: of several classes the number of the likeliest. */
+export function outputOf({ served, outputs }: Pick<Prediction, "served" | "outputs">, row: number): number {
+  const { outputWidth } = served.model;
+  if (outputWidth === 1) return outputs[row]!;
+  let best = row * outputWidth;
+  for (let at = best + 1; at < (row + 1) * outputWidth; at++) if (outputs[at]! > outputs[best]!) best = at;
+  return best - row * outputWidth;
+}

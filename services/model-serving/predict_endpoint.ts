@@ -1,15 +1,14 @@
 /** `predict` of the contract <-> the use case. @module */
-import type { Handler, ReplyOf, RequestOf } from "shared/contracts/endpoint.ts";
+import { type CallContext, JsonText, type RequestOf } from "shared/contracts/endpoint.ts";
 import type { predict as contract } from "shared/contracts/model_serving.ts";
 import { featureNames } from "./log_outcome.ts";
-import { featuresOf, type Predict, type PredictionPart } from "./predict.ts";
-import type { PredictCall, Prediction, Question } from "./predict_call.ts";
+import type { Predict, PredictionPart } from "./predict.ts";
+import { outputOf, type PredictCall, type Prediction, type Question } from "./predict_call.ts";
 
 type Request = RequestOf<typeof contract>;
 
-export const createPredictHandler =
-  (predict: Predict): Handler<typeof contract> => async (request, context) =>
-    toReply(await predict.parts(toCall(request), context));
+export const createPredictHandler = (predict: Predict) => async (request: Request, context: CallContext) =>
+  toReply(await predict.parts(toCall(request), context));
 
 function toCall(request: Request): PredictCall {
   const { model, asOf, key, priority, timeoutMs } = request;
@@ -23,44 +22,52 @@ function toQuestion({ entities, features, rows, columns }: Request): Question {
   return { rows: lists[0]?.length ?? 0, check: (checker) => checker.columns(columns ?? {}) };
 }
 
-/** Rows that another arm answered than the first say so themselves. */
-function toReply(parts: readonly PredictionPart[]): ReplyOf<typeof contract> {
+/**
+ * The reply as JSON, written by hand: what the answers of a version have in common is put together once. Rows that
+ * another arm answered than the first say so themselves.
+ */
+function toReply(parts: readonly PredictionPart[]): JsonText {
   const [{ prediction: first }] = parts as [PredictionPart];
-  const predictions: ReplyOf<typeof contract>["predictions"] = [];
+  const rows: string[] = [];
   for (const { prediction, positions } of parts) {
-    const { version } = prediction.served.entry;
-    const own = prediction === first ? undefined : { version, arm: prediction.arm };
+    const own = prediction === first
+      ? ""
+      : `,"version":${prediction.served.entry.version},"arm":"${prediction.arm}"`;
     prediction.ids.forEach((_, row) => {
-      predictions[positions?.[row] ?? row] = { ...toRow(prediction, row), ...own };
+      rows[positions?.[row] ?? row] = `{${rowText(prediction, row)}${own}}`;
     });
   }
-  return {
-    model: first.served.entry.model,
-    version: first.served.entry.version,
-    arm: first.arm,
-    at: first.at,
-    predictions,
-    times: first.times,
-  };
+  const { served, arm, at, times } = first;
+  return new JsonText(
+    `{"model":"${served.entry.model}","version":${served.entry.version},"arm":"${arm}"` +
+      `,"at":${at === null ? "null" : `"${at}"`},"predictions":[${rows.join()}],"times":${
+        JSON.stringify(times)
+      }}`,
+  );
 }
 
-/** One row as the contract has it. */
-export function toRow({ served, ids, entities, checked, read, outputs }: Prediction, row: number) {
-  const names = featureNames(served);
+/** The fields of one row as the contract has them, without the braces around. */
+export function rowText(prediction: Prediction, row: number): string {
+  const { served, ids, entities, checked, read, outputs } = prediction;
+  const { classes } = served.signature;
   const marks = checked.marks.get(row);
-  return {
-    id: ids[row]!,
-    output: outputs[row * served.model.outputWidth]!,
-    ...(entities === undefined ? {} : { entity: entities[row]! }),
-    features: featuresOf(names, checked, row),
-    ...(read === undefined ? {} : {
-      featuresFrom: read.from,
-      statuses: byName(names, read.statuses[row]!),
-      eventTimes: byName(names, read.eventTimes[row]!),
-    }),
-    ...(marks === undefined ? {} : { marks }),
-  };
+  const output = outputOf(prediction, row);
+  let text = `"id":"${ids[row]}","output":${JSON.stringify(output)}`;
+  if (served.model.outputWidth > 1 && classes !== null) {
+    const likely = outputs.subarray(row * classes.length, (row + 1) * classes.length);
+    text += `,"class":${JSON.stringify(classes[output])},"probabilities":${byName(classes, [...likely])}`;
+  }
+  if (entities !== undefined) {
+    const names = featureNames(served);
+    const given = checked.given.slice(row * names.length, (row + 1) * names.length);
+    text += `,"entity":${JSON.stringify(entities[row])},"features":${byName(names, given)}`;
+    if (read !== undefined) {
+      text += `,"featuresFrom":"${read.from}","statuses":${byName(names, read.statuses[row]!)}` +
+        `,"eventTimes":${byName(names, read.eventTimes[row]!)}`;
+    }
+  }
+  return marks === undefined ? text : `${text},"marks":${JSON.stringify(marks)}`;
 }
 
-const byName = <Value>(names: readonly string[], values: readonly Value[]): Record<string, Value> =>
-  Object.fromEntries(names.map((name, column) => [name, values[column]!]));
+const byName = (names: readonly string[], values: readonly unknown[]): string =>
+  JSON.stringify(Object.fromEntries(names.map((name, column) => [name, values[column]])));

@@ -4,7 +4,7 @@ import type { Entity } from "shared/contracts/entity_key.ts";
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { Predict } from "./predict.ts";
 import type { Question } from "./predict_call.ts";
-import { toRow } from "./predict_endpoint.ts";
+import { rowText } from "./predict_endpoint.ts";
 
 /** What a line asks: an entity, or a row of features. */
 export type LineQuestion =
@@ -19,12 +19,12 @@ export const createLineAnswers =
   (predict: Predict) => async (model: string, lines: readonly LineQuestion[], context: CallContext) => {
     const { asOf, key } = lines[0]!;
     const call = { model, asOf, key, priority: "low" as const, question: toQuestion(lines) };
-    const answers: Record<string, unknown>[] = [];
+    const answers: string[] = [];
     for (const { prediction, positions } of await predict.parts(call, context)) {
       const { arm, at, served } = prediction;
+      const shared = `"model":"${model}","version":${served.entry.version},"arm":"${arm}","at":${JSON.stringify(at)}`;
       prediction.ids.forEach((_, row) => {
-        const said = { ...toRow(prediction, row), model, version: served.entry.version, arm, at };
-        answers[positions?.[row] ?? row] = said;
+        answers[positions?.[row] ?? row] = `${rowText(prediction, row)},${shared}`;
       });
     }
     return answers;

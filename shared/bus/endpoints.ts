@@ -4,7 +4,7 @@
  * @module
  */
 import { type ServiceMsg, Svcm } from "@nats-io/services";
-import type { BoundEndpoint, CallContext, Endpoint } from "../contracts/endpoint.ts";
+import { type BoundEndpoint, type CallContext, type Endpoint, replyText } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
 import { AppError, busy, invalid, messageOf, tooLarge, unavailable } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
@@ -104,7 +104,7 @@ async function answer(
       refused?.(request, error, context);
       throw error;
     }
-    const reply = JSON.stringify(await handler(request, context) ?? null);
+    const reply = replyText(await handler(request, context));
     refuseTooLarge(bus, reply, action);
     message.respond(reply);
   } catch (error) {

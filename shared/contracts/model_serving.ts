@@ -19,10 +19,14 @@ const featureColumn = z.array(z.unknown()).max(1_000);
 const predictionSchema = z.object({
   /** Names this prediction in the log, for labels and traces. */
   id: z.uuid(),
-  /** The probability of the second class, or the value. */
+  /** The probability of the second class, the value, or of several classes the number of the likeliest, from 0. */
   output: z.number(),
+  /** Of several classes: the likeliest, and how likely each is. */
+  class: z.string().optional(),
+  probabilities: z.record(z.string(), z.number()).optional(),
   entity: entitySchema.optional(),
-  features: z.record(featureReferenceSchema, featureValueSchema),
+  /** Of entities: what the model was given. */
+  features: z.record(featureReferenceSchema, featureValueSchema).optional(),
   /** Of entities: where their features came from, the status of each, and the event time of what is behind it. */
   featuresFrom: featuresFromSchema.optional(),
   statuses: z.record(featureReferenceSchema, servedStatusSchema).optional(),

@@ -9,12 +9,14 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
-import type { BoundEndpoint, EndpointSpec } from "../contracts/endpoint.ts";
+import { type BoundEndpoint, type EndpointSpec, replyText } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
 import { invalid } from "../errors.ts";
 import { invalidInput, parseWith } from "../validation.ts";
 import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 import { callContext, readJson } from "./request.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
 
 type HttpSpec = EndpointSpec & { http: NonNullable<EndpointSpec["http"]> };
 
@@ -35,7 +37,7 @@ export function addEndpointRoutes(app: OpenAPIHono, endpoints: readonly BoundEnd
         throw error;
       }
       const reply = await handler(request, context);
-      return c.json(reply as object, http.status ?? 200);
+      return c.body(replyText(reply), http.status ?? 200, JSON_TYPE);
     });
   }
 }

@@ -23,10 +23,10 @@ export function limitBody(
     c.set("bodyLimit", maxBytes);
     const announced = c.req.raw.headers.get("content-length");
     if (announced !== null && Number(announced) > maxBytes) throw bodyTooLarge(maxBytes);
-    const { body } = c.req.raw;
-    // A body of announced length is cut off at that length by the server itself.
-    if (body !== null && announced === null) {
-      c.req.raw = new Request(c.req.raw, { body: body.pipeThrough(countBytes(maxBytes)) });
+    // A body of announced length is cut off at that length by the server itself; to look at it would make a stream of
+    // it, which costs more than reading it.
+    if (announced === null && c.req.raw.body !== null) {
+      c.req.raw = new Request(c.req.raw, { body: c.req.raw.body.pipeThrough(countBytes(maxBytes)) });
     }
     await next();
   };
@@ -53,7 +53,6 @@ function bodyTooLarge(maxBytes: number): AppError {
  * @throws {AppError} `unsupported` when the content type is not JSON, `invalid` when the body is no JSON
  */
 export async function readJson(c: Context): Promise<unknown> {
-  if (c.req.raw.body === null) return undefined;
   const text = await c.req.raw.text();
   if (text === "") return undefined;
   const type = c.req.raw.headers.get("content-type");

@@ -46,12 +46,15 @@ const questionSchema = z.union([
 ]);
 export type LineQuestion = z.infer<typeof questionSchema>;
 
-/** Answers a group of questions that can be asked in one call; throws where one of them can't be answered. */
+/**
+ * Answers a group of questions that can be asked in one call, each with the fields of its line as JSON, without the
+ * braces around; throws where one of them can't be answered.
+ */
 export type AnswerGroup = (
   model: string,
   questions: readonly LineQuestion[],
   context: CallContext,
-) => Promise<Record<string, unknown>[]>;
+) => Promise<string[]>;
 
 /** Lines of a call, and calls that are being answered. */
 const MAX_GROUP = 200;
@@ -76,7 +79,7 @@ export function addPredictLines(app: OpenAPIHono, answerGroup: AnswerGroup): voi
   });
 }
 
-type Ask = (questions: readonly LineQuestion[]) => Promise<Record<string, unknown>[]>;
+type Ask = (questions: readonly LineQuestion[]) => Promise<string[]>;
 
 async function* answerLines(lines: AsyncIterable<Line[]>, ask: Ask): AsyncGenerator<string> {
   const running: Promise<string>[] = [];
@@ -95,7 +98,7 @@ async function* inGroups(lines: AsyncIterable<Line[]>): AsyncGenerator<Line[]> {
 
 /** The answers of a group, as lines. Never rejects: what can't be answered is told in its own line. */
 async function answerGroup(lines: readonly Line[], ask: Ask): Promise<string> {
-  const answers = new Array<Record<string, unknown>>(lines.length);
+  const answers = new Array<string>(lines.length);
   const askable: { question: LineQuestion; index: number }[] = [];
   lines.forEach(({ text }, index) => {
     try {
@@ -113,9 +116,7 @@ async function answerGroup(lines: readonly Line[], ask: Ask): Promise<string> {
     const told = await askPatiently(together.map(({ question }) => question), ask);
     together.forEach(({ index }, at) => answers[index] = told[at]!);
   }
-  return lines.map(({ number }, index) => `${JSON.stringify({ line: number, ...answers[index] })}\n`).join(
-    "",
-  );
+  return lines.map(({ number }, index) => `{"line":${number},${answers[index]}}\n`).join("");
 }
 
 function readQuestion(text: string | undefined): LineQuestion {
@@ -137,7 +138,7 @@ function readQuestion(text: string | undefined): LineQuestion {
 async function askPatiently(
   questions: readonly LineQuestion[],
   ask: Ask,
-): Promise<Record<string, unknown>[]> {
+): Promise<string[]> {
   for (let attempt = 1;; attempt++) {
     try {
       return await ask(questions);
@@ -152,9 +153,9 @@ async function askPatiently(
   }
 }
 
-function problemOf(error: unknown): { error: { code: string; message: string; reasons: readonly Reason[] } } {
+function problemOf(error: unknown): string {
   const { code, message, reasons } = error instanceof AppError
     ? error
     : new AppError("internal", "Cannot predict: an internal error occurred");
-  return { error: { code, message, reasons } };
+  return `"error":${JSON.stringify({ code, message, reasons })}`;
 }

@@ -136,7 +136,7 @@ Deno.test("the tree walker leaves other graphs to the WASM runtime", () => {
 });
 
 Deno.test("a run over its limit costs its own calls an error, other models a moment, and the instance is replaced", async () => {
-  await using wasm = startWasm({ runMs: 300 });
+  await using wasm = startWasm({ runMs: 1_000, pauseMs: 60_000 });
   const sum = await wasm.load(sumModelFile([1, 10]), TWO);
   const loop = await wasm.load(loopModelFile(), TWO);
   assertEquals([...await loop.predict(batchOf([[-1, -2]]))], [-3]);

@@ -24,6 +24,8 @@ export interface WasmLimits {
    * Default 100.
    */
   loadsOfInstance?: number;
+  /** For how long a model that hung is not run again, in ms; twice as long each time it hangs again. Default 1,000. */
+  pauseMs?: number;
 }
 
 export interface WasmRuntime extends Part {
@@ -33,8 +35,6 @@ export interface WasmRuntime extends Part {
   readonly replaced: number;
 }
 
-/** A model that hung is not run again for this long; twice as long each time it hangs again. */
-const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
 interface Model {
@@ -48,7 +48,7 @@ interface Model {
 }
 
 export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: WasmLimits }): WasmRuntime {
-  const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100 } = limits;
+  const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000 } = limits;
   const live = new Set<Model>();
   let instance: WasmInstance | undefined;
   let loads = 0;
@@ -106,7 +106,7 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
   async function guarded<T>(model: Model, work: (into: WasmInstance) => Promise<T>): Promise<T> {
     try {
       const result = await work(await ensureLoaded(model));
-      model.pauseMs = FIRST_PAUSE_MS;
+      model.pauseMs = pauseMs;
       return result;
     } catch (error) {
       if (error instanceof InstanceLost) {
@@ -148,7 +148,7 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
         file,
         shape,
         in: undefined,
-        pauseMs: FIRST_PAUSE_MS,
+        pauseMs,
         pausedUntil: 0,
       };
       await inTurn(async () => {
