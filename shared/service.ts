@@ -18,6 +18,7 @@ import { connectDatabase, type Database, waitForDatabase } from "./db/connection
 import { checkSchema } from "./db/schema.ts";
 import { AppError, messageOf } from "./errors.ts";
 import { type BodyLimits, createHttpApp, type ReadyChecks } from "./http/app.ts";
+import type { OpenApiDocument } from "./http/docs.ts";
 import { measureMemory } from "./http/metrics.ts";
 import { type HttpServer, serveHttp } from "./http/serve.ts";
 import { createStartingApp } from "./http/starting_app.ts";
@@ -47,6 +48,8 @@ export interface ServiceApp {
   routes?: (app: OpenAPIHono) => void;
   /** Adds what looks at a request before the endpoints do, such as another content type of one of their paths. */
   early?: (app: OpenAPIHono) => void;
+  /** Adds to the OpenAPI document what is known at run time only. */
+  describe?: (document: OpenApiDocument) => void;
   /** Limits of the body other than 8 MiB, by path pattern of a route: `{ "/v1/files/*": 2 ** 30 }`. */
   bodyLimits?: BodyLimits;
   /** Consumers, relays, watchers: started in this order, stopped in reverse. */
@@ -213,6 +216,7 @@ export async function startService<Schema extends ConfigSchema>(
     endpoints: bound,
     routes: app.routes,
     early: app.early,
+    describe: app.describe,
     bodyLimits: app.bodyLimits,
     ready: { ...neighbourChecks(name, bus, db), ...app.ready },
     metrics,

@@ -19,9 +19,11 @@ import { createReadFeatures } from "./features/read_features.ts";
 import { addOpenInferenceRoutes } from "./http/open_inference.ts";
 import { addPredictLines, BODY_LIMITS } from "./http/predict_lines.ts";
 import { createLiveModels } from "./live_models.ts";
+import { describeModels } from "./describe_models.ts";
 import { createPredict } from "./predict.ts";
 import { createLineAnswers } from "./predict_lines.ts";
 import { measureLog } from "./prediction_log/metrics.ts";
+import { createPredictMetrics } from "./predict_metrics.ts";
 import { createPredictionLog } from "./prediction_log/prediction_log.ts";
 import { recordAdmission } from "./repository.ts";
 import { measureArms } from "./routing/metrics.ts";
@@ -56,6 +58,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
 
   const wasm = createWasmRuntime({ log });
+  const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
   const models = createLiveModels({
@@ -72,6 +75,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           wasm,
           trialRuntime: () => createWasmRuntime({ log, limits: TRIAL_LIMITS }),
           batches: BATCH_LIMITS,
+          onRun: (run) => predictMetrics.ran(entry, run),
         });
         outcome(null);
         return served;
@@ -105,6 +109,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     policyOf: (model) => (deployments.get(model) ?? DEFAULT_DEPLOYMENT).log,
   });
+  /** Every outcome comes by here. */
+  const append: typeof predictionLog.append = (entries) => {
+    predictMetrics.logged(entries);
+    predictionLog.append(entries);
+  };
   const routers = createRouters({
     deployments: () => deployments,
     hasVersion: (model, alias) => models.versionOf(model, alias) !== undefined,
@@ -119,7 +128,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     models,
     deployments: () => deployments,
     score,
-    append: predictionLog.append,
+    append,
     metrics,
   });
   const predict = createPredict({
@@ -127,8 +136,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     deployments: () => deployments,
     routers,
     score,
-    log: predictionLog,
-    answered: shadows.answered,
+    log: { append, checkRoom: predictionLog.checkRoom },
+    answered(call, prediction, context) {
+      predictMetrics.answered(prediction);
+      shadows.answered(call, prediction, context);
+    },
   });
 
   return {
@@ -138,6 +150,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     ],
     early: (app) => addPredictLines(app, createLineAnswers(predict)),
     bodyLimits: BODY_LIMITS,
+    describe: (document) =>
+      describeModels(document, models.list().flatMap(({ model }) => models.versions(model).slice(0, 1)), {
+        policyOf: (model) => deployments.get(model)?.input ?? DEFAULT_DEPLOYMENT.input,
+      }),
     routes: (app) => addOpenInferenceRoutes(app, { models, predict, log }),
     parts: [definitions.part, outbox, predictionLog, wasm, models, shadows, aliases],
     ready: {

@@ -15,8 +15,10 @@ export interface EndpointDeps {
 }
 
 export function createEndpoints({ models, predict, routers, deployments }: EndpointDeps): BoundEndpoint[] {
+  const predictHandler = createPredictHandler(predict);
   return [
-    { ...bind(contract.predict, createPredictHandler(predict)), refused },
+    { ...bind(contract.predict, predictHandler), refused },
+    { ...bind(contract.predictModel, predictHandler), refused },
     bind(contract.servedModels, () => Promise.resolve({ models: models.list().map(withRole) })),
   ];
 

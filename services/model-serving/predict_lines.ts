@@ -22,7 +22,9 @@ export const createLineAnswers =
     const answers: string[] = [];
     for (const { prediction, positions } of await predict.parts(call, context)) {
       const { arm, at, served } = prediction;
-      const shared = `"model":"${model}","version":${served.entry.version},"arm":"${arm}","at":${JSON.stringify(at)}`;
+      const shared = `"model":"${model}","version":${served.entry.version},"arm":"${arm}","at":${
+        JSON.stringify(at)
+      }`;
       prediction.ids.forEach((_, row) => {
         answers[positions?.[row] ?? row] = `${rowText(prediction, row)},${shared}`;
       });

@@ -61,7 +61,7 @@ export async function serveEndpoints(bus: Bus, options: ServeOptions): Promise<A
     const count = { errors: 0, processingMs: 0 };
     counts.set(subject, count);
     service.addEndpoint(spec.verb, {
-      subject,
+      subject: subject.replaceAll(/\{\w+\}/g, "*"),
       metadata: { summary: spec.summary },
       handler: (_error, message) => {
         if (inFlight.size >= maxInFlight) {
@@ -98,7 +98,7 @@ async function answer(
     const context = contextOf(bus, message);
     let request: unknown;
     try {
-      request = readJson(message, action);
+      request = withParameters(readJson(message, action), endpoint, message);
       request = parseWith(endpoint.spec.request, request, action);
     } catch (error) {
       refused?.(request, error, context);
@@ -123,6 +123,16 @@ function readJson(message: ServiceMsg, action: string): unknown {
   } catch {
     throw invalid(`Cannot ${action}: the request must be JSON`);
   }
+}
+
+/** The request with what the subject says of it. */
+function withParameters(request: unknown, { subject }: Endpoint, message: ServiceMsg): unknown {
+  if (!subject.includes("{") || typeof request !== "object" || request === null) return request;
+  const tokens = message.subject.split(".");
+  const parameters = subject.split(".").flatMap((token, index) =>
+    token.startsWith("{") ? [[token.slice(1, -1), tokens[index]]] : []
+  );
+  return { ...request, ...Object.fromEntries(parameters) };
 }
 
 function contextOf(bus: Bus, { headers }: ServiceMsg): CallContext {

@@ -19,6 +19,11 @@ export interface EndpointSpec {
    * Absent where HTTP needs a route of its own (streams, uploads, content negotiation).
    */
   http?: { method: HttpMethod; path: string; status?: 200 | 201 | 202 };
+  /**
+   * Another NATS subject than `<service>.v1.<verb>`, whose parameters (`serving.predict.{model}`) are fields of the
+   * request.
+   */
+  subject?: string;
   summary: string;
   request: z.ZodObject;
   reply: z.ZodType;
@@ -34,9 +39,9 @@ export interface Endpoint<Spec extends EndpointSpec = EndpointSpec> {
 export type RequestOf<E> = E extends Endpoint<infer Spec> ? z.infer<Spec["request"]> : never;
 export type ReplyOf<E> = E extends Endpoint<infer Spec> ? z.input<Spec["reply"]> : never;
 
-/** Declares an endpoint; its NATS subject follows from service and verb. */
+/** Declares an endpoint; its NATS subject follows from service and verb, unless it says another. */
 export function endpoint<const Spec extends EndpointSpec>(spec: Spec): Endpoint<Spec> {
-  return { spec, subject: `${spec.service}.v1.${spec.verb}` };
+  return { spec, subject: spec.subject ?? `${spec.service}.v1.${spec.verb}` };
 }
 
 /** What a handler knows of the call besides the request. */

@@ -85,6 +85,16 @@ export const predict = endpoint({
   }),
 });
 
+/** The same for callers that know the model by its subject: `nats req serving.predict.reorder '{"rows":[...]}'`. */
+export const predictModel = endpoint({
+  service,
+  verb: "predict-model",
+  subject: "serving.predict.{model}",
+  summary: "Predict with the model that the subject names",
+  request: predict.spec.request,
+  reply: predict.spec.reply,
+});
+
 export const servedModels = endpoint({
   service,
   verb: "models",

@@ -8,7 +8,7 @@ import type { Registry } from "prom-client";
 import type { BoundEndpoint } from "../contracts/endpoint.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { addDocs } from "./docs.ts";
+import { addDocs, type OpenApiDocument } from "./docs.ts";
 import { addEndpointRoutes } from "./endpoints.ts";
 import { measureRequests } from "./metrics.ts";
 import { problemResponse, renderError } from "./problem.ts";
@@ -32,6 +32,8 @@ export interface HttpAppOptions {
   routes?: ((app: OpenAPIHono) => void) | undefined;
   /** Adds what looks at a request before the endpoints do. */
   early?: ((app: OpenAPIHono) => void) | undefined;
+  /** Adds to the OpenAPI document what is known at run time only. */
+  describe?: ((document: OpenApiDocument) => void) | undefined;
   bodyLimits?: BodyLimits | undefined;
   ready: ReadyChecks;
   metrics: Registry;
@@ -72,7 +74,7 @@ export function createHttpApp(options: HttpAppOptions): OpenAPIHono {
     "/metrics",
     async (c) => c.body(await metrics.metrics(), 200, { "content-type": metrics.contentType }),
   );
-  addDocs(app, { service, version });
+  addDocs(app, { service, version, describe: options.describe });
   options.early?.(app);
   addEndpointRoutes(app, endpoints);
   options.routes?.(app);

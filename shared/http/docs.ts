@@ -37,7 +37,17 @@ const page = (title: string) =>
 /** Everything comes from this server; Swagger UI sets styles of its own and draws icons from data URLs. */
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
-export function addDocs(app: OpenAPIHono, { service, version }: { service: string; version: string }): void {
+/** An OpenAPI document as far as it is added to. */
+export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
+
+export interface DocsOptions {
+  service: string;
+  version: string;
+  /** Adds to the document what is known at run time only; asked each time. */
+  describe?: ((document: OpenApiDocument) => void) | undefined;
+}
+
+export function addDocs(app: OpenAPIHono, { service, version, describe }: DocsOptions): void {
   const description = () =>
     app.getOpenAPI31Document({
       openapi: "3.1.0",
@@ -47,7 +57,11 @@ export function addDocs(app: OpenAPIHono, { service, version }: { service: strin
   let described: string | undefined;
   app.get("/openapi.json", (c) => {
     described ??= JSON.stringify(description());
-    return c.body(described, 200, { "content-type": "application/json" });
+    const headers = { "content-type": "application/json" };
+    if (describe === undefined) return c.body(described, 200, headers);
+    const document: OpenApiDocument = JSON.parse(described);
+    describe(document);
+    return c.body(JSON.stringify(document), 200, headers);
   });
   app.get("/docs", (c) => c.html(page(service), 200, { "content-security-policy": POLICY }));
   app.get(

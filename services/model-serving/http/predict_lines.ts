@@ -12,7 +12,7 @@ import { featureValueSchema } from "shared/contracts/feature_store.ts";
 import { featureReferenceSchema, nameSchema } from "shared/contracts/names.ts";
 import { instantSchema } from "shared/contracts/time.ts";
 import { delay } from "shared/delay.ts";
-import { AppError, invalid, messageOf, type Reason } from "shared/errors.ts";
+import { AppError, invalid, messageOf } from "shared/errors.ts";
 import { MAX_BODY_BYTES } from "shared/http/request.ts";
 import { callContext } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";

@@ -1,0 +1,81 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { eventually } from "shared/testing/poll.ts";
+import { deploy, MODEL, pointAlias, row, startServing } from "./testing/serving.ts";
+import { loopModelFile } from "./testing/model_file.ts";
+
+Deno.test("serving.predict.<model> answers over NATS, and tells mistakes as other endpoints do", async () => {
+  await using service = await startServing({ weights: [1, 10] });
+  const ask = async (subject: string, request: unknown) =>
+    await service.bus.nc.request(subject, JSON.stringify(request), { timeout: 5_000 });
+  const reply = await ask(`serving.predict.${MODEL}`, { rows: [row(1, 2)] });
+  const { model, version, arm, predictions, times } = reply.json<{
+    model: string;
+    version: number;
+    arm: string;
+    predictions: { output: number }[];
+    times: { totalMs: number };
+  }>();
+  assertEquals([model, version, arm, predictions[0]?.output], [MODEL, 1, "champion", 21]);
+  assert(times.totalMs > 0);
+  const other = await ask("serving.predict.other", { rows: [row(1, 2)] });
+  assertEquals(other.headers?.get("Nats-Service-Error-Code"), "404");
+});
+
+Deno.test("/openapi.json describes each model by its signature", async () => {
+  await using service = await startServing();
+  const { paths } = await (await fetch(`${service.url}/openapi.json`)).json();
+  const { post } = paths[`/v1/models/${MODEL}/predict`];
+  const { rows, columns } = post.requestBody.content["application/json"].schema.properties;
+  assertEquals(rows.items, {
+    type: "object",
+    properties: { "orders.count": { type: "number" }, "orders.spend": { type: "number" } },
+    required: ["orders.count", "orders.spend"],
+    additionalProperties: false,
+  });
+  assertEquals(columns.properties["orders.count"].items, { type: "number" });
+  assertEquals(post.parameters.some(({ name }: { name: string }) => name === "model"), false);
+
+  await deploy(service, { input: { unknown: "ignore" } });
+  await eventually(async () => {
+    const { paths } = await (await fetch(`${service.url}/openapi.json`)).json();
+    const { schema } = paths[`/v1/models/${MODEL}/predict`].post.requestBody.content["application/json"];
+    assertEquals(schema.properties.rows.items.additionalProperties, true);
+  });
+});
+
+Deno.test("/metrics counts requests, rows, runs and times by model, version and arm", async () => {
+  await using service = await startServing();
+  const ask = (rows: unknown[]) =>
+    fetch(`${service.url}/v1/models/${MODEL}/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ rows }),
+    }).then((response) => response.body?.cancel());
+  await ask([row(1, 2), row(3, 4)]);
+  await ask([{ "orders.count": 1 }]);
+  const text = await (await fetch(`${service.url}/metrics`)).text();
+  const arm = `model="${MODEL}",version="1",arm="champion"`;
+  assertStringIncludes(text, `serving_requests_total{${arm},outcome="ok"} 1`);
+  assertStringIncludes(text, `serving_rows_total{${arm},outcome="ok"} 2`);
+  assertStringIncludes(text, `serving_requests_total{${arm},outcome="invalid"} 1`);
+  assertStringIncludes(text, `serving_run_seconds_count{${arm}} 1`);
+  assertStringIncludes(text, `serving_queue_seconds_count{${arm}} 1`);
+  assertStringIncludes(text, `serving_batch_rows_sum{model="${MODEL}",version="1"} 2`);
+});
+
+Deno.test("a hostile file is kept out, says why, and stops nothing", async () => {
+  await using service = await startServing({ weights: [1, 0] });
+  await pointAlias(service.bus, "champion", 2, loopModelFile());
+  await eventually(async () => {
+    const { models } = await (await fetch(`${service.url}/v1/models`)).json();
+    assertEquals(models[0].state, "failed");
+    assertStringIncludes(models[0].error, "/graph/node/ai.onnx/Loop");
+  });
+  const response = await fetch(`${service.url}/v1/models/${MODEL}/predict`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ rows: [row(5, 0)] }),
+  });
+  const { version, predictions } = await response.json();
+  assertEquals([version, predictions[0].output], [1, 5]);
+});
