@@ -8,9 +8,11 @@ import { parseArgs } from "node:util";
 import { clean } from "./clean.ts";
 import { type Bench, machine, table } from "./harness.ts";
 import { ingest } from "./ingest.ts";
+import { linear } from "./linear.ts";
 import { load } from "./load.ts";
 import { predict } from "./predict.ts";
 import { predictFeatures } from "./predict_features.ts";
+import { quality } from "./quality.ts";
 import { trainingApi } from "./training_api.ts";
 import { trainingSet } from "./training_set.ts";
 import { trees } from "./trees.ts";
@@ -19,11 +21,13 @@ const BENCHES: readonly Bench[] = [
   ingest,
   clean,
   load,
+  trainingSet,
+  quality,
   trees,
+  linear,
   trainingApi,
   predict,
   predictFeatures,
-  trainingSet,
 ];
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]

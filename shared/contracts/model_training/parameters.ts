@@ -48,9 +48,13 @@ export const ALGORITHM_PARAMETERS = {
   random_forest: z.strictObject({
     trees: z.int().min(1).max(10_000).default(200).describe("Trees, whose answers are averaged"),
     ...treeShape,
-    maxLeaves: treeShape.maxLeaves.default(1_024),
-    minRowsPerLeaf: treeShape.minRowsPerLeaf.default(5),
-    minHessianPerLeaf: treeShape.minHessianPerLeaf.default(0),
+    maxLeaves: treeShape.maxLeaves.default(1_024).describe("Most leaves of a tree"),
+    minRowsPerLeaf: treeShape.minRowsPerLeaf.default(5).describe(
+      "Fewest rows of a leaf, estimated by their weight",
+    ),
+    minHessianPerLeaf: treeShape.minHessianPerLeaf.default(0).describe(
+      "Smallest weight of the rows of a leaf",
+    ),
     rowFraction: treeShape.rowFraction.default(0.632)
       .describe("Share of the rows each tree learns from, drawn without replacement"),
     featureFraction: z.number().min(0.01).max(1).optional()

@@ -14,13 +14,14 @@ export interface Curvature {
  * values, times `scale`, and the penalty.
  *
  * @param options.scale second derivative of a row's loss by its score, on average
+ * @param options.isDiagonal whether to leave out how parameters go together
  */
 export function estimateCurvature(
   design: Design,
-  { scale, l2, stride }: { scale: number; l2: number; stride: number },
+  { scale, l2, stride, isDiagonal }: { scale: number; l2: number; stride: number; isDiagonal: boolean },
 ): Curvature {
   const width = design.parameters;
-  const isDense = width <= MAX_DENSE;
+  const isDense = !isDiagonal && width <= MAX_DENSE;
   const moments = new Float64Array(isDense ? width * width : width);
   const indices = new Int32Array(design.numbers + design.categories + 1);
   const values = new Float64Array(indices.length);

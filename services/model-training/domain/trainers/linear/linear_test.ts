@@ -1,8 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { AppError } from "shared/errors.ts";
-import { datasetOf, metadataFor, noisyDataset } from "../../../testing/datasets.ts";
-import type { Dataset } from "../../dataset.ts";
-import { logistic } from "./linear_trainers.ts";
+import { datasetOf, metadataFor, noisyDataset, textColumn } from "../../../testing/datasets.ts";
+import { type Dataset, selectRows } from "../../dataset.ts";
+import { createDesign } from "./design.ts";
+import { fitLinear, linear, logistic } from "./linear_trainers.ts";
+import { lossAndGradient } from "./loss.ts";
 
 const fit = (train: Dataset, parameters = {}) => logistic.fit(train, { task: "binary", parameters, seed: 1 });
 
@@ -89,4 +91,73 @@ Deno.test("logistic reports a falling loss and gives the same bytes again", asyn
   assert(losses.length > 2 && losses[0]! > losses.at(-1)!);
   const metadata = metadataFor(train, "binary");
   assertEquals(model.toOnnx(metadata), (await fit(train)).toOnnx(metadata));
+});
+
+Deno.test("logistic sets the weights of useless features to 0 by l1, and meets the conditions of the optimum", async () => {
+  const train = noisyDataset("binary", { rows: 1_000, seed: 4 });
+  for (const l1 of [5, 30, 1e6]) {
+    const parameters = { l1, l2: 0.5, maxIterations: 500, classWeights: "none" } as const;
+    const fit = fitLinear(train, { task: "binary", parameters: {}, seed: 1 }, parameters);
+    const design = createDesign(train, fit);
+    const gradient = new Float64Array(design.parameters);
+    lossAndGradient(
+      { design, labels: train.labels, classWeights: Float64Array.of(1, 1), task: "binary", outputs: 1 },
+      fit.parameters,
+      gradient,
+    );
+    fit.parameters.forEach((weight, i) => {
+      const slope = gradient[i]! + (i < 4 ? 0.5 * weight : 0);
+      if (i === 4) assertAlmostEquals(slope, 0, 1e-3);
+      else if (weight === 0) assert(Math.abs(slope) <= l1 + 1e-3, `${slope}`);
+      else assertAlmostEquals(slope, -l1 * Math.sign(weight), 1e-3);
+    });
+    if (l1 === 1e6) assertEquals([...fit.parameters.slice(0, 4)], [0, 0, 0, 0]);
+    if (l1 === 30) assertEquals(fit.parameters[3], 0);
+  }
+});
+
+Deno.test("linear finds the closed form of one feature with its penalty, and the mean of each category", async () => {
+  const x = [1, 2, 3, 4, 5, 6];
+  const labels = [1, 3, 2, 5, 4, 6];
+  const [mean, deviation] = [3.5, Math.sqrt(35 / 12)];
+  const z = x.map((value) => (value - mean) / deviation);
+  const l2 = 2;
+  const slope = z.reduce((sum, value, row) => sum + value * labels[row]!, 0) / (6 + l2);
+  const model = await linear.fit(datasetOf([x], labels), { task: "regression", parameters: { l2 }, seed: 1 });
+  const [answer] = model.predict(datasetOf([[10]], [0]));
+  assertAlmostEquals(answer!, 3.5 + slope * (10 - mean) / deviation, 1e-7);
+
+  const texts = ["a", "a", "b", "b", "c", "c"];
+  const byText = await linear.fit(datasetOf([textColumn(texts)], labels), {
+    task: "regression",
+    parameters: { l2: 1e-6 },
+    seed: 1,
+  });
+  const answers = byText.predict(datasetOf([textColumn(["a", "b", "c", "other", null])], [0, 0, 0, 0, 0]));
+  [2, 3.5, 5].forEach((expected, i) => assertAlmostEquals(answers[i]!, expected, 1e-4));
+  assertAlmostEquals(answers[3]!, answers[4]!, 1e-9);
+});
+
+Deno.test("logistic of several classes gives flags the shares that were counted", async () => {
+  const flags = [...new Array(60).fill(0), ...new Array(40).fill(1)];
+  const labels = flags.map((flag, row) =>
+    flag === 0 ? (row % 6 < 3 ? 0 : row % 6 < 5 ? 1 : 2) : row % 4 === 0 ? 1 : 2
+  );
+  const train = datasetOf([flags], labels);
+  const model = await logistic.fit(train, { task: "multiclass", parameters: { l2: 1e-7 }, seed: 1 });
+  const answers = model.predict(datasetOf([[0, 1]], [0, 1]));
+  [3 / 6, 2 / 6, 1 / 6, 0, 1 / 4, 3 / 4].forEach((share, i) => assertAlmostEquals(answers[i]!, share, 1e-3));
+});
+
+Deno.test("logistic weighs classes as repeated rows would", async () => {
+  const noisy = noisyDataset("binary", { rows: 300, seed: 6 });
+  // Without missing values, for which the mean of other rows would be taken.
+  const train = datasetOf([noisy.columns[0]!, noisy.columns[1]!, noisy.columns[3]!], noisy.labels);
+  const positives = Int32Array.from(train.labels.keys()).filter((row) => train.labels[row] === 1);
+  const rows = Int32Array.from([...train.labels.keys(), ...positives]);
+  // Standardised by other means, the penalty would be another: without it, only the loss remains.
+  const weighted = await fit(train, { classWeights: { 1: 2 }, l2: 1e-6 });
+  const repeated = await fit(selectRows(train, rows), { l2: 1e-6 });
+  const expected = repeated.predict(train);
+  weighted.predict(train).forEach((value, row) => assertAlmostEquals(value, expected[row]!, 1e-4));
 });

@@ -76,7 +76,13 @@ export function fitLinear(
     const scale = task === "regression" ? 1 : Math.max(share * (1 - share), 1e-3);
     const sampled = Math.floor(design.rows / (SAMPLED_ROWS_PER_PARAMETER * width));
     // A squared error's curvature is the same everywhere: with all of it, the first step is the last.
-    return estimateCurvature(design, { scale, l2, stride: task === "regression" ? 1 : Math.max(1, sampled) });
+    return estimateCurvature(design, {
+      scale,
+      l2,
+      stride: task === "regression" ? 1 : Math.max(1, sampled),
+      // Only steps along the axes keep to the orthant that the slope points to.
+      isDiagonal: l1 > 0,
+    });
   });
   const { parameters, iterations } = minimise(
     {

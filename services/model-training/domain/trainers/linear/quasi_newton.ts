@@ -55,9 +55,7 @@ export function minimise(problem: SmoothFunction, start: Float64Array, options: 
     const promised = -dot(direction, slope);
     onIteration?.(iteration, value);
     if (!(promised > TOLERANCE * Math.max(1, Math.abs(value)))) {
-      if (memory.length === 0 || Number.isNaN(promised) === false) {
-        return { parameters: point, iterations: iteration };
-      }
+      return { parameters: point, iterations: iteration };
     }
     const next = new Float64Array(point.length);
     const nextGradient = new Float64Array(point.length);
@@ -66,17 +64,23 @@ export function minimise(problem: SmoothFunction, start: Float64Array, options: 
     let nextValue = NaN;
     let length = 1;
     for (let halving = 0; halving <= MAX_HALVINGS; halving++) {
+      let decrease = 0;
       for (let i = 0; i < next.length; i++) {
         const moved = point[i]! + length * direction[i]!;
         const orthant = point[i] !== 0 ? Math.sign(point[i]!) : -Math.sign(slope[i]!);
         next[i] = l1[i]! > 0 && moved * orthant < 0 ? 0 : moved;
+        decrease -= slope[i]! * (next[i]! - point[i]!);
       }
       nextValue = problem.evaluate(next, nextGradient) + penaltyOf(next);
-      if (nextValue <= value - SUFFICIENT_DECREASE * length * promised + slack) break;
+      if (nextValue <= value - SUFFICIENT_DECREASE * decrease + slack) break;
       length /= 2;
     }
-    // No step lowers the value any more: what is left is rounding.
-    if (!(nextValue < value)) return { parameters: point, iterations: iteration };
+    if (!(nextValue < value)) {
+      // No step lowers the value any more: what is left is rounding, unless the memory has led astray.
+      if (memory.length === 0) return { parameters: point, iterations: iteration };
+      memory.length = 0;
+      continue;
+    }
     remember(memory, difference(next, point), difference(nextGradient, gradient));
     point = next;
     gradient = nextGradient;

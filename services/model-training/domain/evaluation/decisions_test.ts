@@ -1,0 +1,45 @@
+import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { AppError } from "shared/errors.ts";
+import { cheapestThreshold, confusion } from "./decisions.ts";
+import { scoreRows } from "./metrics.ts";
+
+const scored = (labels: number[], outputs: number[]) =>
+  scoreRows(Float64Array.from(labels), Float64Array.from(outputs));
+
+Deno.test("confusion() counts by actual and predicted class", () => {
+  const rows = scored([0, 1, 0, 1], [0.1, 0.4, 0.7, 0.9]);
+  assertEquals(confusion(rows), [[1, 1], [1, 1]]);
+  assertEquals(confusion(rows, 0.3), [[1, 1], [0, 2]]);
+  const wide = scored([0, 2], [0.5, 0.3, 0.2, 0.1, 0.6, 0.3]);
+  assertEquals(confusion(wide), [[1, 0, 0], [0, 0, 0], [0, 1, 0]]);
+});
+
+Deno.test("cheapestThreshold() finds the least cost that any threshold has", () => {
+  const row = fc.tuple(fc.constantFrom(0, 1), fc.constantFrom(0.1, 0.2, 0.5, 0.6, 0.9));
+  const cost = fc.constantFrom(0, 1, 5);
+  fc.assert(fc.property(fc.array(row, { minLength: 1, maxLength: 20 }), cost, cost, (list, fp, fn) => {
+    const labels = list.map(([label]) => label);
+    const outputs = list.map(([, output]) => output);
+    const costAt = (threshold: number) =>
+      list.reduce((sum, [label, output]) => {
+        const isPositive = output >= threshold;
+        return sum + (isPositive && label === 0 ? fp : !isPositive && label === 1 ? fn : 0);
+      }, 0) / list.length;
+    const found = cheapestThreshold(scored(labels, outputs), { falsePositive: fp, falseNegative: fn });
+    assertAlmostEquals(found.cost, costAt(found.threshold), 1e-12);
+    const least = Math.min(...[0, 0.15, 0.3, 0.55, 0.7, 1.1].map(costAt));
+    assertAlmostEquals(found.cost, least, 1e-12);
+  }));
+});
+
+Deno.test("cheapestThreshold() refuses negative costs and several classes", () => {
+  const rows = scored([0, 1], [0.1, 0.9]);
+  assertThrows(() => cheapestThreshold(rows, { falsePositive: -1, falseNegative: 1 }), AppError, "0 or more");
+  const wide = scored([0, 1], [0.5, 0.3, 0.2, 0.1, 0.6, 0.3]);
+  assertThrows(
+    () => cheapestThreshold(wide, { falsePositive: 1, falseNegative: 1 }),
+    AppError,
+    "two classes",
+  );
+});
