@@ -32,7 +32,11 @@ const BENCHES: readonly Bench[] = [
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 
+<<<<<<< HEAD
 ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(16)} ${summary}`).join("\n")}
+=======
+${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
+>>>>>>> 0cbdc93 (Show importances, calibration and densities on the card, learn with the threads there are, and measure the API while it trains)
 
   --rounds N   rounds after the warm-up (default 3)
   --scale X    of the usual size, for a quick look (default 1)`;
