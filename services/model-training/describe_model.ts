@@ -1,5 +1,11 @@
 /** What is known of a model by its answers, whoever made it. @module */
-import type { Curves, Evaluation, Hint, InputExample } from "shared/contracts/model_training.ts";
+import {
+  type Curves,
+  detailSchema,
+  type Evaluation,
+  type Hint,
+  type InputExample,
+} from "shared/contracts/model_training.ts";
 import {
   OUTPUT_BINS,
   OUTPUT_OF_TASK,
@@ -32,6 +38,9 @@ export interface ModelDescription {
   inputExample: InputExample;
 }
 
+/** Of a model that can't be asked anew, such as one that was made elsewhere. */
+const NO_DETAIL = detailSchema.parse({});
+
 /**
  * Judges answers to the rows of the test part, beside the trivial baseline. It is the one look that is taken at them.
  *
@@ -47,6 +56,7 @@ export async function describeModel(
   return {
     evaluation: await evaluateModel(parts, answers),
     curves: {
+      ...NO_DETAIL,
       ...drawCurves(spec.task, test.labels, answers),
       importances: gains === undefined ? [] : importancesOf(train, gains),
     },

@@ -1,6 +1,7 @@
 /** From the file of a training set to a model's file that has been judged and tried. @module */
 import type { MetricPoint } from "shared/contracts/model_training.ts";
 import { chooseParameters, type Chosen } from "./choose_parameters.ts";
+import { detailModel } from "./detail_model.ts";
 import { binsOf, describeModel, signatureOf } from "./describe_model.ts";
 import { trainerFor } from "./domain/trainers/registry.ts";
 import type { FitProgress } from "./domain/trainers/trainer.ts";
@@ -97,10 +98,12 @@ export async function trainModel(
     referenceBins: bins,
   });
   const { largestDifference } = await verifyModelFile(onnx, { dataset: test, answers });
+  const detail = await detailModel(parts, answers, { model, onnx });
   return {
     onnx,
     signature,
     ...description,
+    curves: { ...description.curves, ...detail },
     referenceBins: bins,
     trials,
     parameters,

@@ -2,6 +2,7 @@
 export * from "./model_training/algorithm.ts";
 export * from "./model_training/aliases.ts";
 export * from "./model_training/card.ts";
+export * from "./model_training/detail.ts";
 export * from "./model_training/evaluation.ts";
 export * from "./model_training/gate.ts";
 export * from "./model_training/logging.ts";

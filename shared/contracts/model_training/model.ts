@@ -5,6 +5,7 @@ import { labelSchema, spineSchema } from "../feature_store.ts";
 import { nameSchema } from "../names.ts";
 import { taskSchema } from "../signature.ts";
 import { instantSchema } from "../time.ts";
+import { errorCostsSchema } from "./detail.ts";
 import { gateSchema } from "./gate.ts";
 import { metricSchema } from "./algorithm.ts";
 import { searchSchema, splitSchema } from "./split.ts";
@@ -26,6 +27,8 @@ export const modelBodySchema = z.object({
   /** Parameters of the algorithm; of the service's own, unknown names are refused with the list of known ones. */
   parameters: parametersSchema.default({}),
   metric: metricSchema,
+  /** Of a binary task, what the threshold on the model card is chosen by. */
+  costs: errorCostsSchema.prefault({}),
   split: splitSchema,
   /** Default: none, the parameters are as they stand here. */
   search: searchSchema.optional(),

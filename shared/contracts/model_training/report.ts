@@ -1,5 +1,6 @@
 /** What is learnt of a version beside its metrics, and kept with it. @module */
 import { z } from "zod";
+import { detailSchema } from "./detail.ts";
 
 /** A sign that a feature knows what it must not know, or knows nothing. It stops nothing: people decide. */
 export const hintSchema = z.object({
@@ -33,5 +34,6 @@ export const curvesSchema = z.object({
   /** Of a regression: values and answers of some of the rows. */
   answers: z.array(z.object({ actual: z.number(), predicted: z.number() })),
   importances: z.array(z.object({ feature: z.string(), gain: z.number() })),
+  ...detailSchema.shape,
 });
 export type Curves = z.infer<typeof curvesSchema>;

@@ -1,4 +1,4 @@
-import type { Curves } from "shared/contracts/model_training.ts";
+import type { Curves, ModelDetail } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
 
 /** Points of a curve at most, as many as a picture shows. */
@@ -15,7 +15,7 @@ export function drawCurves(
   task: Task,
   labels: Float64Array,
   outputs: Float64Array,
-): Omit<Curves, "importances"> {
+): Omit<Curves, "importances" | keyof ModelDetail> {
   const none = { roc: [], precisionRecall: [], calibration: [], answers: [] };
   if (task === "regression") return { ...none, answers: sampleAnswers(labels, outputs) };
   if (task === "multiclass") return none;

@@ -1,3 +1,4 @@
+import type { ErrorCosts } from "shared/contracts/model_training.ts";
 import { invalid } from "shared/errors.ts";
 import { likeliestClass, type ScoredRows } from "./metrics.ts";
 
@@ -15,12 +16,6 @@ export function confusion(rows: ScoredRows, threshold = 0.5): number[][] {
     own[predicted] = own[predicted]! + 1;
   }
   return counts;
-}
-
-/** What a wrong answer costs, in any unit; a right one costs nothing. */
-export interface ErrorCosts {
-  falsePositive: number;
-  falseNegative: number;
 }
 
 /** A threshold from which on a row counts as positive, and what came of it on the rows. */

@@ -1,16 +1,7 @@
-import type { Metric } from "shared/contracts/model_training.ts";
+import type { Slice } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
 import type { Dataset } from "../dataset.ts";
 import { evaluate, type ScoredRows } from "./metrics.ts";
-
-/** A part of the rows by one feature, with the metrics of the task that are defined on it. */
-export interface Slice {
-  feature: string;
-  /** A text; `missing`; or a range of numbers such as `(2, 5]`, its ends open where they are not stated. */
-  value: string;
-  rows: number;
-  metrics: Partial<Record<Metric, number>>;
-}
 
 export interface SliceOptions {
   /** Most slices a feature; default: 10. Of a category the most frequent texts, of a number ranges of equal content. */

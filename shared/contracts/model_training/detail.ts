@@ -1,0 +1,49 @@
+/** What is known of a version beyond its metrics: by slice, by cost, by feature, beside what needs no model. @module */
+import { z } from "zod";
+
+const metricsSchema = z.record(z.string(), z.number());
+
+/** What a wrong answer of a binary model costs, in any unit; a right one costs nothing. */
+export const errorCostsSchema = z.strictObject({
+  falsePositive: z.number().min(0).default(1),
+  falseNegative: z.number().min(0).default(1),
+});
+export type ErrorCosts = z.infer<typeof errorCostsSchema>;
+
+/** The threshold of least mean cost on the test part, and what comes of it there. */
+const decisionSchema = z.object({
+  costs: errorCostsSchema,
+  threshold: z.number(),
+  /** Mean cost of a row. */
+  cost: z.number(),
+  precision: z.number(),
+  recall: z.number(),
+  f1: z.number(),
+});
+
+/** A part of the test rows by one feature. */
+export const sliceSchema = z.object({
+  feature: z.string(),
+  /** A text, a range such as `(2, 5]`, or `missing`. */
+  value: z.string(),
+  rows: z.int(),
+  metrics: metricsSchema,
+});
+export type Slice = z.infer<typeof sliceSchema>;
+
+/** Over the test part; a version that was made before these were computed has none of them. */
+export const detailSchema = z.object({
+  /** Metrics of what needs no model: `prior`, and `last_value` (the entity's last settled label). */
+  baselines: z.record(z.string(), metricsSchema).default({}),
+  /** Of classes: `confusion[actual][predicted]`, by the threshold of the decision where there is one. */
+  confusion: z.array(z.array(z.int())).default([]),
+  /** Of a binary task. */
+  decision: decisionSchema.nullable().default(null),
+  /** Of the features that matter most, and of all categories. */
+  slices: z.array(sliceSchema).default([]),
+  /** By feature: how much worse the metric becomes when its values are dealt to other rows, in the metric's unit. */
+  permutation: z.array(z.object({ feature: z.string(), loss: z.number() })).default([]),
+  /** By feature: the mean magnitude of its SHAP values over some of the rows; empty where the model can't be explained. */
+  shap: z.array(z.object({ feature: z.string(), magnitude: z.number() })).default([]),
+});
+export type ModelDetail = z.infer<typeof detailSchema>;
