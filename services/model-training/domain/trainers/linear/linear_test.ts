@@ -93,7 +93,7 @@ Deno.test("logistic reports a falling loss and gives the same bytes again", asyn
   assertEquals(model.toOnnx(metadata), (await fit(train)).toOnnx(metadata));
 });
 
-Deno.test("logistic sets the weights of useless features to 0 by l1, and meets the conditions of the optimum", async () => {
+Deno.test("logistic sets the weights of useless features to 0 by l1, and meets the conditions of the optimum", () => {
   const train = noisyDataset("binary", { rows: 1_000, seed: 4 });
   for (const l1 of [5, 30, 1e6]) {
     const parameters = { l1, l2: 0.5, maxIterations: 500, classWeights: "none" } as const;
