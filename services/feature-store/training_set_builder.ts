@@ -28,8 +28,14 @@ export interface BuildOptions {
   onProgress?(share: number): void;
 }
 
-/** Entities whose histories are held at once; as many are read ahead. */
-const ENTITIES_AT_ONCE = 100;
+/**
+ * Values of records that are read at once, about 2 MB: as many are read ahead, and lie in the buffers of the connection
+ * while PostgreSQL prepares them and this thread works. Larger pages would make the two wait for each other.
+ */
+const VALUES_AT_ONCE = 100_000;
+const MAX_ENTITIES_AT_ONCE = 500;
+/** Of the first page, when it is not known yet how much there is of an entity. */
+const FIRST_ENTITIES = 10;
 /** More fields than this are not picked out of the records by the database: whole records cost it less. */
 const MAX_PICKED = 8;
 /** The share of the work that is done when all records are read; the file is then written and stored. */
@@ -56,7 +62,7 @@ export async function buildTrainingSet(
     marksMature: plan.label?.mayBeNull ?? false,
     maxCells: maxValues,
   });
-  const work: Work = { plan, request, given, carried, rows, dropped: 0 };
+  const work: Work = { plan, request, given, carried, rows, dropped: 0, entitiesAtOnce: FIRST_ENTITIES };
   const sources = new Map([...plan.layouts.keys()].map((source) => [source, emptyRange()]));
 
   await db.begin("isolation level repeatable read read only", async (tx) => {
@@ -68,6 +74,7 @@ export async function buildTrainingSet(
         addEntity(work, entity);
       }
       done += page.length;
+      work.entitiesAtOnce = entitiesAtOnce(plan, page);
       onProgress(Math.min(done / total, 1) * READ_SHARE);
     }
   });
@@ -86,6 +93,8 @@ interface Work {
   rows: TrainingRows;
   /** Immature rows left out. */
   dropped: number;
+  /** Entities of the next page. */
+  entitiesAtOnce: number;
 }
 
 interface PlacedRow extends SpineRow {
@@ -120,29 +129,45 @@ interface EntityRecords {
 /** The entities of the rows, by their keys in order, a page at a time. */
 async function pagesOfKeys(
   tx: Transaction,
-  { plan, given }: Work,
+  work: Work,
 ): Promise<{ total: number; pages: AsyncIterable<string[]> }> {
-  if (given !== undefined) return { total: given.size, pages: chunks([...given.keys()].sort()) };
+  const { plan, given } = work;
+  if (given !== undefined) return { total: given.size, pages: chunks([...given.keys()].sort(), work) };
   const query = { entity: plan.entity, source: plan.spine!.source };
-  return { total: await countKeys(tx, query), pages: keysFrom(tx, query) };
+  return { total: await countKeys(tx, query), pages: keysFrom(tx, query, work) };
 }
 
-async function* chunks(keys: readonly string[]): AsyncGenerator<string[]> {
-  for (let first = 0; first < keys.length; first += ENTITIES_AT_ONCE) {
-    yield await Promise.resolve(keys.slice(first, first + ENTITIES_AT_ONCE));
+async function* chunks(keys: readonly string[], work: Work): AsyncGenerator<string[]> {
+  for (let first = 0; first < keys.length;) {
+    const page = keys.slice(first, first + work.entitiesAtOnce);
+    first += page.length;
+    yield await Promise.resolve(page);
   }
 }
 
 async function* keysFrom(
   tx: Transaction,
   query: { entity: string; source: string },
+  work: Work,
 ): AsyncGenerator<string[]> {
   for (let after = "";;) {
-    const keys = await readKeysAfter(tx, { ...query, after, limit: ENTITIES_AT_ONCE });
+    const keys = await readKeysAfter(tx, { ...query, after, limit: work.entitiesAtOnce });
     if (keys.length === 0) return;
     yield keys;
     after = keys.at(-1)!;
   }
+}
+
+/** So many entities as have about {@link VALUES_AT_ONCE} values, going by those of a page. */
+function entitiesAtOnce(plan: TrainingSetPlan, page: readonly EntityRecords[]): number {
+  let values = 0;
+  for (const { records } of page) {
+    for (const [source, own] of records) {
+      values += own.length * Math.max(1, plan.layouts.get(source)!.fields.length);
+    }
+  }
+  const each = Math.max(1, values / page.length);
+  return Math.min(MAX_ENTITIES_AT_ONCE, Math.max(1, Math.round(VALUES_AT_ONCE / each)));
 }
 
 /** PostgreSQL prepares the next page while this one is worked on. */
