@@ -129,13 +129,19 @@ export async function readHistories(
   const data = fields === undefined || fields.length > MAX_PROJECTED
     ? db`data::json`
     : db`${projection(db, fields)}`;
+  // Key by key: the index gives each history in its order, whatever the planner believes of a table that has just grown.
   const rows = await db<HistoryRow[]>`
-    select entity_key, date_part('epoch', event_time) as time, date_part('epoch', known_at) as known_at,
-      id, definition, retracted, ${data} as data
-    from records
-    where entity = ${entity} and source = ${source} and entity_key = any(${keys as string[]})
-      and event_time > ${bound(after)} and event_time <= ${bound(until)} and known_at <= ${bound(knownBy)}
-    order by entity_key, event_time, id, definition`;
+    select asked.key as entity_key, date_part('epoch', event_time) as time,
+      date_part('epoch', known_at) as known_at, id, definition, retracted, data
+    from unnest(${[...new Set(keys)]}::text[]) with ordinality as asked(key, number)
+    cross join lateral (
+      select event_time, known_at, id, definition, retracted, ${data} as data
+      from records
+      where entity = ${entity} and source = ${source} and entity_key = asked.key
+        and event_time > ${bound(after)} and event_time <= ${bound(until)} and known_at <= ${bound(knownBy)}
+      order by event_time, id, definition
+    ) as history
+    order by asked.number, event_time, id, definition`;
   const histories = new Map<string, EntityRecord[]>();
   for (const { entity_key, time, known_at, id, definition, retracted, data } of rows) {
     const record: EntityRecord = { time: toMs(time), knownAt: toMs(known_at), id, definition, data };
