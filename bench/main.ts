@@ -11,6 +11,8 @@ import { ingest } from "./ingest.ts";
 import { linear } from "./linear.ts";
 import { load } from "./load.ts";
 import { predict } from "./predict.ts";
+import { predictBatch } from "./predict_batch.ts";
+import { servingMemory } from "./serving_memory.ts";
 import { predictFeatures } from "./predict_features.ts";
 import { quality } from "./quality.ts";
 import { trainingApi } from "./training_api.ts";
@@ -27,6 +29,8 @@ const BENCHES: readonly Bench[] = [
   linear,
   trainingApi,
   predict,
+  predictBatch,
+  servingMemory,
   predictFeatures,
 ];
 

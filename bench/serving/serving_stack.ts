@@ -3,16 +3,17 @@ import { bucketPut } from "shared/bus/bucket.ts";
 import { call } from "shared/bus/endpoints.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import { putDeployment } from "shared/contracts/model_serving.ts";
+import type { Signature } from "shared/contracts/signature.ts";
 import { BUCKET, STREAM } from "shared/contracts/streams.ts";
 import { delay } from "shared/delay.ts";
 import { type BenchStack, startBenchStack } from "../bench_stack.ts";
-import { signature } from "./forest.ts";
+import { signature as forestSignature } from "./forest.ts";
 
 export interface ServingStack extends AsyncDisposable {
   readonly bench: BenchStack;
   readonly url: string;
   /** Deploys a model, or points its champion to another version; resolves when that one answers. */
-  serve(model: string, version: number, file: Uint8Array): Promise<void>;
+  serve(model: string, version: number, file: Uint8Array, signature?: Signature): Promise<void>;
   /** Records in PREDICTIONS, once no more of them come. */
   logged(): Promise<number>;
   emptyLog(): Promise<void>;
@@ -35,7 +36,7 @@ export async function startServingStack(
   return {
     bench,
     url,
-    async serve(model, version, file) {
+    async serve(model, version, file, signature = forestSignature) {
       if (!deployed.has(model)) {
         await call(bus, putDeployment, { project: "bench", name: model, body: {} });
         deployed.add(model);
