@@ -30,6 +30,8 @@ export const databaselessConfigSchema = z.object({
   HTTP_HOST: z.string().default("127.0.0.1"),
   /** 0 takes any free port. */
   HTTP_PORT: integerSetting(0, 65_535),
+  /** Copies on one machine may listen on the same port: the system shares the connections out among them. */
+  HTTP_SHARED_PORT: z.stringbool({ error: "must be true or false" }).default(false),
   LOG_LEVEL: z.enum(levels, `must be one of ${levels.join(", ")}`).default("info"),
   /** Tells the copies of a service apart. */
   INSTANCE: z.string().regex(

@@ -16,6 +16,7 @@ import { type databaselessConfigSchema, describeConfigError, loadConfig } from "
 import { type BoundEndpoint, replyText } from "./contracts/endpoint.ts";
 import { connectDatabase, type Database, waitForDatabase } from "./db/connection.ts";
 import { checkSchema } from "./db/schema.ts";
+import { delay } from "./delay.ts";
 import { AppError, messageOf } from "./errors.ts";
 import { type BodyLimits, createHttpApp, type ReadyChecks } from "./http/app.ts";
 import type { OpenApiDocument } from "./http/docs.ts";
@@ -178,12 +179,19 @@ export async function startService<Schema extends ConfigSchema>(
   const doors: { app: { fetch(request: Request): Response | Promise<Response> } } = {
     app: createStartingApp({ service: name, version: VERSION, awaits: () => awaited }),
   };
-  const http = serveHttp({ fetch: (request) => doors.app.fetch(request) }, {
-    host: config.HTTP_HOST,
-    port: config.HTTP_PORT,
-    log,
-  });
-  releases.add("the HTTP server", () => http.stop());
+  const listen = () => {
+    const server = serveHttp({ fetch: (request) => doors.app.fetch(request) }, {
+      host: config.HTTP_HOST,
+      port: config.HTTP_PORT,
+      shared: config.HTTP_SHARED_PORT,
+      log,
+    });
+    releases.add("the HTTP server", () => server.stop());
+    return server;
+  };
+  // On a port of its own, who asks is told what the start waits for; on a shared one that would be for a copy that can
+  // answer.
+  let http = config.HTTP_SHARED_PORT ? undefined : listen();
 
   awaited = `NATS at ${config.NATS_URL}`;
   const bus = givenBus ?? await ownBus();
@@ -210,6 +218,7 @@ export async function startService<Schema extends ConfigSchema>(
   });
   releases.add("the NATS endpoints", async () => await endpoints[Symbol.asyncDispose]());
 
+  const ready = { ...neighbourChecks(name, bus, db), ...app.ready };
   doors.app = createHttpApp({
     service: name,
     version: VERSION,
@@ -218,12 +227,17 @@ export async function startService<Schema extends ConfigSchema>(
     early: app.early,
     describe: app.describe,
     bodyLimits: app.bodyLimits,
-    ready: { ...neighbourChecks(name, bus, db), ...app.ready },
+    ready,
     metrics,
     log,
   });
+  if (http === undefined) {
+    await untilReady(ready, signal);
+    http = listen();
+  }
   // First to be released: what a request uses must outlive it.
-  releases.add("HTTP requests", () => http.stop());
+  const server = http;
+  releases.add("HTTP requests", () => server.stop());
   log.info("Started");
   return { http, bus, db };
 
@@ -250,6 +264,17 @@ export async function startService<Schema extends ConfigSchema>(
       },
     });
     return db;
+  }
+}
+
+const READY_CHECK_MS = 50;
+
+/** Resolves when no check has anything to say, or the signal is aborted. */
+async function untilReady(checks: ReadyChecks, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const results = await Promise.allSettled(Object.values(checks).map((check) => Promise.try(check)));
+    if (results.every(({ status }) => status === "fulfilled")) return;
+    await delay(READY_CHECK_MS, signal);
   }
 }
 

@@ -11,6 +11,8 @@ export interface ServeHttpOptions {
   host?: string;
   /** 0 takes any free port. */
   port: number;
+  /** Whether other processes may listen on the same port, if they say so too (SO_REUSEPORT). Default false. */
+  shared?: boolean;
   log: Logger;
 }
 
@@ -27,7 +29,7 @@ export interface HttpServer {
  */
 export function serveHttp(
   app: { fetch(request: Request): Response | Promise<Response> },
-  { host = "127.0.0.1", port, log }: ServeHttpOptions,
+  { host = "127.0.0.1", port, shared = false, log }: ServeHttpOptions,
 ): HttpServer {
   const eventStreams = new Set<AbortController>();
   const server = listen();
@@ -46,6 +48,7 @@ export function serveHttp(
       return Deno.serve({
         hostname: host,
         port,
+        reusePort: shared,
         onListen: ({ hostname, port }) => log.info(`Listening on http://${hostname}:${port}`),
         onError(error) {
           log.error({ err: error }, "Cannot answer a request");
