@@ -16,16 +16,16 @@ export interface BenchStack extends AsyncDisposable {
   describe(): Promise<string[]>;
 }
 
-/** Starts services as their containers do: without the settings that keep heaps small on a laptop. */
+/** Starts services as their containers do: without the settings that keep heaps small, unless they are asked for. */
 export async function startBenchStack(
   services: readonly string[],
-  { say }: { say: (line: string) => void },
+  { say, smallHeap = false }: { say: (line: string) => void; smallHeap?: boolean },
 ): Promise<BenchStack> {
   await using started = new AsyncDisposableStack();
   say(`starting NATS, PostgreSQL, ${services.join(", ")}`);
   const folder = started.use(await makeTestFolder());
   const stack = started.use(
-    await startStack({ root: folder.path, ports: "free", services, smallHeap: false }),
+    await startStack({ root: folder.path, ports: "free", services, smallHeap }),
   );
   const bus = started.use(await connectBus({ url: stack.natsUrl, name: "bench", log: silentLogger }));
   const databases = new Map<string, Database>();

@@ -20,15 +20,17 @@ export interface ServingStack extends AsyncDisposable {
 }
 
 export interface ServingStackOptions {
+  /** As in `deno task up`; default: V8's own, as in a container. */
+  smallHeap?: boolean;
   say: (line: string) => void;
   /** Default: model-serving alone. */
   services?: readonly string[];
 }
 
 export async function startServingStack(
-  { say, services = ["model-serving"] }: ServingStackOptions,
+  { say, services = ["model-serving"], smallHeap = false }: ServingStackOptions,
 ): Promise<ServingStack> {
-  const bench = await startBenchStack(services, { say });
+  const bench = await startBenchStack(services, { say, smallHeap });
   const { bus, stack } = bench;
   const url = stack.services.get("model-serving")!.url;
   const deployed = new Set<string>();
