@@ -40,7 +40,7 @@ const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 const DEFAULT_DEPLOYMENT = contract.deploymentBodySchema.parse({});
 
 /** In a trial a version has to be quick: it will get all the time there is often enough. */
-const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000 };
+const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000, loadsOfInstance: 20, idleMs: 2_000 };
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, config, metrics } = deps;
@@ -58,6 +58,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
 
   const wasm = createWasmRuntime({ log });
+  const trial = createWasmRuntime({ log, limits: TRIAL_LIMITS });
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
@@ -73,7 +74,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       try {
         const served = await admitVersion(entry, await bus.files.get(entry.sha256), {
           wasm,
-          trialRuntime: () => createWasmRuntime({ log, limits: TRIAL_LIMITS }),
+          trial,
           batches: BATCH_LIMITS,
           onRun: (run) => predictMetrics.ran(entry, run),
         });
@@ -155,7 +156,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         policyOf: (model) => deployments.get(model)?.input ?? DEFAULT_DEPLOYMENT.input,
       }),
     routes: (app) => addOpenInferenceRoutes(app, { models, predict, log }),
-    parts: [definitions.part, outbox, predictionLog, wasm, models, shadows, aliases],
+    parts: [definitions.part, outbox, predictionLog, wasm, trial, models, shadows, aliases],
     ready: {
       // What is loaded answers, whatever else is away.
       bus: () => Promise.resolve(),

@@ -28,8 +28,8 @@ export interface ServedVersion {
 export interface AdmissionOptions {
   /** In which versions run that no other runtime takes. */
   wasm: WasmRuntime;
-  /** Makes a runtime for a trial, whose thread ends with it. */
-  trialRuntime: () => WasmRuntime;
+  /** In which versions are tried before: a thread that nobody else uses. */
+  trial: WasmRuntime;
   batches: BatchLimits;
   onRun?: BatcherOptions["onRun"];
 }
@@ -51,7 +51,7 @@ const TOLERANCE = 1e-5;
 export async function admitVersion(
   entry: AliasEntry,
   file: Uint8Array,
-  { wasm, trialRuntime, batches, onRun }: AdmissionOptions,
+  { wasm, trial, batches, onRun }: AdmissionOptions,
 ): Promise<ServedVersion> {
   const action = `admit ${entry.model} v${entry.version}`;
   const summary = admitModelFile(file);
@@ -60,11 +60,11 @@ export async function admitVersion(
   const shape = shapeOf(signature);
   const trees = loadTrees(file, summary, shape);
   if (trees === undefined) {
-    const trial = trialRuntime();
+    const tried = await trial.load(file, shape);
     try {
-      await tryOut(await trial.load(file, shape), { signature, golden, shape, action });
+      await tryOut(tried, { signature, golden, shape, action });
     } finally {
-      await trial.stop();
+      await tried.unload();
     }
   }
   const model = trees ?? await wasm.load(file, shape);

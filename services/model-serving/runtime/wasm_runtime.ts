@@ -26,6 +26,8 @@ export interface WasmLimits {
   loadsOfInstance?: number;
   /** For how long a model that hung is not run again, in ms; twice as long each time it hangs again. Default 1,000. */
   pauseMs?: number;
+  /** The thread ends when no model has been loaded for this long, in ms; default: it stays. */
+  idleMs?: number;
 }
 
 export interface WasmRuntime extends Part {
@@ -48,12 +50,13 @@ interface Model {
 }
 
 export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: WasmLimits }): WasmRuntime {
-  const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000 } = limits;
+  const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000, idleMs } = limits;
   const live = new Set<Model>();
   let instance: WasmInstance | undefined;
   let loads = 0;
   let replaced = 0;
   let nextId = 0;
+  let idle: ReturnType<typeof setTimeout> | undefined;
   /** The turn of whoever uses the instance next. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -101,6 +104,16 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
     loads = live.size;
     for (const model of live) model.in = fresh;
     old?.end();
+  }
+
+  function endWhenIdle(): void {
+    clearTimeout(idle);
+    if (idleMs === undefined || live.size > 0) return;
+    idle = setTimeout(() =>
+      void inTurn(() => {
+        if (live.size === 0) instance?.end();
+        return Promise.resolve();
+      }), idleMs);
   }
 
   async function guarded<T>(model: Model, work: (into: WasmInstance) => Promise<T>): Promise<T> {
@@ -151,11 +164,15 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
         pauseMs,
         pausedUntil: 0,
       };
-      await inTurn(async () => {
-        if (loads >= loadsOfInstance) await renew();
-        await guarded(model, () => Promise.resolve());
-      });
-      live.add(model);
+      try {
+        await inTurn(async () => {
+          if (loads >= loadsOfInstance) await renew();
+          await guarded(model, () => Promise.resolve());
+        });
+        live.add(model);
+      } finally {
+        endWhenIdle();
+      }
       return {
         runtime: "onnxruntime-web",
         outputWidth: shape.outputs,
@@ -169,11 +186,13 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
             if (into !== undefined && into === instance && !into.lost) {
               await into.tell({ do: "unload", model: model.id }, loadMs);
             }
+            endWhenIdle();
           }),
       };
     },
     start: () => Promise.resolve(),
     async stop() {
+      clearTimeout(idle);
       await inTurn(() => {
         instance?.end();
         return Promise.resolve();
