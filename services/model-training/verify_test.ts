@@ -59,9 +59,9 @@ for (const trainer of TRAINERS.values()) {
       }
 
       const explainer = createExplainer(file);
-      const { base, contributions } = explainer.explain(modelBatch(heldOut, 0, 300));
+      const { base, contributions } = explainer.explain(modelBatch(heldOut, 0, 50));
       const { outputs } = model;
-      for (let row = 0; row < 300; row++) {
+      for (let row = 0; row < 50; row++) {
         const scores = Array.from({ length: outputs }, (_, output) => {
           let score = base[output]!;
           for (let input = 0; input < 5; input++) {

@@ -28,9 +28,9 @@ interface Path {
  * @param into added to: [features, targets]
  */
 export function addTreeShap(trees: ExplainableTrees, row: ArrayLike<number>, into: Float64Array): void {
-  const weights = leafWeights(trees);
+  const explained = { row, into, weights: leafWeights(trees), paths: [] };
   for (const root of trees.roots) {
-    visit(trees, { node: root, path: emptyPath(), zero: 1, one: 1, feature: -1 }, { row, into, weights });
+    visit(trees, { node: root, path: NO_PATH, depth: 0, zero: 1, one: 1, feature: -1 }, explained);
   }
 }
 
@@ -83,6 +83,7 @@ function leafWeights(trees: ReadTrees): LeafWeights {
 interface Step {
   node: number;
   path: Path;
+  depth: number;
   zero: number;
   one: number;
   feature: number;
@@ -92,21 +93,29 @@ interface Explained {
   row: ArrayLike<number>;
   into: Float64Array;
   weights: LeafWeights;
+  /** One for each depth, written anew for each node there: allocating them would take most of the time. */
+  paths: Path[];
 }
 
 function visit(trees: ExplainableTrees, step: Step, explained: Explained): void {
-  const path = extended(step.path, step);
-  const { node } = step;
+  const { node, depth } = step;
+  const path = explained.paths[depth] ??= emptyPath(depth + 1);
+  extend(path, step.path, step);
   if (trees.mode[node] === "LEAF") return attribute(trees, node, path, explained);
   const feature = trees.feature[node]!;
   const isTrue = goesTrue(trees, node, explained.row[feature]!);
   // A feature that was asked for before is on the path once: what it said then is multiplied in.
-  const before = path.feature.subarray(0, path.length).indexOf(feature);
+  let before = path.length - 1;
+  while (before >= 0 && path.feature[before] !== feature) before--;
   const [zero, one] = before < 0 ? [1, 1] : [path.zero[before]!, path.one[before]!];
   if (before >= 0) unwind(path, before);
   const trueShare = trees.trueShares[node]!;
   const go = (child: number, share: number, isTaken: boolean) =>
-    visit(trees, { node: child, path, zero: zero * share, one: isTaken ? one : 0, feature }, explained);
+    visit(
+      trees,
+      { node: child, path, depth: depth + 1, zero: zero * share, one: isTaken ? one : 0, feature },
+      explained,
+    );
   // Of a side that no row of the training part took, and this one does not either, nothing comes.
   if (trueShare > 0 || isTrue) go(trees.whenTrue[node]!, trueShare, isTrue);
   if (trueShare < 1 || !isTrue) go(trees.whenFalse[node]!, 1 - trueShare, !isTrue);
@@ -128,32 +137,26 @@ function attribute(
   }
 }
 
-/** Deep enough for a start; longer ones are made as needed. */
-const ROOM = 16;
-
-const emptyPath = (): Path => ({
+const emptyPath = (room: number): Path => ({
   length: 0,
-  feature: new Int32Array(ROOM),
-  zero: new Float64Array(ROOM),
-  one: new Float64Array(ROOM),
-  weight: new Float64Array(ROOM),
+  feature: new Int32Array(room),
+  zero: new Float64Array(room),
+  one: new Float64Array(room),
+  weight: new Float64Array(room),
 });
 
-/** A copy of the path with one more feature. */
-function extended(path: Path, { zero, one, feature }: Step): Path {
+const NO_PATH = emptyPath(0);
+
+/** Makes `longer` the path with one more feature. */
+function extend(longer: Path, path: Path, { zero, one, feature }: Step): void {
   const { length } = path;
-  const room = length + 1 > path.feature.length ? 2 * path.feature.length : path.feature.length;
-  const longer: Path = {
-    length: length + 1,
-    feature: new Int32Array(room),
-    zero: new Float64Array(room),
-    one: new Float64Array(room),
-    weight: new Float64Array(room),
-  };
-  longer.feature.set(path.feature);
-  longer.zero.set(path.zero);
-  longer.one.set(path.one);
-  longer.weight.set(path.weight);
+  longer.length = length + 1;
+  for (let i = 0; i < length; i++) {
+    longer.feature[i] = path.feature[i]!;
+    longer.zero[i] = path.zero[i]!;
+    longer.one[i] = path.one[i]!;
+    longer.weight[i] = path.weight[i]!;
+  }
   const { weight } = longer;
   longer.feature[length] = feature;
   longer.zero[length] = zero;
@@ -163,7 +166,6 @@ function extended(path: Path, { zero, one, feature }: Step): Path {
     weight[i + 1] = weight[i + 1]! + one * weight[i]! * (i + 1) / (length + 1);
     weight[i] = zero * weight[i]! * (length - i) / (length + 1);
   }
-  return longer;
 }
 
 /** Takes a feature out of the path. */

@@ -1,5 +1,4 @@
 /** Data sets that the tests of several files learn from. @module */
-import { parse } from "csv-parse/sync";
 import { OUTPUT_OF_TASK, type Signature, type Task } from "shared/contracts/signature.ts";
 import { countClasses, createDataset, type Dataset, type TextColumn } from "../domain/dataset.ts";
 import { learnVocabularies } from "../domain/encoding.ts";
@@ -89,43 +88,4 @@ export function metadataFor(dataset: Dataset, task: Task): ModelMetadata {
       : Array.from({ length: countClasses(dataset.labels) }, (_, number) => `class ${number}`),
   };
   return { signature, trainingSet: { sha256: "0".repeat(64), views: [] }, referenceBins: [] };
-}
-
-/** A folder of public data sets beside the repository, which not every machine has. */
-const SHARED_DATA = new URL("../../../../shared/data/", import.meta.url);
-
-export const ADULT_FILE = new URL("adult_train_part.csv.gz", SHARED_DATA);
-
-/** Whether a test that needs the file must be skipped. */
-export function isMissing(file: URL): boolean {
-  try {
-    Deno.statSync(file);
-    return false;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
-    throw error;
-  }
-}
-
-/** The UCI Adult data: text columns as the rank of their value, blanks missing, the label income above 50,000. */
-export async function loadAdult(): Promise<Dataset> {
-  const file = await Deno.open(ADULT_FILE);
-  const text = await new Response(file.readable.pipeThrough(new DecompressionStream("gzip"))).text();
-  const [header, ...records] = parse(text, { trim: true }) as string[][];
-  const label = header!.length - 1;
-  const columns = header!.slice(0, label).map((_, index) =>
-    numbersOf(records.map((record) => record[index]!))
-  );
-  return datasetOf(
-    columns,
-    records.map((record) => record[label] === "1" || record[label] === ">50K" ? 1 : 0),
-  );
-}
-
-function numbersOf(texts: readonly string[]): number[] {
-  if (texts.every((text) => text === "" || Number.isFinite(Number(text)))) {
-    return texts.map((text) => text === "" ? NaN : Number(text));
-  }
-  const ranks = new Map([...new Set(texts)].sort().map((text, rank) => [text, rank]));
-  return texts.map((text) => text === "" ? NaN : ranks.get(text)!);
 }

@@ -1,16 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess, assertNotEquals } from "@std/assert";
 import type { Task } from "shared/contracts/signature.ts";
-import {
-  ADULT_FILE,
-  datasetOf,
-  isMissing,
-  loadAdult,
-  metadataFor,
-  noisyDataset,
-} from "../../testing/datasets.ts";
-import { type Dataset, selectRows } from "../dataset.ts";
+import { datasetOf, metadataFor, noisyDataset } from "../../testing/datasets.ts";
+import type { Dataset } from "../dataset.ts";
 import { metricValue, scoreRows } from "../evaluation/metrics.ts";
-import { Random } from "../random.ts";
 import { gbdt } from "./gbdt.ts";
 import { randomForest } from "./random_forest.ts";
 
@@ -200,20 +192,4 @@ Deno.test("gbdt with samples of rows and features still learns", async () => {
   const plain = await error({ rounds: 100 });
   assertLess(plain, 0.5);
   assertLess(await error({ rounds: 100, rowFraction: 0.5, featureFraction: 0.6 }), 1.5 * plain);
-});
-
-Deno.test({
-  name: "gbdt ranks the Adult data about as well as LightGBM (skipped without ../shared/data)",
-  ignore: isMissing(ADULT_FILE),
-  async fn() {
-    const adult = await loadAdult();
-    const random = new Random(1);
-    const isTest = Array.from({ length: adult.rows }, () => random.uniform() < 0.2);
-    const rows = Int32Array.from(isTest.keys());
-    const test = selectRows(adult, rows.filter((row) => isTest[row]!));
-    const train = selectRows(adult, rows.filter((row) => !isTest[row]!));
-    const model = await fit("binary", train, { rounds: 100, learningRate: 0.1 });
-    // LightGBM's mean over five folds is 0.929, with a fold's standard error of 0.004.
-    assertLess(0.92, metricValue("auc", scoreRows(test.labels, model.predict(test))));
-  },
 });
