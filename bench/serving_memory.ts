@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "shared/delay.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { signature as sumSignature, sumModelFile } from "../services/model-serving/testing/model_file.ts";
 import type { Bench, BenchOptions, BenchResult } from "./harness.ts";
@@ -14,6 +15,7 @@ const REQUESTS = 1_000_000;
 const SWAPS = 200;
 /** What a process with ten models may take. */
 const LIMIT_MB = 250;
+const SETTLE_MS = 5_000;
 const FORESTS = 5;
 const SUMS = 5;
 
@@ -55,11 +57,15 @@ async function run({ scale, say }: BenchOptions): Promise<BenchResult> {
     say(`${requests} requests: ${samples.at(-1)!.toFixed(0)} MB`);
   }
   const beforeSwaps = await memory();
+  let mostInSwaps = 0;
   const swaps = Math.max(4, Math.round(SWAPS * scale));
   for (let swap = 2; swap <= swaps + 1; swap++) {
     const { name, signature, file } = models[swap % models.length]!;
     await serving.serve(name, swap, file(swap), signature);
+    mostInSwaps = Math.max(mostInSwaps, await memory());
   }
+  // Threads that ended are gone from memory a moment later.
+  await delay(SETTLE_MS);
   const afterSwaps = await memory();
   say(`${swaps} swaps: ${afterSwaps.toFixed(0)} MB`);
   const early = samples[Math.min(samples.length - 1, Math.ceil(samples.length / 5))]!;
@@ -73,6 +79,7 @@ async function run({ scale, say }: BenchOptions): Promise<BenchResult> {
       ten_models_mb: loaded,
       most_under_load_mb: Math.max(...samples),
       after_requests_mb: samples.at(-1)!,
+      most_in_swaps_mb: mostInSwaps,
       after_swaps_mb: afterSwaps,
       requests: wanted,
       swaps,

@@ -40,7 +40,7 @@ const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 const DEFAULT_DEPLOYMENT = contract.deploymentBodySchema.parse({});
 
 /** In a trial a version has to be quick: it will get all the time there is often enough. */
-const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000, loadsOfInstance: 20, idleMs: 2_000 };
+const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000, idleMs: 2_000 };
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, config, metrics } = deps;
