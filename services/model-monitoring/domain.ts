@@ -38,14 +38,19 @@ export function countIntoBins(
     const counts = new Array<number>(reference.edges.length + 2).fill(0);
     for (const prediction of predictions) {
       const value = reference.name === OUTPUT_BINS ? prediction.output : prediction.features[reference.name];
-      counts[binOf(reference.edges, value)]!++;
+      counts[binOf(reference, value)]!++;
     }
     return [reference.name, counts];
   }));
 }
 
-/** The index of a value's bin; `edges.length + 1` for what is no finite number. */
-function binOf(edges: readonly number[], value: unknown): number {
+/** The index of a value's bin; `edges.length + 1` for what is missing, or no finite number where there are numbers. */
+function binOf({ edges, categories }: ReferenceBins, value: unknown): number {
+  if (categories !== undefined && typeof value === "string") {
+    if (value === "") return edges.length + 1;
+    const index = categories.indexOf(value);
+    return index < 0 ? categories.length : index;
+  }
   const number = typeof value === "boolean" ? Number(value) : value;
   if (typeof number !== "number" || !Number.isFinite(number)) return edges.length + 1;
   return binIndex(edges, number);

@@ -86,3 +86,17 @@ Deno.test("judgeWindow() sees a feature that stopped coming as drift", () => {
   assertEquals(judged.status, "breach");
   assertEquals(judged.features[0]?.missingShare, 0.5);
 });
+
+Deno.test("countIntoBins() counts texts by name, others together and missing ones apart", () => {
+  const reference = {
+    name: "v.country",
+    edges: [0, 1],
+    counts: [5, 3, 1],
+    missing: 1,
+    categories: ["de", "fr"],
+  };
+  const predictions = ["fr", "de", "fr", "it", null, ""].map((country) => (
+    { at: "2026-01-05T00:00:00.000Z", output: 0, features: { "v.country": country } }
+  ));
+  assertEquals(countIntoBins([reference], predictions).get("v.country"), [1, 2, 1, 2]);
+});

@@ -20,7 +20,7 @@ import { drawCurves } from "./domain/evaluation/curves.ts";
 import { evaluate, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
 import { hintsOf } from "./domain/hints.ts";
 import { exampleOf } from "./domain/input_example.ts";
-import { referenceBins } from "./domain/reference_bins.ts";
+import { categoryBins, referenceBins } from "./domain/reference_bins.ts";
 import { describeInputs } from "./domain/signature.ts";
 import { prior } from "./domain/trainers/prior.ts";
 import type { TrainingParts, TrainingTask } from "./model_task.ts";
@@ -111,7 +111,11 @@ export function signatureOf(
 /** @param answers to the rows of the training part */
 export function binsOf(train: Dataset, answers: Float64Array): ReferenceBins[] {
   return [
-    ...train.featureNames.map((name, column) => referenceBins(name, train.columns[column]!)),
+    ...train.featureNames.map((name, feature) => {
+      const dictionary = train.dictionaries[feature] ?? null;
+      const column = train.columns[feature]!;
+      return dictionary === null ? referenceBins(name, column) : categoryBins(name, column, dictionary);
+    }),
     referenceBins(OUTPUT_BINS, answers),
   ];
 }

@@ -30,6 +30,35 @@ export function referenceBins(
   return { name, edges, counts, missing: values.length - present };
 }
 
+/** Texts that get a bin of their own; all others share one. */
+const MOST_TEXTS = 50;
+
+/**
+ * Counts the texts of a training column: a bin for each of the most frequent ones, and one for all others.
+ *
+ * @param codes numbers of the texts in the dictionary, from 1; 0 is missing
+ */
+export function categoryBins(
+  name: string,
+  codes: ArrayLike<number>,
+  dictionary: readonly string[],
+): ReferenceBins {
+  const rows = new Array<number>(dictionary.length + 1).fill(0);
+  for (let row = 0; row < codes.length; row++) rows[codes[row]!]!++;
+  const kept = dictionary.map((text, index) => ({ text, rows: rows[index + 1]! }))
+    .filter(({ rows }) => rows > 0)
+    .sort((a, b) => b.rows - a.rows || (a.text < b.text ? -1 : 1))
+    .slice(0, MOST_TEXTS);
+  const known = kept.reduce((sum, { rows }) => sum + rows, 0);
+  return {
+    name,
+    edges: [...kept.keys()],
+    counts: [...kept.map(({ rows }) => rows), codes.length - rows[0]! - known],
+    missing: rows[0]!,
+    categories: kept.map(({ text }) => text),
+  };
+}
+
 function binEdges(sorted: Float64Array | Float32Array, bins: number): number[] {
   if (sorted.length === 0) return [];
   const candidates = firstDistinct(sorted, bins + 1);

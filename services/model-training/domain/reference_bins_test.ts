@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { binIndex } from "shared/reference_bins.ts";
-import { referenceBins } from "./reference_bins.ts";
+import { categoryBins, referenceBins } from "./reference_bins.ts";
 
 Deno.test("referenceBins() puts a tenth of the values into each bin", () => {
   const values = Float64Array.from({ length: 100 }, (_, i) => 99 - i);
@@ -41,4 +41,17 @@ Deno.test("referenceBins() counts every value once, in the bin that binIndex() n
     assertEquals(counts.length <= bins, true);
     assertEquals(missing, list.filter(Number.isNaN).length);
   }));
+});
+
+Deno.test("categoryBins() gives each text a bin, the most frequent first, and counts what is missing", () => {
+  assertEquals(categoryBins("v.a", [2, 2, 1, 0, 2, 1, 3], ["a", "b", "c", "never"]), {
+    name: "v.a",
+    edges: [0, 1, 2],
+    counts: [3, 2, 1, 0],
+    missing: 1,
+    categories: ["b", "a", "c"],
+  });
+  const many = Array.from({ length: 60 }, (_, index) => `t${index}`);
+  const { counts, categories } = categoryBins("v.a", many.map((_, index) => index + 1), many);
+  assertEquals([counts.length, counts.at(-1), categories!.length], [51, 10, 50]);
 });
