@@ -247,6 +247,21 @@ Deno.test("a slice of the example goes all the way from its definition to predic
     },
   );
 
+  await t.step("an answer is explained by its features, which add up to it", async () => {
+    const { predictions: [answer] } = await call(bus, predict, {
+      model: MODEL,
+      entities: [{ customer_id: ONE_CUSTOMER.customer }],
+      explain: true,
+    });
+    const { unit, base, contributions } = answer!.explanation!;
+    assertEquals([unit, Object.keys(contributions)], ["probability", Object.keys(ONE_CUSTOMER.features)]);
+    const sum = Object.values(contributions).reduce<number>(
+      (total, part) => total + (part as number),
+      base as number,
+    );
+    assertAlmostEquals(sum, answer!.output, 1e-6);
+  });
+
   await t.step("a worse candidate stays out", async () => {
     const run = await train(journey, { rounds: 300, learningRate: 0.5, maxLeaves: 64, minRowsPerLeaf: 2 });
     assertEquals(run.version, 2);

@@ -1,8 +1,9 @@
 /** A Hono route that asks `bench.read` over NATS and hands the answer on as it is. Arguments: the port. @module */
 import { Hono } from "hono";
-import { connect } from "nats";
+import { connectBus } from "shared/bus/connection.ts";
+import { silentLogger } from "shared/log.ts";
 
-const nc = await connect({ servers: Deno.env.get("NATS_URL")!.replace(/^nats:\/\/(?:[^@]*@)?/, "") });
+const { nc } = await connectBus({ url: Deno.env.get("NATS_URL")!, name: "bare gateway", log: silentLogger });
 const app = new Hono();
 app.post("/read", async (c) => {
   const { key } = await c.req.json<{ key: string }>();

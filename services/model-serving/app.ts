@@ -14,6 +14,7 @@ import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
 import { createDeploymentCheck } from "./check_deployment.ts";
 import { createEndpoints } from "./endpoints.ts";
+import { createExplain } from "./explain.ts";
 import { createLookups } from "./features/lookups.ts";
 import { createReadFeatures } from "./features/read_features.ts";
 import { addOpenInferenceRoutes } from "./http/open_inference.ts";
@@ -144,10 +145,12 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     },
   });
 
+  const explain = createExplain((sha256) => bus.files.get(sha256));
+
   return {
     endpoints: [
       ...definitions.endpoints,
-      ...createEndpoints({ models, predict, routers, deployments: () => deployments }),
+      ...createEndpoints({ models, predict, explain, routers, deployments: () => deployments }),
     ],
     early: (app) => addPredictLines(app, createLineAnswers(predict)),
     bodyLimits: BODY_LIMITS,

@@ -216,3 +216,45 @@ Deno.test("predict() says which models are deployed when asked for another, and 
   assertEquals(waiting.code, "unavailable");
   assertStringIncludes(waiting.message, "champion");
 });
+
+Deno.test("predict() refuses to explain a model that is neither made of trees nor linear, and logs that", async () => {
+  await using service = await startServing();
+  const error = await assertRejects(
+    () => service.call(predict, { model: "reorder", rows: [row(1, 2)], explain: true }),
+    AppError,
+  );
+  assertEquals(error.code, "unprocessable");
+  await eventually(async () => {
+    const [event] = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    assertEquals([event?.data.outcome, event?.data.code], ["error", "unprocessable"]);
+  });
+});
+
+Deno.test("predict() logs calls that can't be read, and those for models that are not there", async () => {
+  await using service = await startServing();
+  const post = async (model: string, body: string) => {
+    const response = await fetch(`${service.url}/v1/models/${model}/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await post("reorder", "{"), 400);
+  assertEquals(await post("reorder", '{"rows": 3}'), 400);
+  assertEquals(await post("unknown", '{"rows": [{}]}'), 404);
+  assertEquals(await post("No name", '{"rows": [{}]}'), 400);
+  await assertRejects(() => service.call(predict, { model: "reorder" }), AppError);
+  await eventually(async () => {
+    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    assertEquals(
+      events.map(({ source, data }) => [source, data.version, data.code]).sort(),
+      [["reorder", null, "invalid"], ["reorder", null, "invalid"], ["reorder", null, "invalid"], [
+        "unknown",
+        null,
+        "not_found",
+      ]],
+    );
+  });
+});

@@ -2,6 +2,7 @@
 import { bind, type BoundEndpoint, type CallContext } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/model_serving.ts";
 import { nameSchema } from "shared/contracts/names.ts";
+import type { Explain } from "./explain.ts";
 import type { LiveModels, ServedModel } from "./live_models.ts";
 import type { Predict } from "./predict.ts";
 import { createPredictHandler } from "./predict_endpoint.ts";
@@ -10,12 +11,15 @@ import type { Routers } from "./routing/routers.ts";
 export interface EndpointDeps {
   models: LiveModels;
   predict: Predict;
+  explain: Explain;
   routers: Routers;
   deployments: () => ReadonlyMap<string, contract.DeploymentBody>;
 }
 
-export function createEndpoints({ models, predict, routers, deployments }: EndpointDeps): BoundEndpoint[] {
-  const predictHandler = createPredictHandler(predict);
+export function createEndpoints(
+  { models, predict, explain, routers, deployments }: EndpointDeps,
+): BoundEndpoint[] {
+  const predictHandler = createPredictHandler({ predict, explain, versions: models.versions });
   return [
     { ...bind(contract.predict, predictHandler), refused },
     { ...bind(contract.predictModel, predictHandler), refused },

@@ -2,13 +2,33 @@
 import { type CallContext, JsonText, type RequestOf } from "shared/contracts/endpoint.ts";
 import type { predict as contract } from "shared/contracts/model_serving.ts";
 import { featureNames } from "./log_outcome.ts";
+import type { Explain, RowExplanation } from "./explain.ts";
 import type { Predict, PredictionPart } from "./predict.ts";
 import { outputOf, type PredictCall, type Prediction, type Question } from "./predict_call.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
 
 type Request = RequestOf<typeof contract>;
 
-export const createPredictHandler = (predict: Predict) => async (request: Request, context: CallContext) =>
-  toReply(await predict.parts(toCall(request), context));
+export interface PredictHandlerDeps {
+  predict: Predict;
+  explain: Explain;
+  /** The versions of a model that are in memory. */
+  versions: (model: string) => readonly ServedVersion[];
+}
+
+export function createPredictHandler({ predict, explain, versions }: PredictHandlerDeps) {
+  return async (request: Request, context: CallContext): Promise<JsonText> => {
+    if (request.explain !== true) return toReply(await predict.parts(toCall(request), context));
+    try {
+      await explain.check(versions(request.model));
+    } catch (error) {
+      predict.refused(request.model, error, context);
+      throw error;
+    }
+    const parts = await predict.parts(toCall(request), context);
+    return toReply(parts, await Promise.all(parts.map(({ prediction }) => explain.rows(prediction))));
+  };
+}
 
 function toCall(request: Request): PredictCall {
   const { model, asOf, key, priority, timeoutMs } = request;
@@ -26,15 +46,18 @@ function toQuestion({ entities, features, rows, columns }: Request): Question {
  * The reply as JSON, written by hand: what the answers of a version have in common is put together once. Rows that
  * another arm answered than the first say so themselves.
  */
-function toReply(parts: readonly PredictionPart[]): JsonText {
+function toReply(parts: readonly PredictionPart[], explained?: readonly RowExplanation[][]): JsonText {
   const [{ prediction: first }] = parts as [PredictionPart];
   const rows: string[] = [];
-  for (const { prediction, positions } of parts) {
+  for (const [part, { prediction, positions }] of parts.entries()) {
     const own = prediction === first
       ? ""
       : `,"version":${prediction.served.entry.version},"arm":"${prediction.arm}"`;
     prediction.ids.forEach((_, row) => {
-      rows[positions?.[row] ?? row] = `{${rowText(prediction, row)}${own}}`;
+      const explanation = explained === undefined
+        ? ""
+        : `,"explanation":${JSON.stringify(explained[part]![row])}`;
+      rows[positions?.[row] ?? row] = `{${rowText(prediction, row)}${explanation}${own}}`;
     });
   }
   const { served, arm, at, times } = first;

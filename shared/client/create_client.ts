@@ -55,7 +55,7 @@ type PredictReply = z.output<typeof predict.spec.reply>;
 
 /** Entities whose features are looked up, with features that only the caller knows; or rows of all features. */
 export type PredictQuestion<Entity, Feature extends string> =
-  & Pick<PredictRequest, "asOf" | "key" | "priority" | "timeoutMs">
+  & Pick<PredictRequest, "asOf" | "explain" | "key" | "priority" | "timeoutMs">
   & (
     | {
       entities: readonly Entity[];

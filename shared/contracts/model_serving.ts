@@ -16,6 +16,21 @@ const service = "model-serving";
 const featureRow = z.unknown();
 const featureColumn = z.array(z.unknown()).max(1_000);
 
+const byFeature = <Value extends z.ZodType>(value: Value) => z.record(featureReferenceSchema, value);
+
+/**
+ * What each feature contributes to an answer (SHAP values): the base, which is what the model says on average over its
+ * training part, and the contributions add up to it.
+ */
+export const explanationSchema = z.object({
+  /** The unit of the base and the contributions: the answer's own; log scores for each class of several. */
+  unit: z.enum(["probability", "value", "log_odds", "log_scores"]),
+  base: z.union([z.number(), z.array(z.number())]),
+  contributions: byFeature(z.union([z.number(), z.array(z.number())])),
+  /** Of a probability: the same before the logistic curve, where the SHAP values are exact. */
+  logOdds: z.object({ base: z.number(), contributions: byFeature(z.number()) }).optional(),
+});
+
 const predictionSchema = z.object({
   /** Names this prediction in the log, for labels and traces. */
   id: z.uuid(),
@@ -32,6 +47,8 @@ const predictionSchema = z.object({
   statuses: z.record(featureReferenceSchema, servedStatusSchema).optional(),
   eventTimes: z.record(featureReferenceSchema, instantSchema.nullable()).optional(),
   marks: z.record(featureReferenceSchema, markSchema).optional(),
+  /** Where it was asked for. */
+  explanation: explanationSchema.optional(),
   /** Where another arm answered this row than the call's first. */
   version: z.int().positive().optional(),
   arm: nameSchema.optional(),
@@ -54,6 +71,8 @@ export const predict = endpoint({
     columns: z.record(featureReferenceSchema, featureColumn).optional(),
     /** T for the features of entities; default: now by the project clock. */
     asOf: instantSchema.optional(),
+    /** Say with each answer what each feature contributed to it; refused (422) for a model that can't be explained. */
+    explain: z.boolean().optional(),
     /** By what the call is assigned to an arm, where the deployment assigns by key; for rows also where by entity. */
     key: z.string().min(1).max(256).optional(),
     /** Whose rows run first where they wait. */
