@@ -9,6 +9,7 @@ import { DEADLETTER_HEADER, deadLetterOf, deadLetterOfAside, fitted } from "./de
 import { type Held, Intake } from "./intake.ts";
 import type { Incoming, Outgoing } from "./message.ts";
 import { Outages, Stopping } from "./outages.ts";
+import { newPassage, type Passage, type Passed } from "./passage.ts";
 import { publishAll } from "./publisher.ts";
 
 const DEFAULT_MAX_MESSAGES = 256;
@@ -29,29 +30,6 @@ function unquoted(error: unknown): Error {
 interface Suspect {
   held: Held;
   error: unknown;
-}
-
-/** How far a batch came: by the straight way, with detours, or not to its end, since the consumer ended. */
-type Passed = "straight" | "astray" | "ended";
-
-/** A batch on its way, as the one behind it sees it. */
-interface Passage<Prepared> {
-  /** Until it is written. */
-  prepared: { value: Prepared } | undefined;
-  /** It is prepared, and all ahead of it are written: another one may be taken. */
-  readonly begun: PromiseWithResolvers<void>;
-  /** It is written, and all ahead of it are done: the next may be written. */
-  readonly written: PromiseWithResolvers<Passed>;
-  readonly done: PromiseWithResolvers<Passed>;
-}
-
-function newPassage<Prepared>(): Passage<Prepared> {
-  return {
-    prepared: undefined,
-    begun: Promise.withResolvers(),
-    written: Promise.withResolvers(),
-    done: Promise.withResolvers(),
-  };
 }
 
 /** What {@link createConsumer} makes. */
@@ -165,19 +143,27 @@ export class DurableConsumer<Prepared> implements Consumer {
   ): Promise<Passed> {
     const startedAt = performance.now();
     try {
-      try {
-        await this.#passStraight(batch, ahead, own);
-        return "straight";
-      } catch (error) {
-        if (isEnd(error)) throw error;
-        if (await ahead.done.promise === "ended") return "ended";
-        await this.#settle(batch, error);
-        return "astray";
-      } finally {
-        this.#metrics.handled(batch.length, (performance.now() - startedAt) / 1_000);
-      }
+      const passed = await this.#passAnyWay(batch, ahead, own);
+      this.#metrics.handled(batch.length, (performance.now() - startedAt) / 1_000);
+      return passed;
     } catch (error) {
       return await this.#giveUp(batch, error);
+    }
+  }
+
+  async #passAnyWay(
+    batch: readonly Held[],
+    ahead: Passage<Prepared>,
+    own: Passage<Prepared>,
+  ): Promise<Passed> {
+    try {
+      await this.#passStraight(batch, ahead, own);
+      return "straight";
+    } catch (error) {
+      if (isEnd(error)) throw error;
+      if (await ahead.done.promise === "ended") throw new Stopping();
+      await this.#settle(batch, error);
+      return "astray";
     }
   }
 
