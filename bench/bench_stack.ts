@@ -16,10 +16,15 @@ export interface BenchStack extends AsyncDisposable {
   describe(): Promise<string[]>;
 }
 
-/** Starts services as their containers do: without the settings that keep heaps small, unless they are asked for. */
+export interface BenchStackOptions {
+  say: (line: string) => void;
+  /** Whether heaps are kept small, as `deno task up` has them. Default: as in containers, where V8 may take what it likes. */
+  smallHeap?: boolean;
+}
+
 export async function startBenchStack(
   services: readonly string[],
-  { say, smallHeap = false }: { say: (line: string) => void; smallHeap?: boolean },
+  { say, smallHeap = false }: BenchStackOptions,
 ): Promise<BenchStack> {
   await using started = new AsyncDisposableStack();
   say(`starting NATS, PostgreSQL, ${services.join(", ")}`);
@@ -51,7 +56,9 @@ export async function startBenchStack(
       return [
         `PostgreSQL ${row!.version}, fsync ${row!.fsync}, synchronous_commit ${row!.commit}`,
         `nats-server ${bus.nc.info?.version}, streams on files, synced in intervals`,
-        "services as processes of their own with their containers' settings, all on one machine",
+        `services as processes of their own with the settings of ${
+          smallHeap ? "deno task up" : "their containers"
+        }, all on one machine`,
       ];
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),

@@ -31,7 +31,7 @@ interface Sample {
 }
 
 async function run({ scale, say }: BenchOptions): Promise<BenchResult> {
-  await using bench = await startBenchStack(SERVICES, { say });
+  await using bench = await startBenchStack(SERVICES, { say, smallHeap: true });
   const { bus, stack, folder } = bench;
   const events = Math.max(1_000, Math.round(EVENTS * scale));
   await new Intake(bench, bench.database("data-ingestion"), events).declare();

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import type { Instant } from "shared/contracts/time.ts";
 import { type Reason, unavailable } from "shared/errors.ts";
 import type { Privacy } from "shared/privacy.ts";
@@ -74,10 +73,14 @@ export function judge(messages: readonly Received[], circumstances: Circumstance
   return hearing.judgement();
 }
 
-/** As many bytes of messages as are judged in about a millisecond. */
-const TURN_BYTES = 32 * 1024;
+/** As many bytes of messages as are judged in two milliseconds or so. */
+const TURN_BYTES = 256 * 1024;
 
-/** As {@link judge}, with a turn for whatever else the process has to do every so often. */
+/**
+ * As {@link judge}, with a turn for whatever else the process has to do every so often. Only a timer gives one: what
+ * comes over sockets, such as the answers of the database that writes the batch ahead, waits for as long as there is
+ * an immediate.
+ */
 export async function judgeInTurns(
   messages: readonly Received[],
   circumstances: Circumstances,
@@ -86,7 +89,7 @@ export async function judgeInTurns(
   let bytes = 0;
   for (const received of messages) {
     if (bytes > TURN_BYTES) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 0));
       bytes = 0;
     }
     hear(hearing, received, circumstances);
