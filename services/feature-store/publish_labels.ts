@@ -32,8 +32,8 @@ export interface LabelStep {
   nowMs: number;
 }
 
-/** Entities of one transaction. */
-const ENTITIES_AT_ONCE = 100;
+/** Entities of one transaction. Their whole records are held: few at a time, for this goes on beside everything else. */
+const ENTITIES_AT_ONCE = 25;
 
 interface LabelWork extends LabelStep {
   spine: SpinePlan;
@@ -165,7 +165,14 @@ async function computeLabels(
   if (page.length === 0) return [];
   const untilMs = Date.parse(progress.passUntil ?? progress.maturedUntil!);
   const observeFromMs = body.observeFrom === undefined ? -Infinity : Date.parse(body.observeFrom);
-  const query = { entity: body.entity, keys: page.map(({ key }) => key), until: untilMs + label.withinMs };
+  const firstMs = Math.min(...page.map(({ fromMs }) => fromMs));
+  const query = {
+    entity: body.entity,
+    keys: page.map(({ key }) => key),
+    // An event that became known late has its T then, however old it is.
+    after: isEventSpine(body.spine) ? -Infinity : firstMs - durationToMs(body.spine.activeWithin) - 1,
+    until: untilMs + label.withinMs,
+  };
   const records = await Promise.all(
     [...layouts].map(async ([source, { fields, filters }]) => {
       const needed = filters.length > 0 ? undefined : fields;
