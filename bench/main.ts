@@ -10,6 +10,7 @@ import { type Bench, machine, table } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { linear } from "./linear.ts";
 import { load } from "./load.ts";
+import { online } from "./online.ts";
 import { predict } from "./predict.ts";
 import { predictBatch } from "./predict_batch.ts";
 import { servingMemory } from "./serving_memory.ts";
@@ -18,11 +19,14 @@ import { quality } from "./quality.ts";
 import { trainingApi } from "./training_api.ts";
 import { trainingSet } from "./training_set.ts";
 import { trees } from "./trees.ts";
+import { update } from "./update.ts";
 
 const BENCHES: readonly Bench[] = [
   ingest,
   clean,
   load,
+  update,
+  online,
   trainingSet,
   quality,
   trees,
@@ -36,11 +40,7 @@ const BENCHES: readonly Bench[] = [
 
 const USAGE = `Usage: deno task bench [NAME ...] [--rounds N] [--scale X]
 
-<<<<<<< HEAD
 ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(16)} ${summary}`).join("\n")}
-=======
-${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
->>>>>>> 0cbdc93 (Show importances, calibration and densities on the card, learn with the threads there are, and measure the API while it trains)
 
   --rounds N   rounds after the warm-up (default 3)
   --scale X    of the usual size, for a quick look (default 1)`;
