@@ -356,7 +356,7 @@ async function upload(
   };
   for (const end of [...ends, bytes.length]) {
     const from = offset;
-    if (end < from) continue;
+    if (end < from || state !== "open") continue;
     const status = await patch(from, end);
     assert(status === 200 || door.patient, `the upload at ${from} is answered with ${status}`);
     if (sending.again && from < offset && state === "open") assertEquals(await patch(from, end), 409);

@@ -61,13 +61,20 @@ function listenerFromProc(port: number): number | undefined {
 
 function holdsSocket(folder: string, sockets: ReadonlySet<string>): boolean {
   try {
-    for (const { name } of Deno.readDirSync(folder)) {
-      if (sockets.has(Deno.readLinkSync(`${folder}/${name}`))) return true;
-    }
+    return [...Deno.readDirSync(folder)].some(({ name }) => sockets.has(linkOrEmpty(`${folder}/${name}`)));
   } catch {
     // Processes end while one looks, and those of other accounts can't be looked at: neither is the answer.
+    return false;
   }
-  return false;
+}
+
+function linkOrEmpty(path: string): string {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    // Closed while one looks: the others of this process still count.
+    return "";
+  }
 }
 
 async function listenerFromLsof(port: number): Promise<number | undefined> {
