@@ -13,8 +13,8 @@ import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
 import * as contract from "shared/contracts/data_ingestion.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 import type { Database } from "shared/db/connection.ts";
-import { delay } from "shared/delay.ts";
 import { type BenchStack, startBenchStack } from "./bench_stack.ts";
+import { drainRate } from "./drain_rate.ts";
 import { type Bench, type BenchOptions, type BenchResult, inTurn } from "./harness.ts";
 import { findPsql, type Psql } from "./psql.ts";
 
@@ -23,7 +23,6 @@ const EVENTS = 400_000;
 export const EVENT_BYTES = 300;
 /** Events in a message: as a client sends them that has many, and as one sends them that has one. */
 export const MANY = 100;
-const POLL_MS = 10;
 
 export const ingest: Bench = {
   name: "ingest",
@@ -115,7 +114,7 @@ export class Intake {
     await this.publish(eventsPerMessage);
     const before = await this.#stored();
     const started = stack.restart(SERVICE);
-    const rate = this.#rate(before);
+    const rate = drainRate(() => this.#stored(), { before, events: this.#events });
     await started;
     return { per_second: await rate };
   }
@@ -151,21 +150,6 @@ export class Intake {
       });
     }
     return messages;
-  }
-
-  async #rate(before: number): Promise<number> {
-    let first: { at: number; stored: number } | undefined;
-    while (true) {
-      const stored = await this.#stored() - before;
-      const at = performance.now();
-      if (stored > 0) first ??= { at, stored };
-      if (first !== undefined && stored >= this.#events) {
-        // All of it in the first commit: only a tiny run is so short.
-        const counted = stored > first.stored ? stored - first.stored : stored;
-        return counted / Math.max(at - first.at, POLL_MS) * 1_000;
-      }
-      await delay(POLL_MS);
-    }
   }
 
   async #stored(): Promise<number> {

@@ -14,6 +14,7 @@ import { STREAM, subject } from "shared/contracts/streams.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
 import { delay } from "shared/delay.ts";
 import { type BenchStack, startBenchStack } from "./bench_stack.ts";
+import { drainRate } from "./drain_rate.ts";
 import { type Bench, type BenchOptions, type BenchResult, inTurn } from "./harness.ts";
 import { findPsql, type Psql } from "./psql.ts";
 
@@ -159,7 +160,7 @@ class Drains {
     await publish(this.#bench, this.#next());
     const before = await this.#stored();
     const started = stack.restart(SERVICE);
-    const per_second = await this.#rate(before);
+    const per_second = await drainRate(() => this.#stored(), { before, events: this.#events });
     await started;
     const [row] = await db<{ buckets: number }[]>`select count(*) as buckets from buckets`;
     return { per_second, buckets: row!.buckets };
@@ -187,21 +188,6 @@ class Drains {
     const columns = "source, id, definition, entity, entity_key, event_time, known_at, data, retracted";
     const ms = await psql.time(`\\copy records (${columns}) from '${file}'`);
     return { per_second: this.#events / ms * 1_000 };
-  }
-
-  async #rate(before: number): Promise<number> {
-    let first: { at: number; stored: number } | undefined;
-    while (true) {
-      const stored = await this.#stored() - before;
-      const at = performance.now();
-      if (stored > 0) first ??= { at, stored };
-      if (first !== undefined && stored >= this.#events) {
-        // All of it in the first commit: only a tiny run is so short.
-        const counted = stored > first.stored ? stored - first.stored : stored;
-        return counted / Math.max(at - first.at, POLL_MS) * 1_000;
-      }
-      await delay(POLL_MS);
-    }
   }
 
   async #stored(): Promise<number> {
