@@ -14,6 +14,7 @@ import { startInfra } from "shared/infra/stack_infra.ts";
 import { watchStopSignals } from "shared/lifecycle.ts";
 import { silentLogger } from "shared/log.ts";
 import { DATABASE_ROWS, databaseUrl, hasDatabase } from "./databases.ts";
+import { gitRevision } from "./git_revision.ts";
 import { readableLine } from "./log_tail.ts";
 import { type Environment, ROOT, settingsOf } from "./permissions.ts";
 import { secretsKey } from "./secrets_key.ts";
@@ -46,9 +47,10 @@ async function dev(row: ServiceRow): Promise<void> {
   using signals = watchStopSignals(silentLogger);
   const { fromFiles, fromEnvironment } = await developmentSettings(row, Deno.env.get);
   await using infra = await startInfra({ root: ROOT, databases: DATABASE_ROWS, say });
-  const needsKey = (await settingsOf(row)).includes("SECRETS_KEY");
+  const known = await settingsOf(row);
   const env = {
-    ...(needsKey ? { SECRETS_KEY: await secretsKey(ROOT) } : {}),
+    ...(known.includes("SECRETS_KEY") ? { SECRETS_KEY: await secretsKey(ROOT) } : {}),
+    ...(known.includes("GIT_REVISION") ? { GIT_REVISION: await gitRevision(ROOT) } : {}),
     ...fromFiles,
     NATS_URL: infra.nats.url,
     ...(hasDatabase(row) ? { DATABASE_URL: databaseUrl(row, infra.postgres) } : {}),

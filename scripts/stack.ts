@@ -10,6 +10,7 @@ import { findNatsServer } from "shared/infra/nats_server.ts";
 import { freePort } from "shared/infra/ports.ts";
 import { type Infra, startInfra } from "shared/infra/stack_infra.ts";
 import { databaseRow, databaseUrl, hasDatabase } from "./databases.ts";
+import { gitRevision } from "./git_revision.ts";
 import { ManagedService, type StackService } from "./managed_service.ts";
 import { memoryOf, type MemoryUse } from "./memory.ts";
 import { type Environment, ROOT, settingsOf } from "./permissions.ts";
@@ -88,7 +89,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   try {
     const logs = join(root, ".microml", "log");
     await Deno.mkdir(logs, { recursive: true });
-    for (const row of rows) services.set(row.name, await manage(row, logs));
+    const common = { SECRETS_KEY: await secretsKey(root), GIT_REVISION: await gitRevision(ROOT) };
+    for (const row of rows) services.set(row.name, await manage(row, { ...common, ...env }, logs));
     // The services load while the migrations run, and wait for them.
     const [migrated, started] = await Promise.allSettled([
       migrateAll(rows, infra, say),
@@ -101,13 +103,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     throw error;
   }
 
-  async function manage(row: ServiceRow, logs: string): Promise<ManagedService> {
+  async function manage(row: ServiceRow, given: Environment, logs: string): Promise<ManagedService> {
     const logFile = join(logs, `${row.name}.log`);
     await keepPrevious(logFile);
     const known = new Set(await settingsOf(row));
     const settings = {
-      SECRETS_KEY: await secretsKey(root),
-      ...env,
+      ...given,
       NATS_URL: infra.nats.url,
       HTTP_PORT: String(portOf.get(row.name)),
       INSTANCE: "1",

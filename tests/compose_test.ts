@@ -7,7 +7,7 @@ const readYaml = (path: string) => parse(Deno.readTextFileSync(new URL(path, roo
 
 interface ComposeService {
   image?: string;
-  build?: { context: string; dockerfile: string };
+  build?: { context: string; dockerfile: string; args: Record<string, string> };
   environment?: Record<string, string | number>;
   ports?: string[];
   depends_on?: Record<string, unknown>;
@@ -21,7 +21,11 @@ Deno.test("docker-compose.yml runs every service of the table, on its port, with
   for (const { name, httpPort } of SERVICES) {
     const service = compose.services[name];
     assert(service, `${name} is missing`);
-    assertEquals(service.build, { context: ".", dockerfile: `services/${name}/Dockerfile` });
+    assertEquals(service.build, {
+      context: ".",
+      dockerfile: `services/${name}/Dockerfile`,
+      args: { GIT_REVISION: "${GIT_REVISION:-}" },
+    });
     assertEquals(service.ports, [`127.0.0.1:${httpPort}:${httpPort}`]);
     assertEquals(service.environment?.["HTTP_PORT"], httpPort);
     assertEquals(service.environment?.["NATS_URL"], "nats://nats:4222");
@@ -76,6 +80,10 @@ FROM denoland/deno:2.9.6
 WORKDIR /app
 COPY . .
 RUN deno install --frozen && chown -R deno:deno /app "$DENO_DIR"
+# After what takes long: it differs in every build.
+ARG GIT_REVISION=""
+ENV GIT_REVISION=$GIT_REVISION
+LABEL org.opencontainers.image.revision=$GIT_REVISION
 USER deno
 EXPOSE ${httpPort}
 CMD ["sh", "-c", "${migrate}exec deno task --cwd services/${name} start"]

@@ -15,10 +15,21 @@ import { counts as featureCounts, online } from "shared/contracts/feature_store.
 import { askAboutOneCustomer } from "../examples/online-retail/client.ts";
 import { predictionCounts } from "shared/contracts/model_monitoring.ts";
 import { predict, servedModels } from "shared/contracts/model_serving.ts";
-import { compareVersions, getRun, type Run, setAlias, startRun } from "shared/contracts/model_training.ts";
+import {
+  aliasHistory,
+  compareVersions,
+  getRun,
+  type ModelCard,
+  rollbackAlias,
+  type RunDetail,
+  type RunEvent,
+  setAlias,
+  startRun,
+} from "shared/contracts/model_training.ts";
 import { AppError } from "shared/errors.ts";
 import { applyPlan, fetchPlan } from "shared/project/apply.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { gitRevision } from "../scripts/git_revision.ts";
 import { SERVICES } from "../scripts/services.ts";
 import { ONE_CUSTOMER } from "../examples/online-retail/expected.ts";
 import { type JourneyStack, startJourneyStack } from "./journey_stack.ts";
@@ -50,19 +61,23 @@ async function planOf({ bus }: JourneyStack, project = sliceProject()): Promise<
   return changes.map(({ action, part, name }) => `${action} ${part.kind} ${name}`);
 }
 
-async function train({ bus }: JourneyStack, parameters?: Record<string, number>): Promise<Run> {
+/** Asks for a run and follows it to its end, as a page does. */
+async function train(
+  { stack, bus }: JourneyStack,
+  parameters?: Record<string, number>,
+): Promise<{ run: RunDetail; events: RunEvent[] }> {
   const { id } = await call(
     bus,
     startRun,
     { model: MODEL, reason: "journey", ...(parameters === undefined ? {} : { parameters }) },
     { actor: ACTOR },
   );
-  return await eventually(async () => {
-    const run = await call(bus, getRun, { id });
-    assert(run.status === "done" || run.status === "failed", `${run.stage}, ${run.progress}`);
-    assertEquals(run.error, null);
-    return run;
-  }, { timeoutMs: 120_000 });
+  const response = await fetch(`${stack.services.get("model-training")!.url}/v1/runs/${id}/events`);
+  const events = [...(await response.text()).matchAll(/^data: (.*)$/gm)]
+    .map(([, event]): RunEvent => JSON.parse(event!));
+  const run = await call(bus, getRun, { id });
+  assertEquals([run.status, run.error], ["done", null]);
+  return { run, events };
 }
 
 Deno.test("a slice of the example goes all the way from its definition to predictions", async (t) => {
@@ -196,9 +211,14 @@ Deno.test("a slice of the example goes all the way from its definition to predic
     );
     assertEquals(before.code, "unavailable");
 
-    const run = await train(journey);
+    const { run, events } = await train(journey);
     assertEquals(run.version, 1);
     assertEquals(run.evaluation?.testFrom, "2011-03-14T00:00:00.000Z");
+    // Files may be changed while the test runs.
+    const [commit] = (await gitRevision(ROOT)).split("-");
+    assertStringIncludes(run.environment["gitRevision"]!, commit!);
+    assertEquals(events.map(({ sequence }) => sequence), events.map((_, index) => index + 1));
+    assertEquals([events[0]!.status, events.at(-1)!.status, events.at(-1)!.version], ["queued", "done", 1]);
     await call(bus, setAlias, { model: MODEL, alias: "champion", version: 1, reason: "journey" }, {
       actor: ACTOR,
     });
@@ -263,7 +283,12 @@ Deno.test("a slice of the example goes all the way from its definition to predic
   });
 
   await t.step("a worse candidate stays out", async () => {
-    const run = await train(journey, { rounds: 300, learningRate: 0.5, maxLeaves: 64, minRowsPerLeaf: 2 });
+    const { run } = await train(journey, {
+      rounds: 300,
+      learningRate: 0.5,
+      maxLeaves: 64,
+      minRowsPerLeaf: 2,
+    });
     assertEquals(run.version, 2);
     const comparison = await call(bus, compareVersions, { model: MODEL, candidate: 2 }, {
       actor: ACTOR,
@@ -273,6 +298,38 @@ Deno.test("a slice of the example goes all the way from its definition to predic
     assertEquals(comparison.passed, false);
     assert(comparison.candidateValue! > comparison.championValue!, JSON.stringify(comparison));
     assert(comparison.reasons.length > 0);
+  });
+
+  await t.step("an alias goes back in one call, and its history says who moved it and why", async () => {
+    const champion = { model: MODEL, alias: "champion" };
+    const serves = (version: number) =>
+      eventually(async () => {
+        const { models } = await call(bus, servedModels, {});
+        assertEquals(models.map(({ version, state }) => ({ version, state })), [{ version, state: "ready" }]);
+      });
+    await call(bus, setAlias, { ...champion, version: 2, reason: "a mistake" }, { actor: "ada" });
+    await serves(2);
+    const back = await call(bus, rollbackAlias, { ...champion, reason: "it is worse" }, { actor: "bob" });
+    assertEquals(back.version, 1);
+    await serves(1);
+    const { aliases, moves } = await call(bus, aliasHistory, champion);
+    assertEquals(aliases, { champion: 1 });
+    assertEquals(moves.map(({ kind, version, actor, reason }) => [kind, version, actor, reason]), [
+      ["rollback", 1, "bob", "it is worse"],
+      ["set", 2, "ada", "a mistake"],
+      ["set", 1, ACTOR, "journey"],
+    ]);
+
+    const versions = `${stack.services.get("model-training")!.url}/v1/models/${MODEL}/versions`;
+    const card: ModelCard = await (await fetch(`${versions}/2/card`)).json();
+    assertEquals([card.moves.map(({ actor }) => actor), card.comparisons.map(({ passed }) => passed)], [
+      ["ada"],
+      [false],
+    ]);
+    const page = await (await fetch(`${versions}/2/card.html`)).text();
+    for (const shown of ["a mistake", "Judgements of the gate", "Calibration"]) {
+      assertStringIncludes(page, shown);
+    }
   });
 
   await t.step("the console shows every stage ready, with nothing left to do and nothing dead", async () => {
