@@ -1,9 +1,8 @@
 /** Runs the replays that wait, beside the other copies of the service. @module */
 import { InjectedCrash } from "shared/bus/crash.ts";
-import { delay } from "shared/delay.ts";
 import { messageOf } from "shared/errors.ts";
-import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
+import { createPeriodicPart, type PeriodicPart } from "shared/periodic_part.ts";
 import { type ReplayRunDeps, type ReplayRunOptions, runReplay } from "./replay_run.ts";
 import { type ClaimedReplay, claimReplay, finishReplay, releaseReplay } from "./repository/replays.ts";
 
@@ -39,54 +38,46 @@ class LeasingReplayWorker implements ReplayWorker {
   readonly name = "replays";
   readonly #deps: ReplayRunDeps;
   readonly #leaseMs: number;
-  readonly #stopping = new AbortController();
   readonly #running = new Set<Running>();
-  #alarm = new AbortController();
-  #looking: Promise<void> = Promise.resolve();
+  readonly #looks: PeriodicPart;
 
   constructor(deps: ReplayRunDeps, { leaseMs = LEASE_MS }: ReplayWorkerOptions) {
     this.#deps = deps;
     this.#leaseMs = leaseMs;
+    this.#looks = createPeriodicPart({
+      name: this.name,
+      action: "look for replays to run",
+      everyMs: POLL_MS,
+      log: deps.log,
+      work: (signal) => this.#takeAll(signal),
+    });
   }
 
   start(): Promise<void> {
-    this.#looking = this.#look();
-    return Promise.resolve();
+    return this.#looks.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#looking;
+    await this.#looks.stop();
     for (const { ending } of this.#running) ending.abort();
     await Promise.all([...this.#running].map(({ done }) => done));
   }
 
   poke(): void {
-    this.#alarm.abort();
+    this.#looks.poke();
   }
 
   end(run: string): void {
     for (const running of this.#running) if (running.run === run) running.ending.abort();
   }
 
-  async #look(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      // Before the look: a poke during it must lead to another one.
-      this.#alarm = new AbortController();
-      if (!await this.#takeOne()) await delay(POLL_MS, AbortSignal.any([signal, this.#alarm.signal]));
-    }
-  }
-
-  /** @returns whether one was there to take */
-  async #takeOne(): Promise<boolean> {
-    const { db, log } = this.#deps;
-    if (this.#running.size >= MAX_AT_ONCE) return false;
-    try {
+  async #takeAll(signal: AbortSignal): Promise<void> {
+    const { db } = this.#deps;
+    while (!signal.aborted && this.#running.size < MAX_AT_ONCE) {
       // One for each claim: a copy that was suspended may take up again what it still believes to run.
       const lease = { owner: crypto.randomUUID(), leaseMs: this.#leaseMs };
       const replay = await claimReplay(db, lease);
-      if (replay === undefined) return false;
+      if (replay === undefined) return;
       const ending = new AbortController();
       const { run } = replay;
       const done = this.#run(replay, { lease: { ...lease, run }, signal: ending.signal });
@@ -96,11 +87,6 @@ class LeasingReplayWorker implements ReplayWorker {
         this.#running.delete(running);
         this.poke();
       });
-      return true;
-    } catch (error) {
-      const level = isInfrastructureError(error) ? "warn" : "error";
-      log[level]({ err: error }, `Cannot look for replays to run: ${messageOf(error)}`);
-      return false;
     }
   }
 

@@ -4,9 +4,9 @@ import { STREAM } from "shared/contracts/streams.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
 import { delay } from "shared/delay.ts";
-import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import { horizonMs, retentionMs } from "./domain/keeping.ts";
 import {
   beginPass,
@@ -48,34 +48,16 @@ const SWEEP_MS = 600_000;
 /** Once a UTC day, one of the copies removes what is past its time by then. */
 export function createRetention(deps: RetentionDeps): Part {
   const { log } = deps;
-  const stopping = new AbortController();
-  let sweeping: Promise<void> = Promise.resolve();
-
-  const sweepOnce = async () => {
-    try {
-      const removed = await sweep(deps, { signal: stopping.signal });
-      if (Object.keys(removed).length > 0) log.info({ removed }, "Removed records past their retention");
-    } catch (error) {
-      log.warn({ err: error }, `Cannot remove records past their retention: ${messageOf(error)}`);
-    }
-  };
-  const sweepFromTimeToTime = async () => {
-    while (!stopping.signal.aborted) {
-      await sweepOnce();
-      await delay(SWEEP_MS, stopping.signal);
-    }
-  };
-  return {
+  return createPeriodicPart({
     name: "retention",
-    start() {
-      sweeping = sweepFromTimeToTime();
-      return Promise.resolve();
+    action: "remove records past their retention",
+    everyMs: SWEEP_MS,
+    log,
+    async work(signal) {
+      const removed = await sweep(deps, { signal });
+      if (Object.keys(removed).length > 0) log.info({ removed }, "Removed records past their retention");
     },
-    async stop() {
-      stopping.abort();
-      await sweeping;
-    },
-  };
+  });
 }
 
 /**

@@ -4,9 +4,10 @@ import { startUpload, type Upload } from "shared/contracts/data_ingestion.ts";
 import type { CallContext, RequestOf } from "shared/contracts/endpoint.ts";
 import type { Database } from "shared/db/connection.ts";
 import { once } from "shared/db/idempotency.ts";
-import { invalid, messageOf, notFound } from "shared/errors.ts";
+import { invalid, notFound } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import type { Source } from "./domain/source.ts";
 import { forgetUploads, insertUpload, selectUpload } from "./repository/uploads.ts";
 
@@ -66,26 +67,14 @@ const SWEEP_MS = 3_600_000;
 
 /** Forgets old uploads. What was taken of them stays. */
 export function createUploadSweeper({ db, log }: { db: Database; log: Logger }): Part {
-  let timer: ReturnType<typeof setInterval> | undefined;
-  let sweeping: Promise<void> = Promise.resolve();
-  const sweep = async () => {
-    try {
+  return createPeriodicPart({
+    name: "uploads",
+    action: "forget old uploads",
+    everyMs: SWEEP_MS,
+    log,
+    async work() {
       const forgotten = await forgetUploads(db, KEPT_DAYS);
       if (forgotten > 0) log.info({ forgotten }, "Forgot old uploads");
-    } catch (error) {
-      log.warn({ err: error }, `Cannot forget old uploads: ${messageOf(error)}`);
-    }
-  };
-  return {
-    name: "uploads",
-    start() {
-      sweeping = sweep();
-      timer = setInterval(() => sweeping = sweep(), SWEEP_MS);
-      return Promise.resolve();
     },
-    async stop() {
-      clearInterval(timer);
-      await sweeping;
-    },
-  };
+  });
 }

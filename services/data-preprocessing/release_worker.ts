@@ -2,11 +2,8 @@
 import { Gauge, type Registry } from "prom-client";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
 import { enqueue } from "shared/db/outbox.ts";
-import { delay } from "shared/delay.ts";
-import { messageOf } from "shared/errors.ts";
-import { isInfrastructureError } from "shared/infrastructure_error.ts";
-import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart, type PeriodicPart } from "shared/periodic_part.ts";
 import { announceBlocks, block, blockOfUnusable, endBlock, hold } from "./blocks.ts";
 import { toMessages } from "./clean_messages.ts";
 import { cleanRecords } from "./clean_records.ts";
@@ -25,54 +22,25 @@ export interface ReleaseDeps extends Pick<Cleanings, "cleaningOf"> {
   pokeOutbox(): void;
 }
 
-export interface ReleaseWorker extends Part {
-  /** Looks at once whether something was released. */
-  poke(): void;
-}
-
 const POLL_MS = 1_000;
-const MAX_RETRY_MS = 10_000;
 
-export function createReleaseWorker(deps: ReleaseDeps): ReleaseWorker {
+/** `poke()` after something was released; without it the worker looks once a second. */
+export function createReleaseWorker(deps: ReleaseDeps): PeriodicPart {
   const { db, log } = deps;
   const gauges = blockGauges(deps.metrics);
-  const stopped = new AbortController();
-  let alarm = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-
-  return {
+  let announced = false;
+  return createPeriodicPart({
     name: "release of blocked sources",
-    start() {
-      running = run();
-      return Promise.resolve();
+    action: "let held records go on",
+    everyMs: POLL_MS,
+    log,
+    async work(signal) {
+      if (!announced) await announceBlocks(db);
+      announced = true;
+      while (!signal.aborted && await releaseNext(deps)) deps.pokeOutbox();
+      gauges.set(await listBlocks(db));
     },
-    async stop() {
-      stopped.abort();
-      await running;
-    },
-    poke() {
-      alarm.abort();
-    },
-  };
-
-  async function run(): Promise<void> {
-    let announced = false;
-    for (let failures = 0; !stopped.signal.aborted;) {
-      alarm = new AbortController();
-      try {
-        if (!announced) await announceBlocks(db);
-        announced = true;
-        while (!stopped.signal.aborted && await releaseNext(deps)) deps.pokeOutbox();
-        gauges.set(await listBlocks(db));
-        failures = 0;
-        await delay(POLL_MS, AbortSignal.any([stopped.signal, alarm.signal]));
-      } catch (error) {
-        const level = isInfrastructureError(error) ? "warn" : "error";
-        log[level]({ err: error }, `Cannot let held records go on: ${messageOf(error)}`);
-        await delay(Math.min(POLL_MS * 2 ** failures++, MAX_RETRY_MS), stopped.signal);
-      }
-    }
-  }
+  });
 }
 
 /** @returns whether there was something to do */

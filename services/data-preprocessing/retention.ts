@@ -3,9 +3,9 @@ import type { SourceBody } from "shared/contracts/source.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
 import { delay } from "shared/delay.ts";
-import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import { takeLease } from "./repository/leases.ts";
 import {
   forgetEvents,
@@ -43,7 +43,6 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Between two small steps, so that the intake hardly notices. */
 const STEP_PAUSE_MS = 20;
-const RETRY_MS = 60_000;
 
 /** Looks each hour, one copy at a time. */
 export function createRetention(deps: RetentionDeps, options: RetentionOptions): Part {
@@ -51,33 +50,16 @@ export function createRetention(deps: RetentionDeps, options: RetentionOptions):
   const { instance, everyMs = HOUR_MS } = options;
   // Two copies may have been given the same name.
   const holder = `${instance} ${crypto.randomUUID()}`;
-  const stopping = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-  return {
+  return createPeriodicPart({
     name: "retention",
-    start() {
-      running = run();
-      return Promise.resolve();
+    action: "forget what is old",
+    everyMs,
+    log,
+    async work(signal) {
+      const lease = { name: "retention", holder, seconds: Math.max(1, everyMs / 1_000) };
+      if (await takeLease(db, lease)) await forgetOld(deps, options, signal);
     },
-    async stop() {
-      stopping.abort();
-      await running;
-    },
-  };
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      let pauseMs = everyMs;
-      try {
-        const lease = { name: "retention", holder, seconds: Math.max(1, everyMs / 1_000) };
-        if (await takeLease(db, lease)) await forgetOld(deps, options, stopping.signal);
-      } catch (error) {
-        log.warn({ err: error }, `Cannot forget what is old: ${messageOf(error)}`);
-        pauseMs = Math.min(RETRY_MS, everyMs);
-      }
-      await delay(pauseMs, stopping.signal);
-    }
-  }
+  });
 }
 
 /** Forgets all that is old by now, in small steps; ends early when the signal is aborted. */

@@ -1,9 +1,8 @@
 /** Filling versions of views, and new entities of sources, from what is stored: page by page, beside the live flow. @module */
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
-import { messageOf } from "shared/errors.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
-import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart, type PeriodicPart } from "shared/periodic_part.ts";
 import { entitiesOf } from "./domain/event_records.ts";
 import { readStaleKeys, readStaleVersions } from "./repository/buckets.ts";
 import { readBodies } from "./repository/current_definitions.ts";
@@ -42,53 +41,20 @@ export interface FillerDeps {
  * Copies of the service take turns, page by page. A page and the mark how far it came are one transaction: whoever dies
  * leaves nothing half done, and the next goes on from the mark. `poke()` when there is something to do.
  */
-export function createViewFiller({ db, log, afterRound }: FillerDeps): Part & { poke(): void } {
-  const stopping = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-  let poked = false;
-  let wake = () => {};
-
-  return {
+export function createViewFiller({ db, log, afterRound }: FillerDeps): PeriodicPart {
+  return createPeriodicPart({
     name: "view filler",
-    start() {
-      running = run();
-      return Promise.resolve();
-    },
-    async stop() {
-      stopping.abort();
-      wake();
-      await running;
-    },
-    poke() {
-      poked = true;
-      wake();
-    },
-  };
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      poked = false;
-      let worked = false;
-      try {
+    action: "fill views from history",
+    everyMs: POLL_MS,
+    log,
+    async work(signal) {
+      let worked: boolean;
+      do {
         worked = await fillSomething(db, log);
         await afterRound();
-      } catch (error) {
-        if (!stopping.signal.aborted) {
-          log.warn({ reason: messageOf(error) }, "Cannot fill views from history: trying again");
-        }
-      }
-      if (!worked) await rest();
-    }
-  }
-
-  async function rest(): Promise<void> {
-    if (poked || stopping.signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    wake = resolve;
-    const timer = setTimeout(resolve, POLL_MS);
-    await promise;
-    clearTimeout(timer);
-  }
+      } while (worked && !signal.aborted);
+    },
+  });
 }
 
 /** One page of everything that waits. @returns whether there was any */

@@ -3,10 +3,10 @@ import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { ModelLabelBody } from "shared/contracts/feature_store.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
 import type { Outbox } from "shared/db/outbox.ts";
-import { delay } from "shared/delay.ts";
 import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import { type Definitions, findEntity } from "./catalog.ts";
 import { publishLabels } from "./publish_labels.ts";
 
@@ -26,37 +26,29 @@ const POLL_MS = 1_000;
 export function createLabelPublisher(
   { db, outbox, definitions, labels, now, log }: LabelPublisherDeps,
 ): Part {
-  const stopped = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-  return {
+  return createPeriodicPart({
     name: "label publisher",
-    start() {
-      running = run();
-      return Promise.resolve();
-    },
-    async stop() {
-      stopped.abort();
-      await running;
-    },
-  };
-
-  async function run(): Promise<void> {
-    while (!stopped.signal.aborted) {
+    action: "look for labels to publish",
+    everyMs: POLL_MS,
+    log,
+    async work(signal) {
       for (const definition of labels()) {
         try {
-          await publishAll(definition);
+          await publishAll(definition, signal);
         } catch (error) {
           log.warn({ model: definition.name, err: error }, `Cannot publish labels: ${messageOf(error)}`);
         }
       }
-      await delay(POLL_MS, stopped.signal);
-    }
-  }
+    },
+  });
 
-  async function publishAll(definition: StoredDefinition<ModelLabelBody>): Promise<void> {
-    const { keys } = await findEntity(definitions as Definitions, definition.body.entity);
+  async function publishAll(
+    definition: StoredDefinition<ModelLabelBody>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { keys } = await findEntity(definitions, definition.body.entity);
     const nowMs = await now(definition.project);
-    while (!stopped.signal.aborted) {
+    while (!signal.aborted) {
       const more = await transaction(db, (tx) => publishLabels(tx, { definition, keys, nowMs }));
       if (!more) return;
       outbox.poke();

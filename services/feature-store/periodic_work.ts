@@ -1,9 +1,8 @@
 /** What one of the copies does now and then. @module */
 import type { Database } from "shared/db/connection.ts";
-import { delay } from "shared/delay.ts";
-import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import { isDue } from "./repository/insight.ts";
 
 export interface PeriodicWork {
@@ -20,32 +19,15 @@ export function createPeriodicWork(
   { db, log }: { db: Database; log: Logger },
   { name, everySeconds, work }: PeriodicWork,
 ): Part {
-  const stopped = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-  return {
+  if (everySeconds === 0) return { name, start: () => Promise.resolve(), stop: () => Promise.resolve() };
+  return createPeriodicPart({
     name,
-    start() {
-      if (everySeconds > 0) running = run();
-      return Promise.resolve();
+    action: `do the ${name}`,
+    everyMs: Math.min(everySeconds * 1_000, MAX_LOOK_MS),
+    pausesFirst: true,
+    log,
+    async work() {
+      if (await isDue(db, name, everySeconds)) await work();
     },
-    async stop() {
-      stopped.abort();
-      await running;
-    },
-  };
-
-  async function run(): Promise<void> {
-    for (;;) {
-      await delay(Math.min(everySeconds * 1_000, MAX_LOOK_MS), stopped.signal);
-      if (stopped.signal.aborted) return;
-      try {
-        if (await isDue(db, name, everySeconds)) await work();
-      } catch (error) {
-        log.warn(
-          { reason: messageOf(error) },
-          `Cannot finish the ${name}: it is tried again at its next time`,
-        );
-      }
-    }
-  }
+  });
 }

@@ -1,9 +1,9 @@
 /** Counts online reads in memory, and keeps the counts now and then. @module */
 import { type Database, transaction } from "shared/db/connection.ts";
-import { delay } from "shared/delay.ts";
 import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import type { FeatureSelection } from "./catalog.ts";
 import { addReads, type Reads } from "./repository/insight.ts";
 
@@ -17,8 +17,6 @@ const KEEP_EVERY_MS = 10_000;
 
 export function createReadCounter({ db, log }: { db: Database; log: Logger }): ReadCounter {
   let counted = new Map<string, Reads>();
-  const stopped = new AbortController();
-  let running: Promise<void> = Promise.resolve();
 
   function add(kind: Reads["kind"], name: string, entities: number): void {
     const key = `${kind}/${name}`;
@@ -42,6 +40,13 @@ export function createReadCounter({ db, log }: { db: Database; log: Logger }): R
     }
   }
 
+  const keeping = createPeriodicPart({
+    name: "read counter",
+    action: "keep how often features were read",
+    everyMs: KEEP_EVERY_MS,
+    log,
+    work: keep,
+  });
   return {
     count(features, entities) {
       if ("service" in features) return add("service", features.service, entities);
@@ -50,19 +55,10 @@ export function createReadCounter({ db, log }: { db: Database; log: Logger }): R
       }
     },
     part: {
-      name: "read counter",
-      start() {
-        running = (async () => {
-          while (!stopped.signal.aborted) {
-            await delay(KEEP_EVERY_MS, stopped.signal);
-            await keep();
-          }
-        })();
-        return Promise.resolve();
-      },
+      ...keeping,
       async stop() {
-        stopped.abort();
-        await running;
+        await keeping.stop();
+        await keep();
       },
     },
   };

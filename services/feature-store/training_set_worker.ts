@@ -4,8 +4,8 @@ import type { Database } from "shared/db/connection.ts";
 import { delay } from "shared/delay.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
-import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart, type PeriodicPart } from "shared/periodic_part.ts";
 import type { Position } from "./position.ts";
 import {
   finishTrainingSet,
@@ -40,58 +40,32 @@ const POLL_MS = 1_000;
 export function createTrainingSetWorker(
   deps: WorkerDeps,
   options: WorkerOptions,
-): Part & { poke(): void } {
-  const worker = new TrainingSetWorker(deps, options);
-  return {
+): PeriodicPart {
+  return createPeriodicPart({
     name: "training set builder",
-    start: () => worker.start(),
-    stop: () => worker.stop(),
-    poke: () => worker.poke(),
-  };
+    action: "build the training sets that wait",
+    everyMs: POLL_MS,
+    log: deps.log,
+    work: (stopping) => new Builder(deps, { ...options, stopping }).buildWaiting(),
+  });
 }
 
-class TrainingSetWorker {
+class Builder {
   readonly #deps: WorkerDeps;
   readonly #leaseSeconds: number;
-  readonly #stopping = new AbortController();
-  #running: Promise<void> = Promise.resolve();
-  #poked = false;
-  #wake = () => {};
+  readonly #stopping: AbortSignal;
 
-  constructor(deps: WorkerDeps, { leaseSeconds }: WorkerOptions) {
+  constructor(deps: WorkerDeps, { leaseSeconds, stopping }: WorkerOptions & { stopping: AbortSignal }) {
     this.#deps = deps;
     this.#leaseSeconds = leaseSeconds;
+    this.#stopping = stopping;
   }
 
-  start(): Promise<void> {
-    this.#running = this.#run();
-    return Promise.resolve();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    this.#wake();
-    await this.#running;
-  }
-
-  poke(): void {
-    this.#poked = true;
-    this.#wake();
-  }
-
-  async #run(): Promise<void> {
-    const { db, log } = this.#deps;
-    while (!this.#stopping.signal.aborted) {
-      try {
-        this.#poked = false;
-        const job = await leaseTrainingSet(db, { leaseSeconds: this.#leaseSeconds });
-        if (job !== undefined) await this.#build(job);
-        else await this.#rest();
-      } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        log.warn({ reason: messageOf(error) }, "Cannot look for training sets to build: trying again");
-        await this.#rest();
-      }
+  async buildWaiting(): Promise<void> {
+    while (!this.#stopping.aborted) {
+      const job = await leaseTrainingSet(this.#deps.db, { leaseSeconds: this.#leaseSeconds });
+      if (job === undefined) return;
+      await this.#build(job);
     }
   }
 
@@ -142,7 +116,7 @@ class TrainingSetWorker {
     };
     void renew();
     return {
-      signal: AbortSignal.any([this.#stopping.signal, lost.signal]),
+      signal: AbortSignal.any([this.#stopping, lost.signal]),
       tell: (share) => progress = share,
       [Symbol.dispose]: () => done.abort(),
     };
@@ -152,10 +126,10 @@ class TrainingSetWorker {
     const { db, log } = this.#deps;
     if (error instanceof LeaseLost) {
       log.warn({ trainingSet: job.id }, error.message);
-    } else if (this.#stopping.signal.aborted || isInfrastructureError(error)) {
+    } else if (this.#stopping.aborted || isInfrastructureError(error)) {
       log.info({ trainingSet: job.id, reason: messageOf(error) }, "Gives a training set back");
       await this.#insist(() => releaseTrainingSet(db, job));
-      await this.#rest();
+      await delay(POLL_MS, this.#stopping);
     } else {
       log.error({ trainingSet: job.id, err: error }, "A training set failed");
       const known = error instanceof AppError;
@@ -170,21 +144,11 @@ class TrainingSetWorker {
       try {
         return await work();
       } catch (error) {
-        if (this.#stopping.signal.aborted || !isInfrastructureError(error)) throw error;
+        if (this.#stopping.aborted || !isInfrastructureError(error)) throw error;
         this.#deps.log.warn({ reason: messageOf(error) }, "Cannot keep a training set yet: trying again");
-        await this.#rest();
+        await delay(POLL_MS, this.#stopping);
       }
     }
-  }
-
-  /** Until the next poke, the next look, or the end. */
-  async #rest(): Promise<void> {
-    if (this.#stopping.signal.aborted || this.#poked) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const timer = setTimeout(resolve, POLL_MS);
-    await promise;
-    clearTimeout(timer);
   }
 }
 

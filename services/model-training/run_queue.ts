@@ -1,11 +1,11 @@
 /** Working on the runs that wait, a few at once, beside the other copies of the service. @module */
 import { Counter, type Registry } from "prom-client";
-import { delay } from "shared/delay.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import { type Queryable, transaction } from "shared/db/connection.ts";
 import { type LeasedRun, nameOf } from "./domain/run.ts";
 import { patiently } from "shared/patience.ts";
+import { createPeriodicPart, type PeriodicPart } from "shared/periodic_part.ts";
 import { LeaseLost, type PerformDeps, performRun } from "./perform_run.ts";
 import { appendEvent } from "./repository/run_records.ts";
 import { failRun, leaseRun, releaseRun } from "./repository/runs.ts";
@@ -52,8 +52,7 @@ class RunQueue {
   readonly #finished: Counter<"status">;
   readonly #stopping = new AbortController();
   readonly #active = new Set<Promise<void>>();
-  #alarm = new AbortController();
-  #running: Promise<void> = Promise.resolve();
+  readonly #looks: PeriodicPart;
 
   constructor(deps: QueueDeps, options: QueueOptions) {
     this.#deps = deps;
@@ -64,47 +63,38 @@ class RunQueue {
       labelNames: ["status"],
       registers: [deps.metrics],
     });
+    this.#looks = createPeriodicPart({
+      name: "run queue",
+      action: "look for runs to train",
+      everyMs: POLL_MS,
+      log: deps.log,
+      work: (signal) => this.#takeUp(signal),
+    });
   }
 
   start(): Promise<void> {
-    this.#running = this.#run();
-    return Promise.resolve();
+    return this.#looks.start();
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Stopping());
-    await this.#running;
+    await this.#looks.stop();
     await Promise.all(this.#active);
   }
 
   poke(): void {
-    this.#alarm.abort();
+    this.#looks.poke();
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      // Before the look: a poke during it must lead to another one.
-      this.#alarm = new AbortController();
-      await this.#takeUp();
-      await delay(POLL_MS, AbortSignal.any([signal, this.#alarm.signal]));
-    }
-  }
-
-  async #takeUp(): Promise<void> {
-    const { db, log } = this.#deps;
-    try {
-      while (this.#active.size < this.#options.atOnce && !this.#stopping.signal.aborted) {
-        const run = await leaseRun(db, this.#options);
-        if (run === undefined) return;
-        const work = this.#workOn(run).finally(() => {
-          this.#active.delete(work);
-          this.poke();
-        });
-        this.#active.add(work);
-      }
-    } catch (error) {
-      log.warn({ reason: messageOf(error) }, "Cannot look for runs to train: trying again");
+  async #takeUp(signal: AbortSignal): Promise<void> {
+    while (this.#active.size < this.#options.atOnce && !signal.aborted) {
+      const run = await leaseRun(this.#deps.db, this.#options);
+      if (run === undefined) return;
+      const work = this.#workOn(run).finally(() => {
+        this.#active.delete(work);
+        this.poke();
+      });
+      this.#active.add(work);
     }
   }
 

@@ -11,10 +11,10 @@
 import type { Bus } from "../bus/connection.ts";
 import { type Outgoing, publishAll } from "../bus/publisher.ts";
 import { delay } from "../delay.ts";
-import { messageOf, tooLarge, unavailable } from "../errors.ts";
-import { isInfrastructureError } from "../infrastructure_error.ts";
+import { tooLarge, unavailable } from "../errors.ts";
 import type { Part } from "../lifecycle.ts";
 import type { Logger } from "../log.ts";
+import { createPeriodicPart } from "../periodic_part.ts";
 import { type Database, type Transaction, transaction } from "./connection.ts";
 
 /** PostgreSQL takes 65,535 parameters a statement, and a message has four. */
@@ -75,8 +75,6 @@ export interface Outbox extends Part {
 const POLL_MS = 1_000;
 /** Another copy is relaying: when to look whether it took all. */
 const BUSY_MS = 50;
-const FIRST_RETRY_MS = 250;
-const MAX_RETRY_MS = 10_000;
 /** Short, because a transaction is open meanwhile; the messages stay. */
 const PUBLISH_TIMEOUT_MS = 5_000;
 const BATCH_ROWS = 500;
@@ -91,49 +89,21 @@ type Outcome = "done" | "busy";
  * fails, it tries again after a growing delay, for ever: nothing is left out or passed over.
  */
 export function createOutbox(db: Database, bus: Bus, log: Logger): Outbox {
-  const stopped = new AbortController();
-  let alarm = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-
-  return {
+  return createPeriodicPart({
     name: "outbox",
-    start() {
-      running = run();
-      return Promise.resolve();
+    action: "relay the outbox",
+    everyMs: POLL_MS,
+    log,
+    async work(signal) {
+      while (await relayAll(signal) === "busy") await delay(BUSY_MS, signal);
     },
-    async stop() {
-      stopped.abort();
-      await running;
-    },
-    poke() {
-      alarm.abort();
-    },
-  };
+  });
 
-  async function run(): Promise<void> {
-    for (let failures = 0; !stopped.signal.aborted;) {
-      // Before the look: a poke during it must lead to another one.
-      alarm = new AbortController();
-      try {
-        const outcome = await relayAll();
-        if (failures > 0) log.info("The outbox is relayed again");
-        failures = 0;
-        const woken = AbortSignal.any([stopped.signal, alarm.signal]);
-        await delay(outcome === "busy" ? BUSY_MS : POLL_MS, outcome === "busy" ? stopped.signal : woken);
-      } catch (error) {
-        const level = isInfrastructureError(error) ? "warn" : "error";
-        log[level]({ err: error, failures }, `Cannot relay the outbox: ${messageOf(error)}`);
-        await delay(Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS), stopped.signal);
-        failures++;
-      }
-    }
-  }
-
-  async function relayAll(): Promise<Outcome> {
+  async function relayAll(signal: AbortSignal): Promise<Outcome> {
     for (;;) {
       const waiting = await db`select from outbox limit 1`;
-      if (waiting.length === 0 || stopped.signal.aborted) return "done";
-      if (await transaction(db, relayBatch) === "busy") return "busy";
+      if (waiting.length === 0 || signal.aborted) return "done";
+      if (await transaction(db, (tx) => relayBatch(tx, signal)) === "busy") return "busy";
     }
   }
 
@@ -141,11 +111,11 @@ export function createOutbox(db: Database, bus: Bus, log: Logger): Outbox {
    * The lock must be held while publishing, hence the publishing inside of a transaction. It locks nothing else:
    * writers of the outbox never wait for it.
    */
-  async function relayBatch(tx: Transaction): Promise<Outcome> {
+  async function relayBatch(tx: Transaction, signal: AbortSignal): Promise<Outcome> {
     const [lock] = await tx<{ taken: boolean }[]>`select pg_try_advisory_xact_lock(${RELAY_LOCK}) as taken`;
     if (!lock?.taken) return "busy";
     const batch = await nextBatch(tx);
-    await publishAll(bus, batch, { timeoutMs: PUBLISH_TIMEOUT_MS, signal: stopped.signal });
+    await publishAll(bus, batch, { timeoutMs: PUBLISH_TIMEOUT_MS, signal });
     await tx`delete from outbox where id = any(${batch.map(({ id }) => id)})`;
     return "done";
   }

@@ -6,7 +6,7 @@
  */
 import type { Part } from "../lifecycle.ts";
 import type { Logger } from "../log.ts";
-import { messageOf } from "../errors.ts";
+import { createPeriodicPart } from "../periodic_part.ts";
 import { type Database, transaction } from "./connection.ts";
 
 export interface DailyPartitionsOptions {
@@ -32,8 +32,6 @@ const DAY_MS = 86_400_000;
 export function createDailyPartitions(db: Database, options: DailyPartitionsOptions): DailyPartitions {
   const { table, keepDays, log, sweepEveryMs = 3_600_000 } = options;
   const known = new Set<string>();
-  let timer: ReturnType<typeof setInterval> | undefined;
-  let sweeping: Promise<unknown> = Promise.resolve();
 
   const partitionOf = (day: string) => `${table}_${day.replaceAll("-", "")}`;
 
@@ -80,21 +78,13 @@ export function createDailyPartitions(db: Database, options: DailyPartitionsOpti
     return dropped.sort();
   }
 
-  return {
+  const sweeper = createPeriodicPart({
     name: `partitions of ${table}`,
-    ensure,
-    sweep,
-    start() {
-      timer = setInterval(() => {
-        sweeping = sweep().catch((error) =>
-          log.warn({ table }, `Cannot drop old partitions: ${messageOf(error)}`)
-        );
-      }, sweepEveryMs);
-      return Promise.resolve();
-    },
-    async stop() {
-      clearInterval(timer);
-      await sweeping;
-    },
-  };
+    action: `drop old partitions of ${table}`,
+    everyMs: sweepEveryMs,
+    pausesFirst: true,
+    log,
+    work: () => sweep(),
+  });
+  return { ...sweeper, ensure, sweep };
 }

@@ -3,11 +3,9 @@ import { floorToTick, type Instant, toInstant } from "shared/contracts/time.ts";
 import type { Progress } from "shared/bus/consumer.ts";
 import type { ProjectClocks } from "shared/bus/project_clocks.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
-import { delay } from "shared/delay.ts";
-import { messageOf } from "shared/errors.ts";
-import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import { listBlocks } from "../repository/blocks.ts";
 import { type Concern, listConcerns } from "../repository/concerns.ts";
 import {
@@ -44,71 +42,48 @@ export interface ProfileWatchDeps {
 }
 
 const FORGET_EVERY_MS = 3_600_000;
-const MAX_RETRY_MS = 30_000;
 
 /** Any number of copies may run it: they take turns, a transaction at a time. */
 export function createProfileWatch(deps: ProfileWatchDeps): Part {
-  return new ProfileWatch(deps);
+  const watch = new ProfileWatch(deps);
+  return createPeriodicPart({
+    name: "profiles",
+    action: "look after the profiles",
+    everyMs: deps.everyMs ?? 1_000,
+    log: deps.log,
+    work: (signal) => watch.look(signal),
+  });
 }
 
-class ProfileWatch implements Part {
-  readonly name = "profiles";
+class ProfileWatch {
   readonly #deps: ProfileWatchDeps;
-  readonly #stopped = new AbortController();
   readonly #clocks: SettledClocks;
   readonly #seenTime = new SeenTime();
   /** When a source was last seen to be held. */
   readonly #heldAt = new Map<string, number>();
   #forgotAt = 0;
-  #running: Promise<void> = Promise.resolve();
 
   constructor(deps: ProfileWatchDeps) {
     this.#deps = deps;
     this.#clocks = new SettledClocks(deps.settleMs);
   }
 
-  start(): Promise<void> {
-    this.#running = this.#run();
-    return Promise.resolve();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { log, everyMs = 1_000 } = this.#deps;
-    const { signal } = this.#stopped;
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        await this.#look();
-        failures = 0;
-      } catch (error) {
-        const level = isInfrastructureError(error) ? "warn" : "error";
-        log[level]({ err: error }, `Cannot look after the profiles: ${messageOf(error)}`);
-        failures++;
-      }
-      await delay(Math.min(everyMs * 2 ** failures, MAX_RETRY_MS), signal);
-    }
-  }
-
-  async #look(): Promise<void> {
+  async look(signal: AbortSignal): Promise<void> {
     const { db, progress, keepDays } = this.#deps;
     const startedMs = Date.now();
     // Asked first: what is merged then holds all that had been cleaned by now.
     const seen = this.#seenTime.look(await progress(), startedMs);
-    if (!await mergeParts(db, this.#stopped.signal)) return;
+    if (!await mergeParts(db, signal)) return;
     const nowMs = Date.now();
     const held = new Set((await listBlocks(db)).map(({ source }) => source));
     for (const source of held) this.#heldAt.set(source, nowMs);
     const concerns = Map.groupBy(await listConcerns(db), ({ source }) => source);
     for (const row of await listProfiledSources(db)) {
-      if (this.#stopped.signal.aborted) return;
+      if (signal.aborted) return;
       const now = this.#nowOf(row, { seen, nowMs });
       if (now === undefined || row.project === null || this.#isHeld(row.source, nowMs)) continue;
       const judged = await this.#deps.judgedSource(row.source, row.project);
-      await this.#judge(row, judged, { now, concerns: concerns.get(row.source) ?? [] });
+      await this.#judge(row, judged, { now, concerns: concerns.get(row.source) ?? [], signal });
     }
     if (nowMs - this.#forgotAt < FORGET_EVERY_MS) return;
     this.#forgotAt = nowMs;
@@ -146,7 +121,7 @@ class ProfileWatch implements Part {
   async #judge(
     { source, series, newestAt }: ProfiledSource,
     judged: JudgedSource,
-    { now, concerns }: { now: Instant; concerns: readonly Concern[] },
+    { now, concerns, signal }: { now: Instant; concerns: readonly Concern[]; signal: AbortSignal },
   ): Promise<void> {
     const { block } = this.#deps;
     const wanted = new Set(judged.rules.lengths.map(({ ms }) => ms));
@@ -156,7 +131,7 @@ class ProfileWatch implements Part {
       } else if (Date.parse(judgedUntil) < floorToTick(Date.parse(now), windowMs)) {
         const judgeSome = (tx: Transaction) => judgeWindows(tx, judged, { windowMs, now, block });
         while (await this.#locked(judgeSome) === true) {
-          if (this.#stopped.signal.aborted) return;
+          if (signal.aborted) return;
         }
       }
     }
