@@ -95,6 +95,7 @@ CREATE TABLE predictions (
   marks jsonb DEFAULT '{}'::jsonb NOT NULL,
   features_from text,
   sample double precision DEFAULT 1 NOT NULL,
+  probabilities jsonb,
   CONSTRAINT predictions_pkey PRIMARY KEY (served_at, id),
   CONSTRAINT predictions_outcome_check CHECK (outcome = ANY (ARRAY['ok'::text, 'error'::text]))
 ) PARTITION BY RANGE (served_at);

@@ -79,6 +79,7 @@ function prediction(
     outcome: "ok",
     code: null,
     error: null,
+    probabilities: null,
     statuses: {},
     marks: {},
     featuresFrom: "store",
@@ -266,6 +267,33 @@ Deno.test("model-monitoring compares a shadow's answers with those that callers 
   assertEquals(models.map(({ predictions, errors }) => [predictions, errors]), [[3, 0]]);
   const { windows } = await service.call(drift, {});
   assertEquals(windows.map(({ version, rows }) => [version, rows]), [[1, 3]]);
+});
+
+Deno.test("model-monitoring compares of several classes the probability that differs most, not the classes' numbers", async () => {
+  await using service = await start();
+  const answers = [{ a: 0.5, b: 0.3, c: 0.2 }, { a: 0.1, b: 0.1, c: 0.8 }].map((probabilities, index) =>
+    prediction(5, { output: index === 0 ? 0 : 2, probabilities, boot: "classes" })
+  );
+  const others = [{ a: 0.3, b: 0.35, c: 0.35 }, { a: 0.1, b: 0.1, c: 0.8 }];
+  const shadows = answers.map(({ id, data }, index) =>
+    prediction(5, {
+      output: 2,
+      probabilities: others[index]!,
+      shadowOf: id,
+      arm: "candidate",
+      version: 2,
+      servedAt: data.servedAt,
+      boot: "classes",
+    })
+  );
+  await publishPredictions(service.bus, [...answers, ...shadows]);
+  await eventually(async () => {
+    const request = { model: "reorder", since: "2026-01-01T00:00:00.000Z" };
+    const [row] = (await service.call(shadowDifferences, request)).differences;
+    assertEquals([row?.compared, row?.different], [2, 1]);
+    assertAlmostEquals(row!.max!, 0.2);
+    assertAlmostEquals(row!.meanDifference!, -0.1);
+  });
 });
 
 const suitePredictions = asTrained.map((spend) => prediction(spend, { boot: "suite" }));

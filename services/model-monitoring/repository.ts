@@ -50,6 +50,7 @@ export async function insertPredictions(
     code: data.code,
     error: data.error,
     output: data.output,
+    probabilities: data.probabilities,
     entity: data.entity,
     features: data.features,
     statuses: data.statuses,
@@ -62,14 +63,16 @@ export async function insertPredictions(
   }));
   const inserted = await tx<{ id: string }[]>`
     insert into predictions (id, served_at, at, project, model, version, arm, assigned, rerouted, shadow_of, outcome,
-      code, error, output, entity, features, statuses, marks, features_from, sample, position, latency_ms, traceparent)
+      code, error, output, probabilities, entity, features, statuses, marks, features_from, sample, position, latency_ms,
+      traceparent)
     select id, served_at, at, project, model, version, arm, assigned, rerouted, shadow_of, outcome,
-      code, error, output, entity, features, statuses, marks, features_from, sample, position, latency_ms, traceparent
+      code, error, output, probabilities, entity, features, statuses, marks, features_from, sample, position, latency_ms,
+      traceparent
     from jsonb_to_recordset(${
     JSON.stringify(rows)
   }::text::jsonb) as r(id text, served_at timestamptz, at timestamptz, project text, model text, version integer,
       arm text, assigned text, rerouted text, shadow_of text, outcome text, code text, error text,
-      output double precision, entity jsonb, features jsonb, statuses jsonb, marks jsonb, features_from text,
+      output double precision, probabilities jsonb, entity jsonb, features jsonb, statuses jsonb, marks jsonb, features_from text,
       sample double precision, position bigint, latency_ms double precision, traceparent text)
     on conflict do nothing returning id`;
   const fresh = new Set(inserted.map(({ id }) => id));
@@ -300,7 +303,12 @@ export async function compareShadows(
       max(abs(d.difference)) as max, avg(s.latency_ms) as "shadowLatencyMs", avg(p.latency_ms) as "latencyMs"
     from predictions s
     join predictions p on p.served_at = s.served_at and p.id = s.shadow_of
-    cross join lateral (select s.output - p.output as difference) d
+    cross join lateral (select case
+      when s.probabilities is null or p.probabilities is null then s.output - p.output
+      else (select (of_shadow.value::float8 - of_answer.value::float8) as one
+        from jsonb_each_text(s.probabilities) of_shadow join jsonb_each_text(p.probabilities) of_answer using (key)
+        order by abs(of_shadow.value::float8 - of_answer.value::float8) desc nulls last limit 1)
+      end as difference) d
     where s.model = ${model} and s.shadow_of is not null and s.served_at >= ${since}
     group by s.model, s.arm, s.version, p.arm, p.version
     order by s.arm, s.version desc, p.arm, p.version desc`;

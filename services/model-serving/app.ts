@@ -138,21 +138,22 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     deployments: () => deployments,
     routers,
     score,
+    explain: createExplain((sha256) => bus.files.get(sha256)),
     log: { append, checkRoom: predictionLog.checkRoom },
+    unattributed: predictMetrics.unattributed,
     answered(call, prediction, context) {
       predictMetrics.answered(prediction);
       shadows.answered(call, prediction, context);
     },
   });
 
-  const explain = createExplain((sha256) => bus.files.get(sha256));
-
   return {
     endpoints: [
       ...definitions.endpoints,
-      ...createEndpoints({ models, predict, explain, routers, deployments: () => deployments }),
+      ...createEndpoints({ models, predict, routers, deployments: () => deployments }),
     ],
-    early: (app) => addPredictLines(app, createLineAnswers(predict)),
+    early: (app) =>
+      addPredictLines(app, { answerGroup: createLineAnswers(predict), refused: predict.refused }),
     bodyLimits: BODY_LIMITS,
     describe: (document) =>
       describeModels(document, models.list().flatMap(({ model }) => models.versions(model).slice(0, 1)), {

@@ -19,7 +19,7 @@ import { startTestService, type TestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
 import { createApp } from "./app.ts";
 import { configSchema } from "./config.ts";
-import { signature, sumModelFile } from "./testing/model_file.ts";
+import { classesModelFile, classesSignature, signature, sumModelFile } from "./testing/model_file.ts";
 
 const start = () => startTestService("model-serving", configSchema, createApp);
 
@@ -256,5 +256,33 @@ Deno.test("predict() logs calls that can't be read, and those for models that ar
         "not_found",
       ]],
     );
+  });
+});
+
+Deno.test("predict() logs of a model of several classes how likely each was, errors aside", async () => {
+  await using service = await start();
+  await deploy(service);
+  const entry = {
+    model: "reorder",
+    alias: "champion",
+    version: 1,
+    sha256: await service.bus.files.put(classesModelFile()),
+    signature: classesSignature,
+    revision: 1,
+    project: "shop",
+  };
+  await publishAll(service.bus, [bucketPut(BUCKET.aliases, "reorder.champion", entry, "alias/1")]);
+  await eventually(async () => assertEquals((await served(service))?.state, "ready"));
+  const { predictions } = await service.call(predict, { model: "reorder", rows: [row(1, 2), row(3, 0)] });
+  assertEquals(predictions.map((one) => one.class), ["high", "middle"]);
+  await assertRejects(() => service.call(predict, { model: "reorder", rows: [{}] }), AppError);
+  await eventually(async () => {
+    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    assertEquals(events.map(({ data }) => data.output), [2, 1, null]);
+    assertEquals(events.map(({ data }) => data.probabilities), [
+      predictions[0]!.probabilities!,
+      predictions[1]!.probabilities!,
+      null,
+    ]);
   });
 });

@@ -1,8 +1,6 @@
 /** Calls from NATS and HTTP -> predictions, and what is served. @module */
 import { bind, type BoundEndpoint, type CallContext } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/model_serving.ts";
-import { nameSchema } from "shared/contracts/names.ts";
-import type { Explain } from "./explain.ts";
 import type { LiveModels, ServedModel } from "./live_models.ts";
 import type { Predict } from "./predict.ts";
 import { createPredictHandler } from "./predict_endpoint.ts";
@@ -11,27 +9,23 @@ import type { Routers } from "./routing/routers.ts";
 export interface EndpointDeps {
   models: LiveModels;
   predict: Predict;
-  explain: Explain;
   routers: Routers;
   deployments: () => ReadonlyMap<string, contract.DeploymentBody>;
 }
 
 export function createEndpoints(
-  { models, predict, explain, routers, deployments }: EndpointDeps,
+  { models, predict, routers, deployments }: EndpointDeps,
 ): BoundEndpoint[] {
-  const predictHandler = createPredictHandler({ predict, explain, versions: models.versions });
+  const predictHandler = createPredictHandler(predict);
   return [
     { ...bind(contract.predict, predictHandler), refused },
     { ...bind(contract.predictModel, predictHandler), refused },
     bind(contract.servedModels, () => Promise.resolve({ models: models.list().map(withRole) })),
   ];
 
-  /** A call that can't be read is an outcome too, as long as it names a model. */
+  /** A call that can't be read is an outcome too. */
   function refused(request: unknown, error: unknown, context: CallContext): void {
-    const { success, data } = nameSchema.safeParse(
-      (request as { model?: unknown } | null | undefined)?.model,
-    );
-    if (success) predict.refused(data, error, context);
+    predict.refused((request as { model?: unknown } | null | undefined)?.model, error, context);
   }
 
   /** What the version of an alias is to the deployment. */

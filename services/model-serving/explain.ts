@@ -8,12 +8,14 @@ import type { ServedVersion } from "./runtime/admission.ts";
 
 export type RowExplanation = z.infer<typeof explanationSchema>;
 
-export interface Explain {
-  /** @throws {AppError} `unprocessable` when one of the versions can't be explained */
-  check(versions: readonly ServedVersion[]): Promise<void>;
-  /** One explanation for each row. */
-  rows(prediction: Pick<Prediction, "served" | "checked" | "outputs">): Promise<RowExplanation[]>;
-}
+/**
+ * One explanation for each row of an answer.
+ *
+ * @throws {AppError} `unprocessable` when the version that answered can't be explained
+ */
+export type Explain = (
+  prediction: Pick<Prediction, "served" | "checked" | "outputs">,
+) => Promise<RowExplanation[]>;
 
 /** @param readFile the ONNX file by its SHA-256: a version in memory does not keep its own */
 export function createExplain(readFile: (sha256: string) => Promise<Uint8Array>): Explain {
@@ -30,34 +32,29 @@ export function createExplain(readFile: (sha256: string) => Promise<Uint8Array>)
     return explainer;
   }
 
-  return {
-    async check(versions) {
-      await Promise.all(versions.map(explainerOf));
-    },
-    async rows({ served, checked, outputs }) {
-      const { scale, explain } = await explainerOf(served);
-      const { base, contributions } = explain(checked);
-      const names = featureNames(served);
-      const width = base.length;
-      return Array.from({ length: checked.rows }, (_, row) => {
-        const parts = names.map((_, feature) => {
-          const at = (row * names.length + feature) * width;
-          return [...contributions.subarray(at, at + width)];
-        });
-        if (width > 1) return { unit: scale, base: [...base], contributions: byName(names, parts) };
-        const raw = { base: base[0]!, parts: parts.map(([part]) => part!) };
-        if (scale !== "log_odds") {
-          return { unit: scale, base: raw.base, contributions: byName(names, raw.parts) };
-        }
-        const probability = inProbability(raw, outputs[row]!);
-        return {
-          unit: "probability" as const,
-          base: probability.base,
-          contributions: byName(names, probability.parts),
-          logOdds: { base: raw.base, contributions: byName(names, raw.parts) },
-        };
+  return async ({ served, checked, outputs }) => {
+    const { scale, explain } = await explainerOf(served);
+    const { base, contributions } = explain(checked);
+    const names = featureNames(served);
+    const width = base.length;
+    return Array.from({ length: checked.rows }, (_, row) => {
+      const parts = names.map((_, feature) => {
+        const at = (row * names.length + feature) * width;
+        return [...contributions.subarray(at, at + width)];
       });
-    },
+      if (width > 1) return { unit: scale, base: [...base], contributions: byName(names, parts) };
+      const raw = { base: base[0]!, parts: parts.map(([part]) => part!) };
+      if (scale !== "log_odds") {
+        return { unit: scale, base: raw.base, contributions: byName(names, raw.parts) };
+      }
+      const probability = inProbability(raw, outputs[row]!);
+      return {
+        unit: "probability" as const,
+        base: probability.base,
+        contributions: byName(names, probability.parts),
+        logOdds: { base: raw.base, contributions: byName(names, raw.parts) },
+      };
+    });
   };
 }
 

@@ -25,6 +25,7 @@ export function loggedCall(
     assigned,
     rerouted,
     features: featureNames(served),
+    classes: served.model.outputWidth > 1 ? served.signature.classes : null,
     featuresFrom: "entities" in call.question ? scored.read?.from ?? null : "request",
     position: scored.read?.position ?? null,
     at: scored.read?.at ?? call.asOf ?? servedAt,
@@ -34,14 +35,27 @@ export function loggedCall(
   };
 }
 
+/** What became of a row. */
+export type Outcome = Pick<LogEntry, "outcome" | "code" | "error" | "output" | "probabilities">;
+
+/** Of a row that was not answered. */
+export const failureOf = (code: string, error: string): Outcome => ({
+  outcome: "error",
+  code,
+  error,
+  output: null,
+  probabilities: undefined,
+});
+
 export const outcomeOf = (
   prediction: Pick<Prediction, "served" | "outputs">,
   row: number,
-): Pick<LogEntry, "outcome" | "code" | "error" | "output"> => ({
+): Outcome => ({
   outcome: "ok",
   code: null,
   error: null,
   output: outputOf(prediction, row),
+  probabilities: prediction.served.model.outputWidth > 1 ? prediction.outputs : undefined,
 });
 
 /** The names of a version's features: one list for all of its calls. */

@@ -2,13 +2,16 @@
 import { v7 as uuidv7 } from "uuid";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
+import { nameSchema } from "shared/contracts/names.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import { AppError, type ErrorCode, messageOf, notFound } from "shared/errors.ts";
+import type { Explain } from "./explain.ts";
 import type { LiveModels } from "./live_models.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
-import { loggedCall, outcomeOf } from "./log_outcome.ts";
+import { failureOf, loggedCall, type Outcome, outcomeOf } from "./log_outcome.ts";
 import type { LogEntry, LoggedCall } from "./prediction_log/log_entry.ts";
 import type { PredictionLog } from "./prediction_log/prediction_log.ts";
+import { asksAlike } from "./routing/asks_alike.ts";
 import { assignCall } from "./routing/assign_call.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
 import type { Routers } from "./routing/routers.ts";
@@ -22,7 +25,10 @@ export interface PredictDeps {
   deployments: () => ReadonlyMap<string, DeploymentBody>;
   routers: Routers;
   score: Score;
+  explain: Explain;
   log: Pick<PredictionLog, "append" | "checkRoom">;
+  /** Told of every refusal that the log has no place for, since the call names no model. */
+  unattributed?: (code: ErrorCode) => void;
   /** Told of every answer, to be compared with those of shadows. */
   answered?: (call: PredictCall, prediction: Prediction, context: CallContext) => void;
   now?: () => number;
@@ -40,8 +46,8 @@ export interface Predict {
   (call: PredictCall, context: CallContext): Promise<Prediction>;
   /** Entities that are assigned one by one may have several arms answer them. */
   parts(call: PredictCall, context: CallContext): Promise<PredictionPart[]>;
-  /** Logs a call that never became one: its request could not be read. */
-  refused(model: string, error: unknown, context: CallContext): void;
+  /** Logs a call that never became one, as its request could not be read; counts it where it names no model. */
+  refused(model: unknown, error: unknown, context: CallContext): void;
 }
 
 /** What is the same for all attempts at a call. */
@@ -54,7 +60,8 @@ interface Attempted {
 }
 
 export function createPredict(deps: PredictDeps): Predict {
-  const { models, deployments, routers, score, log, answered = () => {}, now = Date.now } = deps;
+  const { models, deployments, routers, score, explain, log, now = Date.now } = deps;
+  const { answered = () => {}, unattributed = () => {} } = deps;
 
   async function parts(call: PredictCall, context: CallContext): Promise<PredictionPart[]> {
     const startedAt = performance.now();
@@ -66,10 +73,17 @@ export function createPredict(deps: PredictDeps): Predict {
     if (assigned.length === 1) {
       return [{ prediction: await answer(only!.arm, router, attempted), positions: undefined }];
     }
-    return await Promise.all(assigned.map(async ({ arm, positions }) => ({
-      prediction: await answer(arm, router, { ...attempted, call: partOf(call, positions!) }),
-      positions,
-    })));
+    // Answered whole or not at all: no part's outcome is lost, and the first failure is the call's.
+    const answers = await Promise.allSettled(
+      assigned.map(({ arm, positions }) =>
+        answer(arm, router, { ...attempted, call: partOf(call, positions!) })
+      ),
+    );
+    return answers.map((one, index) => {
+      const { positions } = assigned[index]!;
+      if (one.status === "rejected") throw inTheCall(one.reason, positions!);
+      return { prediction: one.value, positions };
+    });
   }
 
   /** Finds out who is to answer. What fails here is logged without a version. */
@@ -105,7 +119,7 @@ export function createPredict(deps: PredictDeps): Predict {
     );
   }
 
-  /** The assigned arm answers; where it fails, and not by the caller's mistake, the champion does. */
+  /** The assigned arm answers; where it fails, and the champion need not fail as well, the champion does. */
   async function answer(arm: Arm, router: Router, attempted: Attempted): Promise<Prediction> {
     const { call, context, startedAt, servedAt } = attempted;
     const rows = sizeOf(call.question);
@@ -116,17 +130,21 @@ export function createPredict(deps: PredictDeps): Predict {
       logFailure(call, error, { context, startedAt, servedAt, arm: arm.name });
       throw error;
     }
-    const fault = { ofArm: false };
+    const failure = { ofArm: false };
     try {
-      return await attempt(place, attempted, fault);
+      return await attempt(place, attempted, failure);
     } catch (error) {
-      if (!fault.ofArm || place.arm.champion) throw error;
-      return await attempt(router.fallBack(place.arm, rows), attempted, fault);
+      if (!failure.ofArm || place.arm.champion) throw error;
+      return await attempt(router.fallBack(place.arm, rows), attempted, failure);
     }
   }
 
-  /** @param fault is told whether the arm is to blame for a failure */
-  async function attempt(place: Place, attempted: Attempted, fault: { ofArm: boolean }): Promise<Prediction> {
+  /** @param failure is told whether it is the arm's: the champion may answer what the arm can't */
+  async function attempt(
+    place: Place,
+    attempted: Attempted,
+    failure: { ofArm: boolean },
+  ): Promise<Prediction> {
     const { call, context, startedAt, servedAt } = attempted;
     const enteredAt = performance.now();
     const ids = Array.from({ length: sizeOf(call.question) }, () => uuidv7());
@@ -137,9 +155,11 @@ export function createPredict(deps: PredictDeps): Predict {
         version = served;
         const deadline = call.timeoutMs === undefined ? Infinity : startedAt + call.timeoutMs;
         await score(call, { served, deployment: attempted.deployment, context, deadline, into: scored });
-        scored.times.totalMs = performance.now() - startedAt;
-        place.done({ failed: false, ms: performance.now() - enteredAt });
+        const ms = performance.now() - enteredAt;
         const prediction = toPrediction(served, place, { call, ids, scored, servedAt });
+        if (call.explain === true) prediction.explanations = await explain(prediction);
+        scored.times.totalMs = performance.now() - startedAt;
+        place.done({ failed: false, ms });
         const logged = loggedCall(served, place, { call, context, scored, servedAt });
         log.append(
           ids.map((_, row) => ({ ...entryOf(prediction, logged, row), ...outcomeOf(prediction, row) })),
@@ -148,22 +168,32 @@ export function createPredict(deps: PredictDeps): Predict {
         return prediction;
       });
     } catch (error) {
-      const code = error instanceof AppError ? error.code : "internal";
-      // What fails before the rows are together is the features' or the caller's.
-      fault.ofArm = version === undefined || (scored.checked !== undefined && !CALLERS_MISTAKES.has(code));
-      place.done(fault.ofArm ? { failed: true, ms: performance.now() - enteredAt } : undefined);
+      const code = codeOf(error);
+      const isMistake = CALLERS_MISTAKES.has(code);
+      // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
+      // champion unless it asks for other features.
+      const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(version, call.model);
+      failure.ofArm = isItsOwn;
+      place.done(isItsOwn && !isMistake ? { failed: true, ms: performance.now() - enteredAt } : undefined);
       scored.times.totalMs = performance.now() - startedAt;
       if (version === undefined) {
         logFailure(call, error, { context, startedAt, servedAt, arm: place.arm.name });
       } else {
         const logged = loggedCall(version, place, { call, context, scored, servedAt });
-        const failed = { outcome: "error" as const, code, error: textOf(error), output: null };
+        const failed = failureOf(code, textOf(error));
         const entities = "entities" in call.question ? call.question.entities : undefined;
         const partly = { ids, entities, checked: scored.checked, read: scored.read };
         log.append(ids.map((_, row) => ({ ...entryOf(partly, logged, row), ...failed })));
       }
       throw error;
     }
+  }
+
+  /** Whether a version takes other features than the champion, or there is none to take any. */
+  function asksOtherwise(version: ServedVersion | undefined, model: string): boolean {
+    const [champion] = models.versions(model);
+    if (version === undefined) return true;
+    return champion !== undefined && !asksAlike(version.signature, champion.signature);
   }
 
   /** One record for a call that no version saw. */
@@ -187,6 +217,7 @@ export function createPredict(deps: PredictDeps): Predict {
         assigned: null,
         rerouted: null,
         features: [],
+        classes: null,
         featuresFrom: null,
         position: null,
         at: call.asOf ?? servedAt,
@@ -194,10 +225,7 @@ export function createPredict(deps: PredictDeps): Predict {
         latencyMs: performance.now() - startedAt,
         traceparent: context.traceparent,
       },
-      outcome: "error",
-      code: error instanceof AppError ? error.code : "internal",
-      error: textOf(error),
-      output: null,
+      ...failureOf(codeOf(error), textOf(error)),
       entity: null,
       given: undefined,
       row: 0,
@@ -214,7 +242,9 @@ export function createPredict(deps: PredictDeps): Predict {
     },
     {
       parts,
-      refused(model: string, error: unknown, context: CallContext) {
+      refused(named: unknown, error: unknown, context: CallContext) {
+        const { success, data: model } = nameSchema.safeParse(named);
+        if (!success) return unattributed(codeOf(error));
         logFailure({ model }, error, { context, startedAt: performance.now(), servedAt: toInstant(now()) });
       },
     },
@@ -229,6 +259,8 @@ const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "unsupported",
   "unprocessable",
 ]);
+
+const codeOf = (error: unknown): ErrorCode => error instanceof AppError ? error.code : "internal";
 
 /** With every reason: the log is where one looks for what callers do wrong. */
 function textOf(error: unknown): string {
@@ -248,6 +280,22 @@ function partOf(call: PredictCall, positions: readonly number[]): PredictCall {
       given: given && positions.map((position) => given[position]!),
     },
   };
+}
+
+/** A failure of some of a call's entities, with the places of its reasons as they are in the call. */
+function inTheCall(error: unknown, positions: readonly number[]): unknown {
+  if (!(error instanceof AppError) || error.reasons.length === 0) return error;
+  const placed = (text: string) =>
+    text.replace(/\/(entities|features|request)\/(\d+)/, (_, list: string, row: string) => {
+      return `/${list}/${positions[Number(row)]}`;
+    });
+  const { code, message, retryAfter } = error;
+  const reasons = error.reasons.map(({ path, message }) => ({ path: placed(path), message }));
+  return new AppError(code, placed(message), {
+    reasons,
+    cause: error,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
 }
 
 function toPrediction(
@@ -281,7 +329,7 @@ function entryOf(
   },
   call: LoggedCall,
   row: number,
-): Omit<LogEntry, "outcome" | "code" | "error" | "output"> {
+): Omit<LogEntry, keyof Outcome> {
   return {
     id: ids[row]!,
     call,

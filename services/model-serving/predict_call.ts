@@ -1,6 +1,7 @@
 /** A call and its answer as every protocol hands them to and takes them from the use case. @module */
 import type { Entity } from "shared/contracts/entity_key.ts";
 import type { Instant } from "shared/contracts/time.ts";
+import type { RowExplanation } from "./explain.ts";
 import type { Priority } from "./batching/batcher.ts";
 import type { FeatureRead, GivenFeatures } from "./features/read_features.ts";
 import type { CheckedRows, RowChecker } from "./validation/row_checker.ts";
@@ -25,6 +26,8 @@ export interface PredictCall {
   /** By what the call is assigned to an arm, where no entity says that. */
   key?: string | undefined;
   priority?: Priority | undefined;
+  /** Whether each answer is to say what each feature contributed to it. */
+  explain?: boolean | undefined;
   /** How long the caller waits, in ms. */
   timeoutMs?: number | undefined;
 }
@@ -50,6 +53,8 @@ export interface Prediction {
   read: FeatureRead | undefined;
   /** `served.model.outputWidth` values for each row. */
   outputs: Float32Array;
+  /** One for each row, where it was asked for. */
+  explanations?: readonly RowExplanation[];
   times: PredictTimes;
 }
 

@@ -2,37 +2,18 @@
 import { type CallContext, JsonText, type RequestOf } from "shared/contracts/endpoint.ts";
 import type { predict as contract } from "shared/contracts/model_serving.ts";
 import { featureNames } from "./log_outcome.ts";
-import type { Explain, RowExplanation } from "./explain.ts";
 import type { Predict, PredictionPart } from "./predict.ts";
 import { outputOf, type PredictCall, type Prediction, type Question } from "./predict_call.ts";
-import type { ServedVersion } from "./runtime/admission.ts";
 
 type Request = RequestOf<typeof contract>;
 
-export interface PredictHandlerDeps {
-  predict: Predict;
-  explain: Explain;
-  /** The versions of a model that are in memory. */
-  versions: (model: string) => readonly ServedVersion[];
-}
-
-export function createPredictHandler({ predict, explain, versions }: PredictHandlerDeps) {
-  return async (request: Request, context: CallContext): Promise<JsonText> => {
-    if (request.explain !== true) return toReply(await predict.parts(toCall(request), context));
-    try {
-      await explain.check(versions(request.model));
-    } catch (error) {
-      predict.refused(request.model, error, context);
-      throw error;
-    }
-    const parts = await predict.parts(toCall(request), context);
-    return toReply(parts, await Promise.all(parts.map(({ prediction }) => explain.rows(prediction))));
-  };
-}
+export const createPredictHandler =
+  (predict: Predict) => async (request: Request, context: CallContext): Promise<JsonText> =>
+    toReply(await predict.parts(toCall(request), context));
 
 function toCall(request: Request): PredictCall {
-  const { model, asOf, key, priority, timeoutMs } = request;
-  return { model, asOf, key, priority, timeoutMs, question: toQuestion(request) };
+  const { model, asOf, key, priority, timeoutMs, explain } = request;
+  return { model, asOf, key, priority, timeoutMs, explain, question: toQuestion(request) };
 }
 
 function toQuestion({ entities, features, rows, columns }: Request): Question {
@@ -46,18 +27,15 @@ function toQuestion({ entities, features, rows, columns }: Request): Question {
  * The reply as JSON, written by hand: what the answers of a version have in common is put together once. Rows that
  * another arm answered than the first say so themselves.
  */
-function toReply(parts: readonly PredictionPart[], explained?: readonly RowExplanation[][]): JsonText {
+function toReply(parts: readonly PredictionPart[]): JsonText {
   const [{ prediction: first }] = parts as [PredictionPart];
   const rows: string[] = [];
-  for (const [part, { prediction, positions }] of parts.entries()) {
+  for (const { prediction, positions } of parts) {
     const own = prediction === first
       ? ""
       : `,"version":${prediction.served.entry.version},"arm":"${prediction.arm}"`;
     prediction.ids.forEach((_, row) => {
-      const explanation = explained === undefined
-        ? ""
-        : `,"explanation":${JSON.stringify(explained[part]![row])}`;
-      rows[positions?.[row] ?? row] = `{${rowText(prediction, row)}${explanation}${own}}`;
+      rows[positions?.[row] ?? row] = `{${rowText(prediction, row)}${own}}`;
     });
   }
   const { served, arm, at, times } = first;
@@ -71,7 +49,7 @@ function toReply(parts: readonly PredictionPart[], explained?: readonly RowExpla
 
 /** The fields of one row as the contract has them, without the braces around. */
 export function rowText(prediction: Prediction, row: number): string {
-  const { served, ids, entities, checked, read, outputs } = prediction;
+  const { served, ids, entities, checked, read, outputs, explanations } = prediction;
   const { classes } = served.signature;
   const marks = checked.marks.get(row);
   const output = outputOf(prediction, row);
@@ -89,7 +67,8 @@ export function rowText(prediction: Prediction, row: number): string {
         `,"eventTimes":${byName(names, read.eventTimes[row]!)}`;
     }
   }
-  return marks === undefined ? text : `${text},"marks":${JSON.stringify(marks)}`;
+  if (marks !== undefined) text += `,"marks":${JSON.stringify(marks)}`;
+  return explanations === undefined ? text : `${text},"explanation":${JSON.stringify(explanations[row])}`;
 }
 
 const byName = (names: readonly string[], values: readonly unknown[]): string =>

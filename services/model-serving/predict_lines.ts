@@ -8,17 +8,17 @@ import { rowText } from "./predict_endpoint.ts";
 
 /** What a line asks: an entity, or a row of features. */
 export type LineQuestion =
-  & { asOf?: string | undefined; key?: string | undefined }
+  & { asOf?: string | undefined; key?: string | undefined; explain?: boolean | undefined }
   & (
     | { entity: Entity; features?: Readonly<Record<string, FeatureValue>> | undefined }
     | { row: Readonly<Record<string, unknown>> }
   );
 
-/** Asks lines of one kind, T and key in one call. They run behind the callers who wait for one answer each. */
+/** Asks lines of one kind, T and key, explained or not, in one call. They run behind the callers who wait for one answer each. */
 export const createLineAnswers =
   (predict: Predict) => async (model: string, lines: readonly LineQuestion[], context: CallContext) => {
-    const { asOf, key } = lines[0]!;
-    const call = { model, asOf, key, priority: "low" as const, question: toQuestion(lines) };
+    const { asOf, key, explain } = lines[0]!;
+    const call = { model, asOf, key, explain, priority: "low" as const, question: toQuestion(lines) };
     const answers: string[] = [];
     for (const { prediction, positions } of await predict.parts(call, context)) {
       const { arm, at, served } = prediction;

@@ -7,6 +7,8 @@ import type { ServedVersion } from "./runtime/admission.ts";
 export interface PredictMetrics {
   /** Counts the outcomes of one call to one arm, as they are logged. */
   logged(entries: readonly LogEntry[]): void;
+  /** Counts a call that names no model, and so has no place in the log. */
+  unattributed(code: string): void;
   /** Times what was answered. */
   answered(prediction: Prediction): void;
   /** Counts a run. */
@@ -90,6 +92,7 @@ export function createPredictMetrics(registry: Registry): PredictMetrics {
       requests.inc(labels);
       rows.inc(labels, entries.length);
     },
+    unattributed: (outcome) => requests.inc({ model: "none", version: "none", arm: "none", outcome }),
     answered(prediction) {
       const { times, read } = prediction;
       const timers = timersOf(prediction);

@@ -66,7 +66,9 @@ export async function serveEndpoints(bus: Bus, options: ServeOptions): Promise<A
       handler: (_error, message) => {
         if (inFlight.size >= maxInFlight) {
           count.errors++;
-          respondError(message, busy(`Cannot answer ${subject}: ${maxInFlight} requests are being answered`));
+          const error = busy(`Cannot answer ${subject}: ${maxInFlight} requests are being answered`);
+          bound.refused?.(parametersOf(bound.endpoint, message), error, contextOf(bus, message));
+          respondError(message, error);
           return;
         }
         const answering = answer(bus, bound, message, { count, log });
@@ -96,9 +98,10 @@ async function answer(
   try {
     const action = `answer ${endpoint.subject}`;
     const context = contextOf(bus, message);
-    let request: unknown;
+    const parameters = parametersOf(endpoint, message);
+    let request: unknown = parameters;
     try {
-      request = withParameters(readJson(message, action), endpoint, message);
+      request = withParameters(readJson(message, action), parameters);
       request = parseWith(endpoint.spec.request, request, action);
     } catch (error) {
       refused?.(request, error, context);
@@ -125,14 +128,19 @@ function readJson(message: ServiceMsg, action: string): unknown {
   }
 }
 
-/** The request with what the subject says of it. */
-function withParameters(request: unknown, { subject }: Endpoint, message: ServiceMsg): unknown {
-  if (!subject.includes("{") || typeof request !== "object" || request === null) return request;
+/** What the subject says of the request. */
+function parametersOf({ subject }: Endpoint, message: ServiceMsg): Record<string, string> {
+  if (!subject.includes("{")) return {};
   const tokens = message.subject.split(".");
-  const parameters = subject.split(".").flatMap((token, index) =>
-    token.startsWith("{") ? [[token.slice(1, -1), tokens[index]]] : []
+  return Object.fromEntries(
+    subject.split(".").flatMap((token, index) =>
+      token.startsWith("{") ? [[token.slice(1, -1), tokens[index]!]] : []
+    ),
   );
-  return { ...request, ...Object.fromEntries(parameters) };
+}
+
+function withParameters(request: unknown, parameters: Record<string, string>): unknown {
+  return typeof request === "object" && request !== null ? { ...request, ...parameters } : request;
 }
 
 function contextOf(bus: Bus, { headers }: ServiceMsg): CallContext {

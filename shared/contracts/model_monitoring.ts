@@ -128,7 +128,10 @@ export const shadowDifferences = endpoint({
       compared: z.int(),
       shadowErrors: z.int(),
       different: z.int(),
-      /** Of the shadow's output less the caller's, in the output's unit. */
+      /**
+       * Of the shadow's output less the caller's, in the output's unit; of several classes, of the probability that
+       * differs most.
+       */
       meanDifference: z.number().nullable(),
       meanAbsolute: z.number().nullable(),
       /** Of the absolute difference. */

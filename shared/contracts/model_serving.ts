@@ -54,6 +54,10 @@ const predictionSchema = z.object({
   arm: nameSchema.optional(),
 });
 
+/**
+ * A call is answered whole or not at all. Where several arms answer parts of it and one of them fails, the champion
+ * answers its rows; what the champion fails as well, or what is the caller's mistake, is the failure of the call.
+ */
 export const predict = endpoint({
   service,
   verb: "predict",
@@ -71,7 +75,7 @@ export const predict = endpoint({
     columns: z.record(featureReferenceSchema, featureColumn).optional(),
     /** T for the features of entities; default: now by the project clock. */
     asOf: instantSchema.optional(),
-    /** Say with each answer what each feature contributed to it; refused (422) for a model that can't be explained. */
+    /** Say with each answer what each feature contributed to it; refused (422) where the version that answers can't be explained. */
     explain: z.boolean().optional(),
     /** By what the call is assigned to an arm, where the deployment assigns by key; for rows also where by entity. */
     key: z.string().min(1).max(256).optional(),

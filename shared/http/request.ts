@@ -11,8 +11,9 @@ import { AppError, invalid, messageOf, tooLarge } from "../errors.ts";
 export const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 /**
- * Refuses bodies larger than `maxBytes`: at once where the length is announced, else as soon as that much has
- * been read. Where two limits apply to a path, the first one counts.
+ * Refuses bodies larger than `maxBytes` where they are read, so that the refusal is told like any other mistake in a
+ * request: before the first byte where the length is announced, else as soon as that much has come. Where two limits
+ * apply to a path, the first one counts.
  */
 export function limitBody(
   limit: number | ((request: Request) => number),
@@ -22,7 +23,9 @@ export function limitBody(
     const maxBytes = typeof limit === "number" ? limit : limit(c.req.raw);
     c.set("bodyLimit", maxBytes);
     const announced = c.req.raw.headers.get("content-length");
-    if (announced !== null && Number(announced) > maxBytes) throw bodyTooLarge(maxBytes);
+    if (announced !== null && Number(announced) > maxBytes) {
+      c.req.raw = new Request(c.req.raw, { body: refusedBody(maxBytes) });
+    }
     // A body of announced length is cut off at that length by the server itself; to look at it would make a stream of
     // it, which costs more than reading it.
     if (announced === null && c.req.raw.body !== null) {
@@ -31,6 +34,10 @@ export function limitBody(
     await next();
   };
 }
+
+/** Fails at the first look. */
+const refusedBody = (maxBytes: number) =>
+  new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(bodyTooLarge(maxBytes)) });
 
 function countBytes(maxBytes: number): TransformStream<Uint8Array, Uint8Array> {
   let bytes = 0;

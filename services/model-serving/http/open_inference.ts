@@ -13,7 +13,7 @@ import type { Logger } from "shared/log.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
 import { VERSION } from "shared/version.ts";
 import type { LiveModels } from "../live_models.ts";
-import { readInferRequest } from "../open_inference/infer_request.ts";
+import { type InferRequest, readInferRequest } from "../open_inference/infer_request.ts";
 import { outputsOf, toInferBody } from "../open_inference/infer_response.ts";
 import type { Predict } from "../predict.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
@@ -103,16 +103,12 @@ export function addOpenInferenceRoutes(app: OpenAPIHono, { models, predict, log 
   }
 
   async function infer(c: Context): Promise<Response> {
-    const encoding = c.req.raw.headers.get("content-encoding");
-    if (encoding !== null && encoding !== "identity") {
-      throw new AppError("unsupported", `Cannot infer: the body is encoded as ${encoding}, must be as it is`);
-    }
-    const version = versionOf(c);
-    const length = c.req.raw.headers.get(JSON_LENGTH);
-    const body = new Uint8Array(await c.req.raw.arrayBuffer());
-    const model = c.req.param("model")!;
     const context = callContext(c.req.raw.headers);
-    const request = read(body);
+    const model = c.req.param("model")!;
+    const request = await read(c, model).catch((error) => {
+      predict.refused(model, error, context);
+      throw error;
+    });
     const prediction = await predict(request.call, context);
     const { json, binary } = toInferBody(prediction, request);
     if (binary.length === 0) return c.json(json);
@@ -120,20 +116,22 @@ export function addOpenInferenceRoutes(app: OpenAPIHono, { models, predict, log 
     return new Response(joined([header, ...binary]), {
       headers: { "content-type": "application/octet-stream", [JSON_LENGTH]: String(header.length) },
     });
-
-    function read(body: Uint8Array) {
-      try {
-        return readInferRequest(body, {
-          model,
-          ...(version === undefined ? {} : { version }),
-          headerLength: length === null ? undefined : Number(length),
-        });
-      } catch (error) {
-        predict.refused(model, error, context);
-        throw error;
-      }
-    }
   }
+}
+
+async function read(c: Context, model: string): Promise<InferRequest> {
+  const { headers } = c.req.raw;
+  const encoding = headers.get("content-encoding");
+  if (encoding !== null && encoding !== "identity") {
+    throw new AppError("unsupported", `Cannot infer: the body is encoded as ${encoding}, must be as it is`);
+  }
+  const version = versionOf(c);
+  const length = headers.get(JSON_LENGTH);
+  return readInferRequest(new Uint8Array(await c.req.raw.arrayBuffer()), {
+    model,
+    ...(version === undefined ? {} : { version }),
+    headerLength: length === null ? undefined : Number(length),
+  });
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -29,20 +29,22 @@ export const BODY_LIMITS = {
     isNdjson(request) ? Number.MAX_SAFE_INTEGER : MAX_BODY_BYTES,
 };
 
+/** What a line may say besides what it asks. */
+const options = {
+  asOf: instantSchema.optional(),
+  key: z.string().min(1).max(256).optional(),
+  explain: z.boolean().optional(),
+};
+
 /** A line: an entity whose features are looked up, or a row of features. */
 const questionSchema = z.union([
   z.strictObject({
     entity: entitySchema,
     /** What only the caller knows. */
     features: z.record(featureReferenceSchema, featureValueSchema).optional(),
-    asOf: instantSchema.optional(),
-    key: z.string().min(1).max(256).optional(),
+    ...options,
   }),
-  z.strictObject({
-    row: z.record(z.string(), z.unknown()),
-    asOf: instantSchema.optional(),
-    key: z.string().min(1).max(256).optional(),
-  }),
+  z.strictObject({ row: z.record(z.string(), z.unknown()), ...options }),
 ]);
 export type LineQuestion = z.infer<typeof questionSchema>;
 
@@ -63,31 +65,53 @@ const MAX_LINE_CHARS = 1024 * 1024;
 /** How often lines are asked again that found the service too busy. */
 const MAX_ATTEMPTS = 5;
 
-export function addPredictLines(app: OpenAPIHono, answerGroup: AnswerGroup): void {
+export interface PredictLinesDeps {
+  answerGroup: AnswerGroup;
+  /** Told of every line, and every call, that could not be read. */
+  refused: (model: unknown, error: unknown, context: CallContext) => void;
+}
+
+export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: PredictLinesDeps): void {
   app.post("/v1/models/:model/predict", async (c, next) => {
     if (!isNdjson(c.req.raw)) return await next();
-    const model = parseWith(nameSchema, c.req.param("model"), "predict");
-    if (c.req.raw.body === null) throw invalid("Cannot predict: the body holds no line");
+    const named = c.req.param("model");
     const context = callContext(c.req.raw.headers);
-    const answers = answerLines(
-      splitLines(c.req.raw.body, MAX_LINE_CHARS),
-      (questions) => answerGroup(model, questions, context),
-    );
+    const { model, body } = readCall(named, c.req.raw.body, (error) => refused(named, error, context));
+    const answers = answerLines(splitLines(body, MAX_LINE_CHARS), {
+      ask: (questions) => answerGroup(model, questions, context),
+      refused: (error) => refused(model, error, context),
+    });
     return c.body(ReadableStream.from(answers).pipeThrough(new TextEncoderStream()), 200, {
       "content-type": NDJSON,
     });
   });
 }
 
+function readCall(model: string, body: Request["body"], refused: (error: unknown) => void) {
+  try {
+    if (body === null) throw invalid("Cannot predict: the body holds no line");
+    return { model: parseWith(nameSchema, model, "predict"), body };
+  } catch (error) {
+    refused(error);
+    throw error;
+  }
+}
+
 type Ask = (questions: readonly LineQuestion[]) => Promise<string[]>;
 
-async function* answerLines(lines: AsyncIterable<Line[]>, ask: Ask): AsyncGenerator<string> {
+interface LineAnswers {
+  ask: Ask;
+  /** Told of every line that can't be read. */
+  refused: (error: unknown) => void;
+}
+
+async function* answerLines(lines: AsyncIterable<Line[]>, answers: LineAnswers): AsyncGenerator<string> {
   const running: Promise<string>[] = [];
   for await (const group of inGroups(lines)) {
-    running.push(answerGroup(group, ask));
+    running.push(answerGroup(group, answers));
     if (running.length >= MAX_RUNNING) yield await running.shift()!;
   }
-  for (const answers of running) yield await answers;
+  for (const text of running) yield await text;
 }
 
 async function* inGroups(lines: AsyncIterable<Line[]>): AsyncGenerator<Line[]> {
@@ -97,20 +121,22 @@ async function* inGroups(lines: AsyncIterable<Line[]>): AsyncGenerator<Line[]> {
 }
 
 /** The answers of a group, as lines. Never rejects: what can't be answered is told in its own line. */
-async function answerGroup(lines: readonly Line[], ask: Ask): Promise<string> {
+async function answerGroup(lines: readonly Line[], { ask, refused }: LineAnswers): Promise<string> {
   const answers = new Array<string>(lines.length);
   const askable: { question: LineQuestion; index: number }[] = [];
   lines.forEach(({ text }, index) => {
     try {
       askable.push({ question: readQuestion(text), index });
     } catch (error) {
+      refused(error);
       answers[index] = problemOf(error);
     }
   });
-  // A call has one T, one key, and either entities or rows.
+  // A call has one T, one key, either entities or rows, and is explained or not.
   const calls = Map.groupBy(
     askable,
-    ({ question }) => JSON.stringify(["entity" in question, question.asOf, question.key]),
+    ({ question }) =>
+      JSON.stringify(["entity" in question, question.asOf, question.key, question.explain === true]),
   );
   for (const together of calls.values()) {
     const told = await askPatiently(together.map(({ question }) => question), ask);

@@ -46,14 +46,14 @@ const encoder = new TextEncoder();
 export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryEncoder {
   const start = `","source":"${model}","type":"${EVENT_TYPE.prediction}","time":"`;
   const origin = `","instance":${JSON.stringify(instance)},"boot":"${boot}","sequence":`;
-  /** The names as they stand before their values, by the list of features that the calls of a version share. */
+  /** The names as they stand before their values, by the list of features, or of classes, that the calls of a version share. */
   const namesOf = new WeakMap<readonly string[], string[]>();
 
-  function prefixes(features: readonly string[]): string[] {
-    let names = namesOf.get(features);
+  function prefixes(list: readonly string[]): string[] {
+    let names = namesOf.get(list);
     if (names === undefined) {
-      names = features.map((name, index) => `${index === 0 ? "" : ","}${JSON.stringify(name)}:`);
-      namesOf.set(features, names);
+      names = list.map((name, index) => `${index === 0 ? "" : ","}${JSON.stringify(name)}:`);
+      namesOf.set(list, names);
     }
     return names;
   }
@@ -68,6 +68,16 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
         features += names[index]! + valueText(entry.given[offset + index]);
       }
     }
+    let probabilities = "null";
+    if (entry.probabilities !== undefined && call.classes !== null) {
+      const ofClass = prefixes(call.classes);
+      const offset = entry.row * ofClass.length;
+      probabilities = "{";
+      for (let index = 0; index < ofClass.length; index++) {
+        probabilities += ofClass[index]! + valueText(entry.probabilities[offset + index]);
+      }
+      probabilities += "}";
+    }
     return `{"specversion":"1.0","id":"${entry.id}${start}${call.at}","knownat":"${call.servedAt}","definition":` +
       `${call.version ?? 0}` +
       (call.traceparent === undefined ? "" : `,"traceparent":${JSON.stringify(call.traceparent)}`) +
@@ -78,6 +88,7 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
       `,"shadowOf":${nameText(entry.shadowOf)},"outcome":"${entry.outcome}","code":${nameText(entry.code)}` +
       `,"error":${entry.error === null ? "null" : JSON.stringify(entry.error)}` +
       `,"output":${valueText(entry.output)}` +
+      `,"probabilities":${probabilities}` +
       `,"entity":${entry.entity === null ? "null" : JSON.stringify(entry.entity)},"features":{${features}}` +
       `,"statuses":{${entry.statuses === undefined ? "" : statusesText(names, entry.statuses)}}` +
       `,"marks":${entry.marks === undefined ? "{}" : JSON.stringify(entry.marks)}` +

@@ -15,6 +15,8 @@ export interface LoggedCall {
   rerouted: Reroute | null;
   /** The features that are given, in their order; the same list for all calls of a version. */
   features: readonly string[];
+  /** Of a model of several classes their names, the same list for all calls of a version. */
+  classes: readonly string[] | null;
   featuresFrom: FeaturesFrom | null;
   position: number | null;
   /** T of the features, or when it was served. */
@@ -32,10 +34,12 @@ export interface LogEntry {
   code: string | null;
   error: string | null;
   output: number | null;
+  /** Of several classes how likely each is, row after row in the order of the call's classes. */
+  probabilities: Float32Array | undefined;
   entity: Entity | null;
   /** What the model was given, row after row in the order of the call's features; `undefined` when it failed before. */
   given: readonly FeatureValue[] | undefined;
-  /** Which row of it is this one's. */
+  /** Which row of both is this one's. */
   row: number;
   /** Of the same features; `undefined` when the caller gave the rows. */
   statuses: readonly ServedStatus[] | undefined;

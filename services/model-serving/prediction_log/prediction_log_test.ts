@@ -31,6 +31,7 @@ function entry(number: number, more: Partial<LogEntry> = {}): LogEntry {
       assigned: null,
       rerouted: null,
       features,
+      classes: ["no", 'per"haps'],
       featuresFrom: "store",
       position: 42,
       at: "2026-01-01T00:00:00.000Z",
@@ -42,6 +43,7 @@ function entry(number: number, more: Partial<LogEntry> = {}): LogEntry {
     code: null,
     error: null,
     output: 0.5,
+    probabilities: undefined,
     entity: { customer_id: "17850" },
     given: [number, null, 'a "kind"'],
     row: 0,
@@ -71,6 +73,7 @@ Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contra
     given: [0, 0, 0, 1e-7, true, NaN],
     row: 1,
     marks: { "orders.kind": "MISSING" },
+    probabilities: Float32Array.of(0, 0, 0.75, 0.25),
     statuses: undefined,
     shadowOf: "0198c0de-0000-7000-8000-000000000009",
   });
@@ -95,6 +98,7 @@ Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contra
     code: null,
     error: null,
     output: 0.5,
+    probabilities: null,
     entity: { customer_id: "17850" },
     features: { "orders.count": 0, "orders.spend": null, "orders.kind": 'a "kind"' },
     statuses: { "orders.spend": "NOT_FOUND", "orders.kind": "GIVEN" },
@@ -110,6 +114,7 @@ Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contra
   });
   assertEquals([events[1].definition, events[1].data.output, events[1].data.error], [0, null, odd.error]);
   assertEquals(events[1].data.features, { "orders.count": 1e-7, "orders.spend": true, "orders.kind": null });
+  assertEquals(events[1].data.probabilities, { no: 0.75, 'per"haps': 0.25 });
   assertEquals(events[1].data.marks, { "orders.kind": "MISSING" });
   assertEquals(events[2].data.features, {});
 });

@@ -15,7 +15,8 @@ import { type PredictCall, type Prediction, sizeOf } from "../predict_call.ts";
 import type { LogEntry } from "../prediction_log/log_entry.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 import { nothingScored, type Score } from "../score.ts";
-import { loggedCall, outcomeOf } from "../log_outcome.ts";
+import { asksAlike } from "./asks_alike.ts";
+import { failureOf, loggedCall, type Outcome, outcomeOf } from "../log_outcome.ts";
 
 export interface ShadowsDeps {
   models: Pick<LiveModels, "use">;
@@ -72,7 +73,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
     const startedAt = performance.now();
     const scored = nothingScored();
     let version: ServedVersion | undefined;
-    const log = (outcome: (row: number) => Pick<LogEntry, "outcome" | "code" | "error" | "output">) => {
+    const log = (outcome: (row: number) => Outcome) => {
       scored.times.totalMs = performance.now() - startedAt;
       if (version === undefined) return;
       const place = { arm: { name }, assigned: null, rerouted: null };
@@ -105,7 +106,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
     } catch (error) {
       measure.failed(labels);
       const code = error instanceof AppError ? error.code : "internal";
-      log(() => ({ outcome: "error", code, error: messageOf(error), output: null }));
+      log(() => failureOf(code, messageOf(error)));
     }
   }
 
@@ -134,15 +135,14 @@ export function createShadows(deps: ShadowsDeps): Shadows {
  * the same T.
  */
 function asSeenBy(served: ServedVersion, call: PredictCall, prediction: Prediction): PredictCall {
-  const [its, answered] = [served.signature, prediction.served.signature];
-  const isSame = JSON.stringify([its.inputs, its.featureService]) ===
-    JSON.stringify([answered.inputs, answered.featureService]);
   const { given } = prediction.checked;
   const rows = sizeOf(call.question);
   return {
     ...call,
     priority: "low",
-    ...(isSame ? { question: { rows, check: (checker) => checker.matrix(given, rows) } } : {}),
+    ...(asksAlike(served.signature, prediction.served.signature)
+      ? { question: { rows, check: (checker) => checker.matrix(given, rows) } }
+      : {}),
     ...(prediction.at === null ? {} : { asOf: prediction.at }),
   };
 }
@@ -160,7 +160,8 @@ function createMeasures(registry: Registry) {
   });
   const differences = new Histogram({
     name: "shadow_difference",
-    help: "Absolute difference of a shadow's output from the one that the caller got, in the output's unit.",
+    help:
+      "Absolute difference of a shadow's output from the one that the caller got, in the output's unit; of several classes the largest.",
     labelNames,
     buckets: [0, 1e-6, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000],
     registers: [registry],
@@ -170,8 +171,10 @@ function createMeasures(registry: Registry) {
       const width = prediction.served.model.outputWidth;
       let different = 0;
       prediction.ids.forEach((_, row) => {
-        // Of several values the first says enough to be noticed; the log has them all.
-        const difference = Math.abs(outputs[row * width]! - prediction.outputs[row * width]!);
+        let difference = 0;
+        for (let at = row * width; at < (row + 1) * width; at++) {
+          difference = Math.max(difference, Math.abs(outputs[at]! - prediction.outputs[at]!));
+        }
         differences.observe(labels, difference);
         if (difference > tolerance) different++;
       });

@@ -7,6 +7,7 @@ import { publishAll } from "shared/bus/publisher.ts";
 import { bind, type ReplyOf, type RequestOf } from "shared/contracts/endpoint.ts";
 import { online } from "shared/contracts/feature_store.ts";
 import { putDeployment, type servedModels } from "shared/contracts/model_serving.ts";
+import type { Signature } from "shared/contracts/signature.ts";
 import { BUCKET } from "shared/contracts/streams.ts";
 import { silentLogger } from "shared/log.ts";
 import { eventually } from "shared/testing/poll.ts";
@@ -25,10 +26,10 @@ export async function pointAlias(
   alias: string,
   version: number,
   file: Uint8Array,
-  { revision = version }: { revision?: number } = {},
+  { revision = version, signature: its = signature }: { revision?: number; signature?: Signature } = {},
 ): Promise<void> {
   const sha256 = await bus.files.put(file);
-  const entry = { model: MODEL, alias, version, sha256, signature, revision, project: "shop" };
+  const entry = { model: MODEL, alias, version, sha256, signature: its, revision, project: "shop" };
   const put = bucketPut(BUCKET.aliases, `${MODEL}.${alias}`, entry, `alias/${alias}/${revision}`);
   await publishAll(bus, [put]);
 }

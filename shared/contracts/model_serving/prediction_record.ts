@@ -45,6 +45,8 @@ export const predictionRecordSchema = z.object({
   code: z.string().nullable().default(null),
   error: z.string().nullable(),
   output: z.number().nullable(),
+  /** Of a model of several classes: how likely each is, by its name; `output` is the number of the likeliest. */
+  probabilities: z.record(z.string(), z.number().nullable()).nullable().default(null),
   entity: entitySchema.nullable(),
   /** Exactly what was served to the model, before it imputed any; empty when the call failed before that. */
   features: z.record(featureReferenceSchema, featureValueSchema),

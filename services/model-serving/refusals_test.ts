@@ -1,0 +1,65 @@
+/** Every outcome: what is refused before it became a call is logged where it names a model, and counted where not. */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { type PredictionRecord } from "shared/contracts/model_serving.ts";
+import { STREAM } from "shared/contracts/streams.ts";
+import { eventually } from "shared/testing/poll.ts";
+import type { TestService } from "shared/testing/service.ts";
+import { storedEvents } from "shared/testing/streams.ts";
+import { MODEL, startServing } from "./testing/serving.ts";
+
+/** The codes of the model's errors in the log. */
+const logged = async ({ bus }: TestService) =>
+  (await storedEvents<PredictionRecord>(bus, STREAM.predictions)).map(({ data }) => data.code).toSorted();
+
+const TOO_LARGE = new Uint8Array(8 * 1024 * 1024 + 1);
+
+async function post(service: TestService, path: string, body: BodyInit, headers: HeadersInit = {}) {
+  const response = await fetch(`${service.url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+Deno.test("calls that are refused unread are logged under the model that they name, whatever the protocol", async () => {
+  await using service = await startServing();
+  const streamed = () => ReadableStream.from([TOO_LARGE.slice(0, 5_000_000), TOO_LARGE.slice(0, 5_000_000)]);
+  assertEquals(await post(service, `/v1/models/${MODEL}/predict`, TOO_LARGE), 413);
+  assertEquals(await post(service, `/v1/models/${MODEL}/predict`, streamed()), 413);
+  assertEquals(
+    await post(service, `/v1/models/${MODEL}/predict`, "{}", { "content-type": "text/plain" }),
+    415,
+  );
+  assertEquals(await post(service, `/v2/models/${MODEL}/infer`, TOO_LARGE), 413);
+  assertEquals(await post(service, `/v2/models/${MODEL}/versions/latest/infer`, "{}"), 400);
+  assertEquals(await post(service, `/v2/models/${MODEL}/infer`, "{}", { "content-encoding": "br" }), 415);
+  const lines = { "content-type": "application/x-ndjson" };
+  assertEquals(await post(service, `/v1/models/${MODEL}/predict`, '{"row":\n{"colour": 1}', lines), 200);
+  const reply = await service.bus.nc.request(`serving.predict.${MODEL}`, "{", { timeout: 5_000 });
+  assertEquals(reply.headers?.get("Nats-Service-Error-Code"), "400");
+  await eventually(async () =>
+    assertEquals(await logged(service), [
+      ...new Array(4).fill("invalid"),
+      ...new Array(3).fill("too_large"),
+      ...new Array(2).fill("unsupported"),
+    ])
+  );
+});
+
+Deno.test("calls that name no model are counted", async () => {
+  await using service = await startServing();
+  const lines = { "content-type": "application/x-ndjson" };
+  assertEquals(await post(service, "/v1/models/No%20name/predict", '{"rows": [{}]}'), 400);
+  assertEquals(await post(service, "/v1/models/No%20name/predict", '{"row": {}}', lines), 400);
+  assertEquals(await post(service, "/v2/models/No%20name/infer", "{"), 400);
+  assertEquals(await post(service, "/v1/models/No%20name/predict", TOO_LARGE), 413);
+  const reply = await service.bus.nc.request("model-serving.v1.predict", "{", { timeout: 5_000 });
+  assertEquals(reply.headers?.get("Nats-Service-Error-Code"), "400");
+  const text = await (await fetch(`${service.url}/metrics`)).text();
+  const none = 'serving_requests_total{model="none",version="none",arm="none"';
+  assertStringIncludes(text, `${none},outcome="invalid"} 4`);
+  assertStringIncludes(text, `${none},outcome="too_large"} 1`);
+  assertEquals(await logged(service), []);
+});
