@@ -11,7 +11,14 @@ import { AppError } from "shared/errors.ts";
 import type { Expression } from "shared/expressions/cel.ts";
 import { compileFeatureExpression, orderFeatures, splitReference, toReference } from "./feature_order.ts";
 import { createLayout, type LayoutBuilder, toFeatureValue } from "./history.ts";
-import { type AggregateValue, planView, type ViewData, type ViewPlan, type ViewValues } from "./view_plan.ts";
+import {
+  type AskedAggregate,
+  noValues,
+  planView,
+  type Values,
+  type ViewData,
+  type ViewPlan,
+} from "./view_plan.ts";
 
 export interface ViewDefinition {
   name: string;
@@ -62,15 +69,15 @@ export interface FeaturePlan {
   evaluate(dataOf: (view: ViewPlan) => ViewData, moment: Moment): FeatureRow;
 }
 
-type Step =
-  | { view: number; aggregate: number }
-  | {
-    view: number;
-    expression: Expression;
-    operands: readonly { name: string; step: number }[];
-    /** It reads values of the request: it is computed where the entity is not known, too. */
-    onDemand: boolean;
-  };
+/** What is computed from other features. Its step, like theirs, is the place of its value. */
+interface ExpressionStep {
+  step: number;
+  view: number;
+  expression: Expression;
+  operands: readonly { name: string; step: number }[];
+  /** It reads values of the request: it is computed where the entity is not known, too. */
+  onDemand: boolean;
+}
 
 /**
  * @param features `view.feature` each
@@ -84,11 +91,11 @@ export function planFeatures(
   const ordered = orderFeatures(features, viewOf);
   const names = [...new Set(ordered.map((reference) => splitReference(reference)[0]))];
   const definitions = names.map(viewOf);
-  const aggregates: string[][] = names.map(() => []);
+  const aggregates: AskedAggregate[][] = names.map(() => []);
   const request = new Map<string, "number" | "string" | "boolean">();
-  const steps: Step[] = [];
-  const stepOf = new Map<string, number>();
-  for (const reference of ordered) stepOf.set(reference, steps.push(toStep(reference)) - 1);
+  const expressions: ExpressionStep[] = [];
+  const stepOf = new Map(ordered.map((reference, step) => [reference, step]));
+  ordered.forEach(addStep);
 
   const layouts = new Map<string, LayoutBuilder>();
   const views = definitions.map((definition, index) => {
@@ -97,62 +104,67 @@ export function planFeatures(
     layouts.set(source, layout);
     return planView(definition, aggregates[index]!, layout);
   });
-  const outputs = features.map((reference) => stepOf.get(reference)!);
+  const outputs = features.map((reference) => ({
+    step: stepOf.get(reference)!,
+    view: names.indexOf(splitReference(reference)[0]),
+  }));
   return { features, views, layouts, request, evaluate };
 
-  function toStep(reference: string): Step {
+  function addStep(reference: string, step: number): void {
     const [viewName, name] = splitReference(reference);
     const view = names.indexOf(viewName);
     const { body } = definitions[view]!;
     const feature = body.features[name]!;
-    if (!("expression" in feature)) return { view, aggregate: aggregates[view]!.push(name) - 1 };
+    if (!("expression" in feature)) {
+      aggregates[view]!.push({ feature: name, place: step });
+      return;
+    }
     const expression = compileFeatureExpression(feature.expression);
     const operands = (expression.reads["f"] ?? [])
       .map((operand) => ({ name: operand, step: stepOf.get(toReference(viewName, operand))! }));
     const values = expression.reads["r"] ?? [];
     for (const value of values) request.set(value, body.request[value]!);
-    return { view, expression, operands, onDemand: values.length > 0 };
+    expressions.push({ step, view, expression, operands, onDemand: values.length > 0 });
   }
 
   function evaluate(dataOf: (view: ViewPlan) => ViewData, moment: Moment): FeatureRow {
     const sight = { atMs: moment.atMs, knownByMs: moment.knownByMs ?? moment.atMs };
-    const ofViews = views.map((view) => view.evaluate(dataOf(view), sight));
-    const values: AggregateValue[] = [];
-    for (const step of steps) values.push(valueOf(step, { ofViews, values, request: moment.request ?? {} }));
-    const row: FeatureRow = { values: [], statuses: [], eventTimes: [], approximate: [] };
-    outputs.forEach((step, index) => {
-      const { value, eventTime, approximate } = values[step]!;
-      const { absent } = ofViews[steps[step]!.view]!;
-      row.values.push(value);
-      row.statuses.push(value === null ? absent ?? "NULL" : "PRESENT");
-      row.eventTimes.push(eventTime);
-      if (approximate) row.approximate.push(index);
+    const computed = noValues(ordered.length);
+    const absences = views.map((view) => view.evaluate(dataOf(view), sight, computed));
+    for (const expression of expressions) {
+      if (absences[expression.view] !== undefined && !expression.onDemand) continue;
+      compute(expression, computed, moment.request ?? {});
+    }
+    const row: FeatureRow = {
+      values: new Array(outputs.length),
+      statuses: new Array(outputs.length),
+      eventTimes: new Array(outputs.length),
+      approximate: [],
+    };
+    outputs.forEach(({ step, view }, index) => {
+      const value = computed.values[step]!;
+      row.values[index] = value;
+      row.statuses[index] = value === null ? absences[view] ?? "NULL" : "PRESENT";
+      row.eventTimes[index] = computed.eventTimes[step]!;
+      if (computed.approximate.has(step)) row.approximate.push(index);
     });
     return row;
   }
 }
 
-function valueOf(
-  step: Step,
-  { ofViews, values, request }: {
-    ofViews: readonly ViewValues[];
-    /** Of the steps before. */
-    values: readonly AggregateValue[];
-    request: RequestValues;
-  },
-): AggregateValue {
-  const ofView = ofViews[step.view]!;
-  if ("aggregate" in step) return ofView.values[step.aggregate]!;
-  const result: AggregateValue = { value: null, eventTime: null, approximate: false };
-  if (ofView.absent !== undefined && !step.onDemand) return result;
-  const operands: Record<string, FeatureValue> = {};
-  for (const { name, step: operand } of step.operands) {
-    const { value, eventTime, approximate } = values[operand]!;
-    operands[name] = value;
-    result.eventTime = later(result.eventTime, eventTime);
-    result.approximate ||= approximate;
+/** The value of an expression from those of its operands, whose steps come before its own. */
+function compute(
+  { step, expression, operands }: ExpressionStep,
+  { values, eventTimes, approximate }: Values,
+  request: RequestValues,
+): void {
+  const given: Record<string, FeatureValue> = {};
+  for (const { name, step: operand } of operands) {
+    given[name] = values[operand]!;
+    eventTimes[step] = later(eventTimes[step]!, eventTimes[operand]!);
+    if (approximate.has(operand)) approximate.add(step);
   }
-  return { ...result, value: evaluateExpression(step.expression, { f: operands, r: request }) };
+  values[step] = evaluateExpression(expression, { f: given, r: request });
 }
 
 /** Null as well when the operands do not fit the expression, such as text times a number. */

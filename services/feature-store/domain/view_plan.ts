@@ -55,24 +55,36 @@ export interface ViewPlan {
   ranges(atMs: number): BucketRange[];
   /** After which time the records are needed besides those buckets; undefined: none are. */
   recordsAfter(buckets: Buckets, sight: Sight): number | undefined;
-  /** The aggregates in the order asked. */
-  evaluate(data: ViewData, sight: Sight): ViewValues;
+  /** Writes the aggregates to their places. What is absent is left as it is. */
+  evaluate(data: ViewData, sight: Sight, values: Values): Absence | undefined;
 }
 
-export interface ViewValues {
-  /** The entity has no record by T, or its newest is older than the TTL: every value is null. */
-  absent: "NOT_FOUND" | "EXPIRED" | undefined;
-  values: AggregateValue[];
+/** The entity has no record by T, or its newest is older than the TTL: every value is null. */
+export type Absence = "NOT_FOUND" | "EXPIRED";
+
+/** An aggregate that is asked for, and where its value goes. */
+export interface AskedAggregate {
+  /** Its name in the view: a feature that is no expression. */
+  feature: string;
+  place: number;
 }
 
-export interface AggregateValue {
-  value: FeatureValue;
-  /** Event time of the newest record behind it. */
-  eventTime: number | null;
-  approximate: boolean;
+/** Values by their places. */
+export interface Values {
+  values: FeatureValue[];
+  /** Event time of the newest record behind each. */
+  eventTimes: (number | null)[];
+  approximate: Set<number>;
 }
 
-const NOTHING: AggregateValue = { value: null, eventTime: null, approximate: false };
+/** @param places how many there are; nothing is in them */
+export function noValues(places: number): Values {
+  return {
+    values: new Array<null>(places).fill(null),
+    eventTimes: new Array<null>(places).fill(null),
+    approximate: new Set(),
+  };
+}
 
 /** Records that several features look at: those of one window that pass one filter. */
 interface Slice {
@@ -85,27 +97,28 @@ interface Slice {
     cell: Cell; /** Where each level keeps it. */
     places: ReadonlyMap<number, number>;
   }[];
+  /** What is read from the partials of the cells, and where it goes. */
+  readings: { cell: number; reading: Reading; place: number }[];
 }
 
 /**
  * Compiles aggregates of a view into the layout of its source.
  *
- * @param asked names of features that are no expressions
  * @throws {AppError} `invalid` when a filter does not compile
  */
 export function planView(
   view: { name: string; version: number; body: ViewBody },
-  asked: readonly string[],
+  asked: readonly AskedAggregate[],
   layout: LayoutBuilder,
 ): ViewPlan {
   const { name, version, body } = view;
   const storage = planStorage(body);
   const slices: Slice[] = [];
-  const steps = asked.map((feature) => {
+  for (const { feature, place } of asked) {
     const { window, cell, reading } = aggregateOf(body.features[feature]!, body.hop)!;
     const slice = sliceOf(window, cell);
-    return { slice, cell: cellOf(slices[slice]!, cell), reading };
-  });
+    slice.readings.push({ cell: cellOf(slice, cell), reading, place });
+  }
   const ttlMs = body.ttl === null ? null : durationToMs(body.ttl);
 
   return {
@@ -124,15 +137,16 @@ export function planView(
     evaluate,
   };
 
-  function sliceOf(window: Window | null, { filter: source }: NamedCell): number {
+  function sliceOf(window: Window | null, { filter: source }: NamedCell): Slice {
     const filter = source === undefined ? -1 : layout.filter(source);
-    const known = slices.findIndex((slice) =>
+    const known = slices.find((slice) =>
       slice.filter === filter && slice.window?.lengthMs === window?.lengthMs
     );
-    if (known >= 0) return known;
-    const slice: Slice = { window, ladder: storage.ladder(window), filter, cells: [] };
+    if (known !== undefined) return known;
+    const slice: Slice = { window, ladder: storage.ladder(window), filter, cells: [], readings: [] };
     cellOf(slice, presenceOf({ filter: source, kind: "presence" }));
-    return slices.push(slice) - 1;
+    slices.push(slice);
+    return slice;
   }
 
   function cellOf(slice: Slice, named: NamedCell): number {
@@ -153,17 +167,14 @@ export function planView(
     return starts.length === 0 ? undefined : Math.min(...starts);
   }
 
-  function evaluate({ history, buckets }: ViewData, sight: Sight): ViewValues {
+  function evaluate({ history, buckets }: ViewData, sight: Sight, values: Values): Absence | undefined {
     const newest = newestOf(history, buckets, sight);
-    if (newest === undefined) return { absent: "NOT_FOUND", values: asked.map(() => NOTHING) };
-    if (ttlMs !== null && sight.atMs - newest > ttlMs) {
-      return { absent: "EXPIRED", values: asked.map(() => NOTHING) };
+    if (newest === undefined) return "NOT_FOUND";
+    if (ttlMs !== null && sight.atMs - newest > ttlMs) return "EXPIRED";
+    for (const slice of slices) {
+      readSlice(slice, aggregateSlice(slice, { history, buckets }, sight), { atMs: sight.atMs, values });
     }
-    const partials = slices.map((slice) => aggregateSlice(slice, { history, buckets }, sight));
-    const values = steps.map(({ slice, cell, reading }) =>
-      toValue(partials[slice]!, { cell, reading, atMs: sight.atMs })
-    );
-    return { absent: undefined, values };
+    return undefined;
   }
 }
 
@@ -190,17 +201,19 @@ function mergeBuckets(partial: PartialAggregate, cover: Cover, places: ReadonlyM
   }
 }
 
-function toValue(
+function readSlice(
+  { readings }: Slice,
   partials: readonly PartialAggregate[],
-  { cell, reading, atMs }: { cell: number; reading: Reading; atMs: number },
-): AggregateValue {
+  { atMs, values }: { atMs: number; values: Values },
+): void {
   const presence = partials[0] as PresencePartial;
-  const partial = partials[cell]!;
-  return {
-    value: readPartial(partial, reading, atMs),
-    eventTime: presence.count === 0 ? null : presence.last,
-    approximate: isApproximate(partial),
-  };
+  const eventTime = presence.count === 0 ? null : presence.last;
+  for (const { cell, reading, place } of readings) {
+    const partial = partials[cell]!;
+    values.values[place] = readPartial(partial, reading, atMs);
+    values.eventTimes[place] = eventTime;
+    if (isApproximate(partial)) values.approximate.add(place);
+  }
 }
 
 /** Event time of the entity's newest record; undefined without one. */

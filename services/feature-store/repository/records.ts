@@ -127,7 +127,7 @@ export async function readHistories(
 ): Promise<Map<string, EntityRecord[]>> {
   const { entity, source, keys, fields, after = -Infinity, until = Infinity, knownBy = Infinity } = query;
   const data = fields === undefined || fields.length > MAX_PROJECTED
-    ? db`data::json`
+    ? db`data`
     : db`${projection(db, fields)}`;
   // Key by key: the index gives each history in its order, whatever the planner believes of a table that has just grown.
   const rows = await db<HistoryRow[]>`
