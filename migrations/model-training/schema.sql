@@ -208,6 +208,7 @@ CREATE TABLE runs (
   environment json DEFAULT '{}'::json NOT NULL,
   trials json DEFAULT '[]'::json NOT NULL,
   events integer DEFAULT 0 NOT NULL,
+  test_look json,
   CONSTRAINT runs_pkey PRIMARY KEY (id),
   CONSTRAINT runs_retry_of_fkey FOREIGN KEY (retry_of) REFERENCES runs(id),
   CONSTRAINT runs_error CHECK ((status = ANY (ARRAY['failed'::text, 'cancelled'::text])) = (error IS NOT NULL)),
@@ -223,6 +224,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_status ON runs USING btree (status, created_at DESC, id DESC);
 CREATE INDEX runs_by_time ON runs USING btree (created_at DESC, id DESC);
 CREATE INDEX runs_of_model ON runs USING btree (model, created_at DESC, id DESC);
+CREATE INDEX runs_that_looked ON runs USING btree (training_set) WHERE test_look IS NOT NULL;
 CREATE INDEX runs_to_work_on ON runs USING btree (created_at) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text])) AND kind = 'trained'::text;
 
 CREATE TABLE version_tags (

@@ -1,13 +1,14 @@
 /** What is known of a model beyond its metrics: by cost, by slice, by feature, beside what needs no model. @module */
-import type { ModelDetail } from "shared/contracts/model_training.ts";
+import type { ModelDetail, Slice } from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
 import { createExplainer } from "shared/explain/explainer.ts";
 import { type Dataset, modelBatch, selectRows } from "./domain/dataset.ts";
+import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
 import { cheapestThreshold, confusion } from "./domain/evaluation/decisions.ts";
 import { permutationImportance } from "./domain/evaluation/importance.ts";
 import { lastValues } from "./domain/evaluation/last_value.ts";
-import { evaluate, type ScoredRows, scoreRows } from "./domain/evaluation/metrics.ts";
+import { evaluate, metricValue, type ScoredRows, scoreRows } from "./domain/evaluation/metrics.ts";
 import { evaluateSlices } from "./domain/evaluation/slices.ts";
 import { prior } from "./domain/trainers/prior.ts";
 import type { FittedModel } from "./domain/trainers/trainer.ts";
@@ -19,6 +20,8 @@ const DEALT_ROWS = 5_000;
 const EXPLAINED_ROWS = 200;
 /** Features whose slices are judged, beside all categories. */
 const SLICED_FEATURES = 5;
+/** Of the rows of a slice, for its interval: there are many slices, and their intervals are wide. */
+const SLICE_RESAMPLES = 200;
 
 /**
  * Looks at the answers to the test part from all sides.
@@ -59,13 +62,13 @@ async function baselinesOf({ spec, train, test }: TrainingParts): Promise<ModelD
 }
 
 function permutationOf({ spec, test }: TrainingParts, model: FittedModel): ModelDetail["permutation"] {
-  const rows = firstRows(test, DEALT_ROWS);
+  const rows = spreadRows(test, DEALT_ROWS);
   try {
     const losses = permutationImportance(rows, model.predict, spec);
     return [...losses].map((loss, feature) => ({ feature: test.featureNames[feature]!, loss }))
       .toSorted((a, b) => b.loss - a.loss);
   } catch (error) {
-    // A metric that is defined on the whole part need not be so on its first rows.
+    // A metric that is defined on the whole part need not be so on some of its rows.
     if (error instanceof AppError && error.code === "invalid") return [];
     throw error;
   }
@@ -77,11 +80,31 @@ function slicesOf(
   permutation: ModelDetail["permutation"],
 ): ModelDetail["slices"] {
   const leading = new Set(permutation.slice(0, SLICED_FEATURES).map(({ feature }) => feature));
+  const intervalOf = (rows: Int32Array) => sliceInterval(spec, { test, scored, rows });
   return test.featureNames.flatMap((name, feature) =>
     leading.has(name) || test.dictionaries[feature] !== null
-      ? evaluateSlices(spec.task, scored, { dataset: test, feature })
+      ? evaluateSlices(spec.task, scored, { dataset: test, feature }, { intervalOf })
       : []
   );
+}
+
+function sliceInterval(
+  { metric, seed }: TrainingParts["spec"],
+  { test, scored, rows }: { test: Dataset; scored: ScoredRows; rows: Int32Array },
+): Slice["interval"] {
+  const width = scored.outputs.length / test.rows;
+  const outputs = new Float64Array(rows.length * width);
+  rows.forEach((row, at) => outputs.set(scored.outputs.subarray(row * width, (row + 1) * width), at * width));
+  const part = scoreRows(Float64Array.from(rows, (row) => test.labels[row]!), outputs);
+  const groups = Array.from(rows, (row) => test.entities[row]!);
+  try {
+    metricValue(metric, part);
+    return bootstrapInterval(metric, part, { seed, groups, resamples: SLICE_RESAMPLES });
+  } catch (error) {
+    // A slice may have rows of one class only, on which the metric says nothing.
+    if (error instanceof AppError && error.code === "invalid") return null;
+    throw error;
+  }
 }
 
 function shapOf(test: Dataset, onnx: Uint8Array): ModelDetail["shap"] {
@@ -93,8 +116,9 @@ function shapOf(test: Dataset, onnx: Uint8Array): ModelDetail["shap"] {
     if (error instanceof AppError && error.code === "unprocessable") return [];
     throw error;
   }
-  const rows = Math.min(EXPLAINED_ROWS, test.rows);
-  const { contributions } = explainer.explain(modelBatch(test, 0, rows));
+  const explained = spreadRows(test, EXPLAINED_ROWS);
+  const { rows } = explained;
+  const { contributions } = explainer.explain(modelBatch(explained, 0, rows));
   const inputs = test.featureNames.length;
   const outputs = contributions.length / (rows * inputs);
   return test.featureNames.map((feature, input) => {
@@ -108,7 +132,11 @@ function shapOf(test: Dataset, onnx: Uint8Array): ModelDetail["shap"] {
   }).toSorted((a, b) => b.magnitude - a.magnitude);
 }
 
-function firstRows(dataset: Dataset, most: number): Dataset {
+/** From all over the part: rows beside each other are of one entity, or of one time. */
+function spreadRows(dataset: Dataset, most: number): Dataset {
   if (dataset.rows <= most) return dataset;
-  return selectRows(dataset, Int32Array.from({ length: most }, (_, row) => row));
+  return selectRows(
+    dataset,
+    Int32Array.from({ length: most }, (_, row) => Math.floor(row * dataset.rows / most)),
+  );
 }

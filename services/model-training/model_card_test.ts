@@ -26,6 +26,16 @@ Deno.test("a model card tells what a version is, was learnt from and is worth, a
   const best = card.run.trials.at(-1)!.parameters;
   assertEquals(card.run.parameters, best, "the model is fitted with what the search has found");
   assertEquals([card.run.gitRevision, card.run.environment["deno"]], ["4f2a", Deno.version.deno]);
+  const { at, ...look } = card.run.testLook!;
+  assertEquals(look, {
+    actor: "anonymous",
+    rows: 180,
+    from: "2026-04-20T00:00:00.000Z",
+    until: "2026-05-04T00:00:00.000Z",
+    tried: 5,
+    before: 0,
+  });
+  assert(card.run.createdAt <= at && at <= card.run.finishedAt!);
   assertEquals(card.comparisons.map(({ id, passed }) => [id, passed]), [[comparison.id, true]]);
   assertEquals(card.moves.map(({ alias, reason }) => [alias, reason]), [[
     "champion",
@@ -51,12 +61,61 @@ Deno.test("a model card tells what a version is, was learnt from and is worth, a
   const response = await fetch(`${service.url}/v1/models/${model}/versions/1/card.html`);
   assertStringIncludes(response.headers.get("content-security-policy")!, "default-src 'none'");
   const page = await response.text();
-  for (const shown of ["ROC", "Calibration", "Importances", "Distributions in training", "Trials", "4f2a"]) {
-    assertStringIncludes(page, shown);
-  }
+  const { slices, permutation, shap, decision, confusion, baselines } = card.curves!;
+  assertEquals(Object.keys(baselines), ["prior", "last_value"]);
+  assert(
+    slices.length > 5 && slices.every(({ interval, metrics }) => {
+      const value = metrics["log_loss"]!;
+      return interval![0] <= value && value <= interval![1];
+    }),
+  );
+  const five = (value: number) => String(Number(value.toPrecision(5)));
+  const shown = [
+    ...[
+      "ROC",
+      "Precision and recall",
+      "Calibration",
+      "Loss by round",
+      "Distributions in training",
+      "Trials",
+      "4f2a",
+    ],
+    "was looked at once",
+    "The search had tried 5 candidates before, on validation only",
+    "No run had looked at these rows before",
+    five(baselines["last_value"]!["log_loss"]!),
+    five(slices[0]!.interval![0]),
+    five(permutation[0]!.loss),
+    five(shap[0]!.magnitude),
+    five(decision!.threshold),
+    `${confusion[1]![1]}<br>`,
+    comparison.reasons[0]!.split(":")[0]!.replaceAll("'", "&#39;"),
+    "it beat the baseline",
+    card.version.trainingSet!,
+    Deno.version.v8,
+  ];
+  for (const text of shown) assertStringIncludes(page, text);
+  for (const name of ["recency", "spend", "noise"]) assertStringIncludes(page, `orders.${name}`);
   assertEquals(page.includes("<script"), false);
   assertStringIncludes(page, "&lt;script&gt;alert(1)");
   assertStringIncludes(page, "&lt;b&gt;soon");
   const addresses = [...page.matchAll(/\b(?:href|src)="?([^" >]*)/g)].map(([, address]) => address!);
   assert(addresses.every((address) => address.startsWith("#")), `the page asks for ${addresses}`);
+});
+
+Deno.test("a run tells how many had looked at the same test part before it", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  await train(service);
+  const looks = await Promise.all([1, await train(service)].map(async (version) => {
+    const { run: { testLook } } = await service.call(getCard, { model, version });
+    return [testLook!.tried, testLook!.before];
+  }));
+  assertEquals(looks, [[0, 0], [0, 1]]);
+  // Other rows are looked at for the first time.
+  await service.call(putModel, put(reorder({ split: { test: "P14D" } })));
+  const { run } = await service.call(getCard, { model, version: await train(service) });
+  assertEquals(run.testLook!.before, 0);
+  const page = await (await fetch(`${service.url}/v1/models/${model}/versions/2/card.html`)).text();
+  assertStringIncludes(page, "1 run had looked at these rows before: the value may be chosen from");
 });

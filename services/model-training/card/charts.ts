@@ -16,8 +16,15 @@ const FAINT = "var(--faint)";
 /** Bars of a distribution at most; further ones have no room for their labels. */
 const MAX_BARS = 20;
 
-/** How many of the positives are found at the price of how many false alarms; the diagonal is chance. */
-export function drawRoc(roc: Curves["roc"]): Promise<Html> {
+/**
+ * How many of the positives are found at the price of how many false alarms; the diagonal is chance.
+ *
+ * @param chosen where the threshold of the decision lies
+ */
+export function drawRoc(
+  roc: Curves["roc"],
+  chosen?: { falsePositiveRate: number; truePositiveRate: number },
+): Promise<Html> {
   return draw((Plot) => ({
     ...SIZE,
     x: { ...SHARE, label: "False positive rate" },
@@ -25,16 +32,32 @@ export function drawRoc(roc: Curves["roc"]): Promise<Html> {
     marks: [
       Plot.line([[0, 0], [1, 1]], { stroke: FAINT, strokeDasharray: "4" }),
       Plot.line(roc, { x: "falsePositiveRate", y: "truePositiveRate", stroke: MAIN, strokeWidth: 2 }),
+      Plot.dot(chosen === undefined ? [] : [chosen], {
+        x: "falsePositiveRate",
+        y: "truePositiveRate",
+        fill: "var(--other)",
+        r: 5,
+      }),
     ],
   }));
 }
 
-export function drawPrecisionRecall(points: Curves["precisionRecall"]): Promise<Html> {
+/** @param baseRate the precision of chance */
+export function drawPrecisionRecall(points: Curves["precisionRecall"], baseRate?: number): Promise<Html> {
   return draw((Plot) => ({
     ...SIZE,
     x: { ...SHARE, label: "Recall" },
     y: { ...SHARE, label: "Precision" },
-    marks: [Plot.line(points, { x: "recall", y: "precision", stroke: MAIN, strokeWidth: 2 })],
+    marks: [
+      Plot.ruleY(baseRate === undefined ? [] : [baseRate], { stroke: FAINT, strokeDasharray: "4" }),
+      // From the strictest threshold back to the axis.
+      Plot.line([{ recall: 0, precision: points[0]!.precision }, ...points], {
+        x: "recall",
+        y: "precision",
+        stroke: MAIN,
+        strokeWidth: 2,
+      }),
+    ],
   }));
 }
 
@@ -67,22 +90,6 @@ export function drawAnswers(answers: Curves["answers"]): Promise<Html> {
     marks: [
       Plot.line([[least, least], [most, most]], { stroke: FAINT, strokeDasharray: "4" }),
       Plot.dot(answers, { x: "actual", y: "predicted", fill: MAIN, fillOpacity: 0.5, r: 2.5 }),
-    ],
-  }));
-}
-
-export function drawImportances(importances: Curves["importances"]): Promise<Html> {
-  const longest = Math.max(...importances.map(({ feature }) => feature.length));
-  return draw((Plot) => ({
-    ...SIZE,
-    width: 700,
-    height: 40 + 22 * importances.length,
-    marginLeft: Math.min(260, 20 + 7 * longest),
-    x: { label: null, ticks: 5, grid: true },
-    y: { label: null },
-    marks: [
-      Plot.barX(importances, { x: "gain", y: "feature", fill: MAIN, sort: { y: "-x" } }),
-      Plot.ruleX([0]),
     ],
   }));
 }
@@ -141,7 +148,6 @@ function drawCounts({ edges, counts, missing, categories }: ReferenceBins): Prom
 export function drawRounds(points: readonly { name: string; step: number; value: number }[]): Promise<Html> {
   return draw((Plot) => ({
     ...SIZE,
-    width: 700,
     color: { legend: false },
     x: { label: "Round", ticks: 6 },
     y: { label: null, grid: true, ticks: 5 },
@@ -152,10 +158,6 @@ export function drawRounds(points: readonly { name: string; step: number; value:
         z: "name",
         stroke: (point: { name: string }) => point.name === "validation_loss" ? "var(--other)" : MAIN,
       }),
-      Plot.text(
-        points,
-        Plot.selectLast({ x: "step", y: "value", z: "name", text: "name", dy: -8, textAnchor: "end" }),
-      ),
     ],
   }));
 }

@@ -17,7 +17,7 @@ const RUN_COLUMNS =
   (select coalesce(json_object_agg(name, value), '{}') from run_parameters where run = r.id) as parameters,
   (select coalesce(json_object_agg(key, value), '{}') from run_tags where run = r.id) as tags,
   (select coalesce(json_object_agg(name, value), '{}') from run_results where run = r.id) as metrics,
-  r.training_set as "trainingSet", r.evaluation, r.version, r.retry_of as "retryOf", r.actor, r.reason,
+  r.training_set as "trainingSet", r.evaluation, r.test_look as "testLook", r.version, r.retry_of as "retryOf", r.actor, r.reason,
   r.created_at as "createdAt", r.finished_at as "finishedAt"`;
 
 export async function findRun(db: Queryable, id: string): Promise<RunDetail | undefined> {

@@ -1,5 +1,5 @@
 /** The SQL of training runs as jobs. @module */
-import type { Evaluation, Trial } from "shared/contracts/model_training.ts";
+import type { Evaluation, TestLook, Trial } from "shared/contracts/model_training.ts";
 import type { Database, Queryable, Transaction } from "shared/db/connection.ts";
 import type { LeasedRun, NewRun, RunPlace } from "../domain/run.ts";
 import { keepParameters, keepResults, keepTags } from "./run_records.ts";
@@ -106,14 +106,31 @@ export interface RunOutcome {
 /** Ends a run that is held. */
 export async function completeRun(tx: Transaction, id: string, outcome: RunOutcome): Promise<void> {
   const { version, evaluation, trials, parameters, results } = outcome;
+  const look = evaluation && await lookAtTest(tx, id, { evaluation, tried: trials.length });
   await tx`
     update runs
     set status = 'done', stage = 'done', progress = 1, version = ${version},
       evaluation = ${evaluation && JSON.stringify(evaluation)}::text::json,
+      test_look = ${look && JSON.stringify(look)}::text::json,
       trials = ${JSON.stringify(trials)}::text::json, finished_at = now(), lease = null, leased_until = null
     where id = ${id}`;
   await keepParameters(tx, id, parameters);
   await keepResults(tx, id, results);
+}
+
+async function lookAtTest(
+  tx: Transaction,
+  id: string,
+  { evaluation, tried }: { evaluation: Evaluation; tried: number },
+): Promise<TestLook> {
+  const { rows, testFrom: from, testUntil: until } = evaluation;
+  const [row] = await tx<Pick<TestLook, "at" | "actor" | "before">[]>`
+    select now() as at, actor, (
+      select count(*)::int from runs
+      where training_set = own.training_set and test_look ->> 'from' = ${from} and test_look ->> 'until' = ${until}
+    ) as before
+    from runs own where id = ${id}`;
+  return { ...row!, rows, from, until, tried };
 }
 
 /** A run of someone's own code that is still under way, kept as it is until the transaction ends. */

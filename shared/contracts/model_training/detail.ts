@@ -28,6 +28,8 @@ export const sliceSchema = z.object({
   value: z.string(),
   rows: z.int(),
   metrics: metricsSchema,
+  /** 95% bootstrap interval of the model's own metric; null where it is not defined on most resamples. */
+  interval: z.tuple([z.number(), z.number()]).nullable().default(null),
 });
 export type Slice = z.infer<typeof sliceSchema>;
 

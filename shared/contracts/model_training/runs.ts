@@ -25,6 +25,27 @@ export const trialSchema = z.object({
 });
 export type Trial = z.infer<typeof trialSchema>;
 
+/**
+ * The one look at the test part, by the model that was fitted last. The search and early stopping see other rows only.
+ */
+export const testLookSchema = z.object({
+  /** When its result was kept. */
+  at: instantSchema,
+  /** Who asked for the run. */
+  actor: z.string(),
+  rows: z.int(),
+  from: instantSchema,
+  until: instantSchema,
+  /** Candidates that the search tried before, on validation only. */
+  tried: z.int(),
+  /**
+   * Runs that had looked at the test part of the same training set, of the same time, before this one. The more, the less
+   * is the result a measure of what is to come: it has been chosen from.
+   */
+  before: z.int(),
+});
+export type TestLook = z.infer<typeof testLookSchema>;
+
 export const runSchema = z.object({
   id: z.uuid(),
   project: nameSchema,
@@ -45,6 +66,8 @@ export const runSchema = z.object({
   metrics: z.record(z.string(), z.number()),
   trainingSet: z.string().nullable(),
   evaluation: evaluationSchema.nullable(),
+  /** Null as long as nothing was judged on the test part. */
+  testLook: testLookSchema.nullable(),
   /** The version it registered. */
   version: z.int().positive().nullable(),
   /** The run that it tries again. */
