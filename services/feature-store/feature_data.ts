@@ -7,8 +7,12 @@ import type { ViewData, ViewPlan } from "./domain/view_plan.ts";
 import { type RangeQuery, readRanges } from "./repository/buckets.ts";
 import { readHistories, readNewestTimes } from "./repository/records.ts";
 
-/** What is known of the entity at a position, in a view. */
-export type FeatureData = (view: ViewPlan, position: number) => ViewData;
+export interface FeatureData {
+  /** What is known of the entity at a position, in a view. */
+  of(view: ViewPlan, position: number): ViewData;
+  /** What was visible, as PostgreSQL's `pg_snapshot`. */
+  snapshot: string;
+}
 
 const NO_RECORDS = createHistory(createLayout(), []);
 
@@ -24,13 +28,13 @@ export async function readFeatureData(
   { keys, sight }: { keys: ReadonlyMap<string, readonly string[]>; sight: Sight },
 ): Promise<FeatureData> {
   const read = await new Reading(plan, { buckets, keys, sight }).readBuckets(db);
-  if (!read.needsRecords) return read.data;
+  if (!read.needsRecords) return read;
   const all = await db.begin("isolation level repeatable read read only", async (tx) => {
     const again = await new Reading(plan, { buckets, keys, sight }).readBuckets(tx);
     await again.readRecords(tx);
     return { read: again };
   });
-  return all.read.data;
+  return all.read;
 }
 
 /** Views over one source of one entity: they look at the same records. */
@@ -40,7 +44,7 @@ interface Group {
   views: ViewPlan[];
 }
 
-class Reading {
+class Reading implements FeatureData {
   readonly #plan: AskedFeatures["plan"];
   readonly #viewVersions: ReadonlyMap<string, number>;
   readonly #keys: ReadonlyMap<string, readonly string[]>;
@@ -48,6 +52,7 @@ class Reading {
   /** By view, and by key. */
   readonly #buckets = new Map<ViewPlan, Map<string, Buckets>>();
   readonly #histories = new Map<string, Map<string, History>>();
+  snapshot = "";
 
   constructor(
     plan: AskedFeatures["plan"],
@@ -73,7 +78,8 @@ class Reading {
         for (const range of ranges) asked.push({ view, viewVersion, key, ...range });
       }
     }
-    const found = await readRanges(db, asked);
+    const { found, snapshot } = await readRanges(db, asked);
+    this.snapshot = snapshot;
     asked.forEach(({ view, key, sizeMs }, index) =>
       this.#addBuckets(view, { key, sizeMs, found: found[index]! })
     );
@@ -94,11 +100,11 @@ class Reading {
     }
   }
 
-  readonly data: FeatureData = (view, position) => {
+  of(view: ViewPlan, position: number): ViewData {
     const key = this.#keys.get(view.entity)![position]!;
     const history = this.#histories.get(groupName(view))?.get(key) ?? NO_RECORDS;
     return { history, buckets: this.#buckets.get(view)?.get(key) };
-  };
+  }
 
   #addBuckets(
     view: ViewPlan,

@@ -74,7 +74,7 @@ class World {
     const sight = { atMs, knownByMs };
     const keys = new Map([["customer", [KEY]]]);
     const data = await readFeatureData(this.db, { plan, buckets: new Map(ready) }, { keys, sight });
-    return plan.evaluate((view) => data(view, 0), sight);
+    return plan.evaluate((view) => data.of(view, 0), sight);
   }
 
   /** As a training set does. */
@@ -172,7 +172,7 @@ Deno.test("a year in hops of a minute is read from few buckets, and gives what r
   const [version] = await readViewVersions(database.db, "minutes");
   const [view] = world.plan().views;
   const ranges = view!.ranges(now).map((range) => ({ viewVersion: version!.id, key: KEY, ...range }));
-  const read = (await readRanges(database.db, ranges)).flat().length;
+  const read = (await readRanges(database.db, ranges)).found.flat().length;
   assert(read < 120, `${read} buckets were read for 1,752 records`);
 });
 

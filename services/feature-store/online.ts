@@ -53,12 +53,13 @@ export async function readOnline(
     views: plan.views.map(({ name, version }) => ({ name, version })),
     at: toInstant(at),
     position: applied,
+    snapshot: data.snapshot,
     rows: [],
     next: null,
   };
   const room = new Room(reply, context.maxReplyBytes);
   for (const [index, entity] of entities.entries()) {
-    const row = plan.evaluate((view) => data(view, index), {
+    const row = plan.evaluate((view) => data.of(view, index), {
       ...sight,
       request: requestValues(request.from + index),
     });

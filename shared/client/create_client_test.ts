@@ -142,6 +142,7 @@ Deno.test("Client.features() names the values, over pages too, and errors come a
         version: 1,
         at: "2026-01-01T00:00:00.000Z",
         position: 1,
+        snapshot: "7:7:",
         rows: [{
           entity: entities[from]!,
           values: [from, null],

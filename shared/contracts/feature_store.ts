@@ -175,6 +175,8 @@ export const online = endpoint({
     at: instantSchema,
     /** CLEAN stream sequence up to which the feature store had applied everything; it may have applied more. */
     position: z.int().nonnegative(),
+    /** What exactly it had applied, pushes too: the transactions that the read saw, as PostgreSQL's `pg_snapshot`. */
+    snapshot: z.string(),
     rows: z.array(z.object({
       entity: entitySchema,
       values: z.array(featureValueSchema),

@@ -120,12 +120,17 @@ export interface RangeQuery {
   toMs: number;
 }
 
-/** The buckets of each range, by start. One statement, and so one snapshot. */
-export async function readRanges(db: Queryable, ranges: readonly RangeQuery[]): Promise<Bucket[][]> {
+/** The buckets of each range, by start, and the snapshot: one, since it is one statement. */
+export async function readRanges(
+  db: Queryable,
+  ranges: readonly RangeQuery[],
+): Promise<{ found: Bucket[][]; snapshot: string }> {
   const found: Bucket[][] = ranges.map(() => []);
-  if (ranges.length === 0) return found;
+  let snapshot = "";
   // Without the offset the planner could turn the ranges into one scan of everything.
   const rows = await db`
+    select '0', pg_current_snapshot()::text, '', '', ''
+    union all
     select asked.index::text, found.start_ms::text, found.max_time_ms::text, found.max_known_at_ms::text, found.cells
     from unnest(
       ${ranges.map(({ viewVersion }) => viewVersion)}::integer[], ${ranges.map(({ key }) => key)}::text[],
@@ -138,8 +143,11 @@ export async function readRanges(db: Queryable, ranges: readonly RangeQuery[]): 
         and buckets.size_ms = asked.size_ms and start_ms >= asked.from_ms and start_ms < asked.to_ms
       order by start_ms offset 0
     ) as found`.values();
-  for (const row of rows as unknown as StoredRow[]) found[Number(row[0]) - 1]!.push(toBucket(row));
-  return found;
+  for (const row of rows as unknown as StoredRow[]) {
+    if (row[0] === "0") snapshot = row[1];
+    else found[Number(row[0]) - 1]!.push(toBucket(row));
+  }
+  return { found, snapshot };
 }
 
 function toSize(sizeMs: number): number {

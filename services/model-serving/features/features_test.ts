@@ -33,6 +33,7 @@ function createStore() {
         version: 3,
         at: request.asOf ?? AT,
         position: 42,
+        snapshot: "7:7:",
         rows: request.entities.map((entity) => ({
           entity,
           values: [2 * numberOf(entity), numberOf(entity) === 0 ? null : numberOf(entity)],
@@ -129,6 +130,7 @@ Deno.test("createReadFeatures() gives values in the order of the signature, with
     from: "store",
     at: AT,
     position: 42,
+    snapshot: "7:7:",
   });
 });
 
@@ -147,6 +149,7 @@ Deno.test("createReadFeatures() refuses when the store is away, or goes on with 
     from: "defaults",
     at: null,
     position: null,
+    snapshot: null,
   });
 });
 

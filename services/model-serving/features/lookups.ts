@@ -15,6 +15,12 @@ import { isInfrastructureError } from "shared/infrastructure_error.ts";
 /** As it comes over the bus, where what has a default may be left out. */
 type OnlineReply = z.input<typeof online.spec.reply>;
 
+/** The rows of all pages. */
+export type LookedUp = Omit<OnlineReply, "snapshot"> & {
+  /** Null where the pages saw different ones. */
+  snapshot: string | null;
+};
+
 /** Asks the feature store. */
 export type ReadOnline = (
   request: z.input<typeof online.spec.request>,
@@ -31,7 +37,7 @@ export interface Lookup {
 }
 
 /** @throws {AppError} `timeout` past the deadline; whatever the feature store answers otherwise */
-export type LookUp = (lookup: Lookup) => Promise<OnlineReply>;
+export type LookUp = (lookup: Lookup) => Promise<LookedUp>;
 
 /** What the contract allows in one request. */
 const MAX_ENTITIES = 1_000;
@@ -43,7 +49,7 @@ interface Waiting {
   startedAt: number;
   /** Answered, or given up. */
   settled: boolean;
-  resolve: (reply: OnlineReply) => void;
+  resolve: (reply: LookedUp) => void;
   reject: (error: unknown) => void;
 }
 
@@ -109,7 +115,7 @@ export function createLookups(readOnline: ReadOnline): LookUp {
     }
   }
 
-  async function ask(group: readonly Waiting[]): Promise<OnlineReply> {
+  async function ask(group: readonly Waiting[]): Promise<LookedUp> {
     const { service, version, asOf, traceparent } = group[0]!.lookup;
     // Nobody waits longer than this one may: each has a timer of its own.
     const until = Math.max(...group.map(({ startedAt, lookup }) => startedAt + lookup.deadlineMs));
@@ -125,11 +131,12 @@ export function createLookups(readOnline: ReadOnline): LookUp {
         timeoutMs: Math.max(1, until - performance.now()),
         ...(group.length > 1 || traceparent === undefined ? {} : { traceparent }),
       });
-    const reply = await read();
+    const reply: LookedUp = await read();
     // Rows that are more than a message holds come page by page, all at the T of the first.
     for (let from = reply.next ?? null; from !== null;) {
       const page = await read({ from, asOf: reply.at });
       reply.rows.push(...page.rows);
+      if (page.snapshot !== reply.snapshot) reply.snapshot = null;
       from = page.next ?? null;
     }
     return reply;
@@ -146,7 +153,7 @@ export function createLookups(readOnline: ReadOnline): LookUp {
   return (lookup) => {
     const key = `${lookup.service}@${lookup.version} ${lookup.asOf ?? ""}`;
     const line = lineOf(key);
-    const { promise, resolve, reject } = Promise.withResolvers<OnlineReply>();
+    const { promise, resolve, reject } = Promise.withResolvers<LookedUp>();
     const waiting: Waiting = {
       lookup,
       startedAt: performance.now(),
@@ -172,7 +179,7 @@ export function createLookups(readOnline: ReadOnline): LookUp {
 }
 
 /** Each its own rows, in their order. */
-function distribute(group: readonly Waiting[], reply: OnlineReply): void {
+function distribute(group: readonly Waiting[], reply: LookedUp): void {
   if (group.length === 1) return group[0]!.resolve(reply);
   let from = 0;
   for (const { lookup, resolve } of group) {

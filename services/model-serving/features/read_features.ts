@@ -37,8 +37,9 @@ export interface FeatureRead {
   from: FeaturesFrom;
   /** T of the features; null when the feature store did not say. */
   at: Instant | null;
-  /** CLEAN position of the answer. */
+  /** CLEAN position of the answer, and what was visible to it. */
   position: number | null;
+  snapshot: string | null;
 }
 
 export type ReadFeatures = (
@@ -84,7 +85,8 @@ export function createReadFeatures(
           lastKnown.remember(of, entity, { ...rows[index]!, readAt }, policy.lastKnown.entities)
         );
       }
-      read = join(rows, { from: "store", at: reply.at, position: reply.position });
+      const { at, position, snapshot } = reply;
+      read = join(rows, { from: "store", at, position, snapshot });
     } catch (error) {
       if (!isInfrastructureError(error)) throw error;
       const notBefore = now() - durationToMs(policy.lastKnown.maxAge);
@@ -120,7 +122,10 @@ function inOrder<R extends Row>(row: R, order: readonly number[] | undefined): R
   };
 }
 
-const join = (rows: readonly Row[], more: Pick<FeatureRead, "from" | "at" | "position">): FeatureRead => ({
+const join = (
+  rows: readonly Row[],
+  more: Omit<FeatureRead, "values" | "statuses" | "eventTimes">,
+): FeatureRead => ({
   values: rows.length === 1 ? [...rows[0]!.values] : rows.flatMap(({ values }) => values),
   statuses: rows.map(({ statuses }) => [...statuses]),
   eventTimes: rows.map(({ eventTimes }) => [...eventTimes]),
@@ -157,6 +162,7 @@ function fallBack(
     from: areUnknown ? "defaults" : "last_known",
     at: asOf ?? null,
     position: null,
+    snapshot: null,
   });
 }
 

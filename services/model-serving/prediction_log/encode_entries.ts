@@ -14,7 +14,7 @@ import {
 } from "shared/contracts/envelope.ts";
 import { LOG_HEADER } from "shared/contracts/model_serving.ts";
 import { subject } from "shared/contracts/streams.ts";
-import type { LogEntry } from "./log_entry.ts";
+import type { LogEntry, LoggedCall } from "./log_entry.ts";
 
 /** An entry with its place in the sequence of its model. */
 export interface NumberedEntry {
@@ -92,7 +92,8 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
       `,"entity":${entry.entity === null ? "null" : JSON.stringify(entry.entity)},"features":{${features}}` +
       `,"statuses":{${entry.statuses === undefined ? "" : statusesText(names, entry.statuses)}}` +
       `,"marks":${entry.marks === undefined ? "{}" : JSON.stringify(entry.marks)}` +
-      `,"featuresFrom":${nameText(call.featuresFrom)},"position":${call.position}` +
+      `,"featuresFrom":${nameText(call.featuresFrom)},"featureService":${serviceText(call.featureService)}` +
+      `,"position":${call.position},"snapshot":${nameText(call.snapshot)}` +
       `,"latencyMs":${valueText(call.latencyMs)},"sample":${
         isAlwaysLogged(entry) ? 1 : sample
       },"servedAt":"${call.servedAt}` +
@@ -143,6 +144,9 @@ export const isAlwaysLogged = ({ outcome, shadowOf }: LogEntry): boolean =>
 
 /** For what holds nothing that JSON escapes: names, codes, ids of our own. */
 const nameText = (name: string | null): string => name === null ? "null" : `"${name}"`;
+
+const serviceText = (service: LoggedCall["featureService"]): string =>
+  service === null ? "null" : `{"name":"${service.name}","version":${service.version}}`;
 
 function valueText(value: unknown): string {
   if (typeof value === "number") return Number.isFinite(value) ? `${value}` : "null";

@@ -2,6 +2,7 @@
 import type { Entity } from "shared/contracts/entity_key.ts";
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { FeaturesFrom, Mark, Reroute, ServedStatus } from "shared/contracts/model_serving.ts";
+import type { Signature } from "shared/contracts/signature.ts";
 import type { Instant } from "shared/contracts/time.ts";
 
 /** What the rows of a call share that went to one arm. */
@@ -18,7 +19,9 @@ export interface LoggedCall {
   /** Of a model of several classes their names, the same list for all calls of a version. */
   classes: readonly string[] | null;
   featuresFrom: FeaturesFrom | null;
+  featureService: Signature["featureService"] | null;
   position: number | null;
+  snapshot: string | null;
   /** T of the features, or when it was served. */
   at: Instant;
   servedAt: Instant;

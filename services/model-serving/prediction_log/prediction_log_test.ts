@@ -33,7 +33,9 @@ function entry(number: number, more: Partial<LogEntry> = {}): LogEntry {
       features,
       classes: ["no", 'per"haps'],
       featuresFrom: "store",
+      featureService: { name: "orders", version: 2 },
       position: 42,
+      snapshot: "7:9:8",
       at: "2026-01-01T00:00:00.000Z",
       servedAt: "2026-01-01T00:00:01.000Z",
       latencyMs: 1.25,
@@ -77,7 +79,11 @@ Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contra
     statuses: undefined,
     shadowOf: "0198c0de-0000-7000-8000-000000000009",
   });
-  odd.call = { ...odd.call, traceparent: '00-"', position: null, project: null, version: null, arm: null };
+  odd.call = {
+    ...odd.call,
+    ...{ traceparent: '00-"', project: null, version: null, arm: null },
+    ...{ featureService: null, position: null, snapshot: null },
+  };
   const failed = entry(2, { given: undefined, statuses: undefined });
   const numbered = [entry(0), odd, failed].map((entry, sequence) => ({ entry, sequence }));
   const [message] = encoder.encode(numbered, 3, 0.5);
@@ -104,7 +110,9 @@ Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contra
     statuses: { "orders.spend": "NOT_FOUND", "orders.kind": "GIVEN" },
     marks: {},
     featuresFrom: "store",
+    featureService: { name: "orders", version: 2 },
     position: 42,
+    snapshot: "7:9:8",
     latencyMs: 1.25,
     sample: 0.5,
     servedAt: "2026-01-01T00:00:01.000Z",

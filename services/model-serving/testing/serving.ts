@@ -93,6 +93,7 @@ export function startFeatureStore(
         version: 3,
         at: request.asOf ?? "2011-05-02T00:00:00.000Z",
         position: 42,
+        snapshot: "7:7:",
         rows: request.entities.map((entity) => ({
           entity,
           values: answer(entity, request),

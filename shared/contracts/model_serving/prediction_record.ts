@@ -55,8 +55,11 @@ export const predictionRecordSchema = z.object({
   /** Of those that did not go in as they came. */
   marks: z.record(featureReferenceSchema, markSchema).default({}),
   featuresFrom: featuresFromSchema.nullable().default(null),
-  /** CLEAN position of the feature store's answer. */
+  /** What was looked up; null where nothing was. */
+  featureService: z.object({ name: nameSchema, version: z.int().positive() }).nullable().default(null),
+  /** CLEAN position of the feature store's answer, and what exactly was visible to it (null of several answers). */
   position: z.int().nullable(),
+  snapshot: z.string().nullable().default(null),
   /** From the call's arrival to its answer. */
   latencyMs: z.number(),
   servedAt: instantSchema,
