@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { encodeBatches } from "shared/bus/batch.ts";
 import { entityKey } from "shared/contracts/entity_key.ts";
 import { EVENT_TYPE } from "shared/contracts/envelope.ts";
-import type { ConsistencyCheck, ModelConsistency } from "shared/contracts/feature_store.ts";
+import type { ConsistencyCheck, ModelConsistency, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Signal } from "shared/contracts/signal.ts";
 import { subject } from "shared/contracts/streams.ts";
 import { toInstant } from "shared/contracts/time.ts";
@@ -61,12 +61,12 @@ async function comparePrediction(
   );
   const isLookedUp = data.outcome === "ok" && (data.featuresFrom ?? "store") === "store";
   if (!isLookedUp || entity === null || position === null || names.length === 0) return undefined;
-  const asked = await findServed(definitions, names);
+  const asked = await findServed(definitions, names, data.request);
   if (asked === undefined || await hasChanged(definitions, asked, data.servedAt)) return undefined;
 
   const atMs = Date.parse(prediction.time);
   const keyOf = (name: string) => entityKey(entity, asked.keysOf.get(name) ?? {});
-  const computed = await evaluateAt(db, asked, { keyOf, atMs });
+  const computed = await evaluateAt(db, asked, { keyOf, atMs, request: data.request ?? undefined });
   const late = new Map<string, { position: number; knownAtMs: number }[]>();
   for (const [name, views] of Map.groupBy(asked.plan.views, (view) => view.entity)) {
     const sources = [...new Set(views.map(({ source }) => source))];
@@ -97,14 +97,16 @@ async function comparePrediction(
   });
 }
 
-/** Undefined where the features are not all there any more, or ask for values of a request, which nobody logged. */
+/** Undefined where the features are not all there any more, or ask for values that the record does not hold. */
 async function findServed(
   definitions: Definitions,
   names: readonly string[],
+  request: RequestValues | null,
 ): Promise<AskedFeatures | undefined> {
   try {
     const asked = await findFeatures(definitions, names);
-    return asked.plan.request.size > 0 ? undefined : asked;
+    const values = request ?? {};
+    return [...asked.plan.request.keys()].every((name) => Object.hasOwn(values, name)) ? asked : undefined;
   } catch (error) {
     if (error instanceof AppError && ["not_found", "invalid"].includes(error.code)) return undefined;
     throw error;
@@ -128,7 +130,11 @@ async function hasChanged(
 async function evaluateAt(
   db: Queryable,
   { plan }: AskedFeatures,
-  { keyOf, atMs }: { keyOf: (entity: string) => string | undefined; atMs: number },
+  { keyOf, atMs, request }: {
+    keyOf: (entity: string) => string | undefined;
+    atMs: number;
+    request: RequestValues | undefined;
+  },
 ): Promise<FeatureRow> {
   const histories = new Map<string, ReturnType<typeof createHistory>>();
   for (const { entity, source } of plan.views) {
@@ -149,6 +155,7 @@ async function evaluateAt(
   }
   return plan.evaluate(({ entity, source }) => ({ history: histories.get(`${entity}/${source}`)! }), {
     atMs,
+    request,
   });
 }
 

@@ -80,6 +80,7 @@ function prediction(
     code: null,
     error: null,
     probabilities: null,
+    request: null,
     statuses: {},
     marks: {},
     featuresFrom: "store",

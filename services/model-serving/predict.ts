@@ -181,8 +181,7 @@ export function createPredict(deps: PredictDeps): Predict {
       } else {
         const logged = loggedCall(version, place, { call, context, scored, servedAt });
         const failed = failureOf(code, textOf(error));
-        const entities = "entities" in call.question ? call.question.entities : undefined;
-        const partly = { ids, entities, checked: scored.checked, read: scored.read };
+        const partly = { ids, ...askedOf(call), checked: scored.checked, read: scored.read };
         log.append(ids.map((_, row) => ({ ...entryOf(partly, logged, row), ...failed })));
       }
       throw error;
@@ -229,6 +228,7 @@ export function createPredict(deps: PredictDeps): Predict {
       },
       ...failureOf(codeOf(error), textOf(error)),
       entity: null,
+      request: undefined,
       given: undefined,
       row: 0,
       statuses: undefined,
@@ -270,16 +270,23 @@ function textOf(error: unknown): string {
   return [messageOf(error), ...reasons.map(({ path, message }) => `${path} ${message}`)].join("; ");
 }
 
+/** Whom a call asks about, where it does not give rows. */
+const askedOf = ({ question }: PredictCall): Pick<Prediction, "entities" | "request"> =>
+  "entities" in question
+    ? { entities: question.entities, request: question.request }
+    : { entities: undefined, request: undefined };
+
 /** The call of some of its entities. */
 function partOf(call: PredictCall, positions: readonly number[]): PredictCall {
   const { question } = call;
   if (!("entities" in question)) return call;
-  const { entities, given } = question;
+  const { entities, given, request } = question;
   return {
     ...call,
     question: {
       entities: positions.map((position) => entities[position]!),
       given: given && positions.map((position) => given[position]!),
+      request: request && positions.map((position) => request[position]!),
     },
   };
 }
@@ -316,7 +323,7 @@ function toPrediction(
     at: scored.read?.at ?? call.asOf ?? null,
     servedAt,
     ids,
-    entities: "entities" in call.question ? call.question.entities : undefined,
+    ...askedOf(call),
     checked: scored.checked!,
     read: scored.read,
     outputs: scored.outputs!,
@@ -326,7 +333,7 @@ function toPrediction(
 
 /** What is logged of a row, whatever came of it. */
 function entryOf(
-  { ids, entities, checked, read }: Pick<Prediction, "ids" | "entities" | "read"> & {
+  { ids, entities, request, checked, read }: Pick<Prediction, "ids" | "entities" | "request" | "read"> & {
     checked: CheckedRows | undefined;
   },
   call: LoggedCall,
@@ -336,6 +343,7 @@ function entryOf(
     id: ids[row]!,
     call,
     entity: entities?.[row] ?? null,
+    request: request?.[row],
     given: checked?.given,
     row,
     statuses: read?.statuses[row],

@@ -1,15 +1,16 @@
 /** A call and its answer as every protocol hands them to and takes them from the use case. @module */
 import type { Entity } from "shared/contracts/entity_key.ts";
+import type { RequestValues } from "shared/contracts/feature_store.ts";
 import type { Instant } from "shared/contracts/time.ts";
 import type { RowExplanation } from "./explain.ts";
 import type { Priority } from "./batching/batcher.ts";
-import type { FeatureRead, GivenFeatures } from "./features/read_features.ts";
+import type { EntityQuestion, FeatureRead } from "./features/read_features.ts";
 import type { CheckedRows, RowChecker } from "./validation/row_checker.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 
 /** Whose features are looked up, or rows that are given whole. */
 export type Question =
-  | { entities: readonly Entity[]; given?: readonly GivenFeatures[] | undefined }
+  | EntityQuestion
   | {
     rows: number;
     /** Reads the rows of the protocol by the signature of the version that is to answer. */
@@ -48,6 +49,8 @@ export interface Prediction {
   /** One for each row. */
   ids: readonly string[];
   entities: readonly Entity[] | undefined;
+  /** For each of them what the caller gave for on-demand features. */
+  request: readonly RequestValues[] | undefined;
   checked: CheckedRows;
   /** The features of entities, in the order of the signature; `undefined` where the caller gave rows. */
   read: FeatureRead | undefined;

@@ -16,8 +16,11 @@ function toCall(request: Request): PredictCall {
   return { model, asOf, key, priority, timeoutMs, explain, question: toQuestion(request) };
 }
 
-function toQuestion({ entities, features, rows, columns }: Request): Question {
-  if (entities !== undefined) return { entities, given: features };
+function toQuestion({ entities, features, request, rows, columns }: Request): Question {
+  if (entities !== undefined) {
+    const each = request === undefined || Array.isArray(request) ? request : entities.map(() => request);
+    return { entities, given: features, request: each };
+  }
   if (rows !== undefined) return { rows: rows.length, check: (checker) => checker.rows(rows) };
   const lists = Object.values(columns ?? {});
   return { rows: lists[0]?.length ?? 0, check: (checker) => checker.columns(columns ?? {}) };

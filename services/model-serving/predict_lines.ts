@@ -1,7 +1,7 @@
 /** Lines of a batch -> calls of the use case, and back. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { Entity } from "shared/contracts/entity_key.ts";
-import type { FeatureValue } from "shared/contracts/feature_store.ts";
+import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Predict } from "./predict.ts";
 import type { Question } from "./predict_call.ts";
 import { rowText } from "./predict_endpoint.ts";
@@ -10,7 +10,11 @@ import { rowText } from "./predict_endpoint.ts";
 export type LineQuestion =
   & { asOf?: string | undefined; key?: string | undefined; explain?: boolean | undefined }
   & (
-    | { entity: Entity; features?: Readonly<Record<string, FeatureValue>> | undefined }
+    | {
+      entity: Entity;
+      features?: Readonly<Record<string, FeatureValue>> | undefined;
+      request?: RequestValues | undefined;
+    }
     | { row: Readonly<Record<string, unknown>> }
   );
 
@@ -38,7 +42,10 @@ function toQuestion(lines: readonly LineQuestion[]): Question {
     const given = asked.some(({ features }) => features !== undefined)
       ? asked.map(({ features = {} }) => features)
       : undefined;
-    return { entities: asked.map(({ entity }) => entity), given };
+    const request = asked.some(({ request }) => request !== undefined)
+      ? asked.map(({ request = {} }) => request)
+      : undefined;
+    return { entities: asked.map(({ entity }) => entity), given, request };
   }
   const rows = lines.map((line) => (line as Extract<LineQuestion, { row: unknown }>).row);
   return { rows: rows.length, check: (checker) => checker.rows(rows) };

@@ -43,10 +43,12 @@ export function createScore(readFeatures: ReadFeatures): Score {
     const checker = checkerOf(served, deployment.input);
     if ("entities" in question) {
       const startedAt = performance.now();
-      into.read = await readFeatures({ entities: question.entities, given: question.given, asOf }, {
+      into.read = await readFeatures(question, {
+        asOf,
         signature: served.signature,
         deployment,
         context,
+        deadline,
       });
       into.times.featuresMs = performance.now() - startedAt;
       into.checked = checker.matrix(into.read.values, question.entities.length, "/entities");

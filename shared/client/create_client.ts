@@ -27,6 +27,7 @@ import type {
   FeatureOfModel,
   FeatureServiceName,
   ModelName,
+  RequestOf,
   SourceName,
 } from "./project_types.ts";
 import { type Call, callOverHttp, callOverNats, fetchJson, type TransportOptions } from "./transport.ts";
@@ -53,16 +54,25 @@ export interface FeatureRow<Entity, Feature extends string> {
 type PredictRequest = z.input<typeof predict.spec.request>;
 type PredictReply = z.output<typeof predict.spec.reply>;
 
-/** Entities whose features are looked up, with features that only the caller knows; or rows of all features. */
-export type PredictQuestion<Entity, Feature extends string> =
+/** Values that on-demand features read: one for all entities, or one for each. */
+type ForEntities<Values> = Values | readonly Values[];
+
+/** Entities whose features are looked up, with what only the caller knows; or rows of all features. */
+export type PredictQuestion<Entity, Feature extends string, Values> =
   & Pick<PredictRequest, "asOf" | "explain" | "key" | "priority" | "timeoutMs">
   & (
     | {
       entities: readonly Entity[];
       features?: readonly Partial<Record<Feature, FeatureValue>>[];
+      request?: ForEntities<Values>;
       rows?: never;
     }
-    | { rows: readonly Readonly<Record<Feature, FeatureValue>>[]; entities?: never; features?: never }
+    | {
+      rows: readonly Readonly<Record<Feature, FeatureValue>>[];
+      entities?: never;
+      features?: never;
+      request?: never;
+    }
   );
 
 /** An outcome: what became of an entity after T. */
@@ -96,11 +106,15 @@ export interface Client<Input> extends AsyncDisposable {
   features<Service extends FeatureServiceName<Input>>(
     service: Service,
     entities: readonly EntityOfService<Input, Service>[],
-    options?: { asOf?: Instant },
+    options?: { asOf?: Instant; request?: ForEntities<RequestOf<Input, FeatureOf<Input, Service>>> },
   ): Promise<FeatureRow<EntityOfService<Input, Service>, FeatureOf<Input, Service>>[]>;
   predict<Model extends ModelName<Input>>(
     model: Model,
-    question: PredictQuestion<EntityOfModel<Input, Model>, FeatureOfModel<Input, Model>>,
+    question: PredictQuestion<
+      EntityOfModel<Input, Model>,
+      FeatureOfModel<Input, Model>,
+      RequestOf<Input, FeatureOfModel<Input, Model>>
+    >,
   ): Promise<PredictReply>;
   /** Tells an outcome to `labels.<model>`. Needs `nats`. */
   label<Model extends ModelName<Input>>(
@@ -167,16 +181,17 @@ export function createClient<Input>(project: DefinedProject<Input>, options: Cli
       const init = { method: "POST", body: JSON.stringify(event), headers: { prefer: "wait" } };
       return await fetchJson(eventsUrl(source), init, options) as z.output<typeof storeEvent.spec.reply>;
     },
-    async features(service, entities, { asOf } = {}) {
-      const request = {
+    async features(service, entities, options = {}) {
+      const question = {
         features: { service },
         entities: entities.map((entity) => ({ ...entity as object })),
-      };
+        ...options,
+      } as z.input<typeof online.spec.request>;
       const rows = [];
-      let reply = await call(online, { ...request, ...(asOf === undefined ? {} : { asOf }) });
+      let reply = await call(online, question);
       rows.push(...reply.rows);
       while (reply.next) {
-        reply = await call(online, { ...request, asOf: reply.at, from: reply.next });
+        reply = await call(online, { ...question, asOf: reply.at, from: reply.next });
         rows.push(...reply.rows);
       }
       const byName = (values: readonly unknown[]) =>

@@ -36,13 +36,18 @@ const project = defineProject({
     spending: {
       entity: "customer",
       source: "purchases",
+      request: { basket: "number", channel: "string" },
       features: {
         total: { aggregate: "sum", field: "amount", window: "P30D", where: orders },
         count: { aggregate: "count", window: "P30D" },
+        share: { expression: "r.basket / f.total" },
       },
     },
   },
-  featureServices: { churn: { features: ["spending.total", "spending.count"] } },
+  featureServices: {
+    churn: { features: ["spending.total", "spending.count"] },
+    offers: { features: ["spending.share"] },
+  },
   models: {
     churn: {
       task: "binary",
@@ -82,6 +87,13 @@ export async function typesOf(client: Client<Shop>): Promise<unknown[]> {
 
   await client.predict("churn", { entities: [{ customer: "ada" }], features: [{ "spending.total": 3 }] });
   await client.predict("churn", { rows: [{ "spending.total": 3, "spending.count": null }] });
+  await client.predict("churn", { entities: [{ customer: "ada" }], request: { basket: 3 } });
+  await client.predict("churn", { entities: [{ customer: "ada" }], request: [{ channel: null }] });
+  await client.features("offers", [{ customer: "ada" }], { request: [{ basket: 3 }] });
+  // @ts-expect-error a view reads no such value
+  await client.predict("churn", { entities: [{ customer: "ada" }], request: { baskt: 3 } });
+  // @ts-expect-error a value has another type
+  await client.features("offers", [{ customer: "ada" }], { request: { basket: "3" } });
   // @ts-expect-error there is no such model
   await client.predict("chrun", { entities: [{ customer: "ada" }] });
   // @ts-expect-error a key of the entity has another type

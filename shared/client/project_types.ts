@@ -51,6 +51,27 @@ export type EntityOfService<Input, Service> = FeatureOf<Input, Service> extends 
   : never
   : never;
 
+type RequestType = { number: number; string: string; boolean: boolean };
+
+/** Of views by name those that are read by features. */
+type ViewOf<Feature> = Feature extends `${infer View}.${string}` ? View : never;
+
+type UnionToIntersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends
+  (all: infer All) => void ? All : never;
+
+type RequestOfView<View> = View extends { readonly request: infer Values }
+  ? { [Name in keyof Values]?: RequestType[Values[Name] & keyof RequestType] | null }
+  : Record<never, never>;
+
+/** The values that on-demand features of the views behind these features may read: `r.<name>` in their expressions. */
+export type RequestOf<Input, Feature> = Flat<
+  UnionToIntersection<
+    ViewOf<Feature> extends infer View
+      ? View extends keyof Part<Input, "views"> ? RequestOfView<Part<Input, "views">[View]> : never
+      : never
+  >
+>;
+
 type JsonType = {
   string: string;
   number: number;

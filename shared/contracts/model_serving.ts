@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { endpoint } from "./endpoint.ts";
 import { entitySchema } from "./entity_key.ts";
-import { featureValueSchema } from "./feature_store.ts";
+import { featureValueSchema, requestValuesSchema } from "./feature_store.ts";
 import { featuresFromSchema, markSchema, servedStatusSchema } from "./model_serving/prediction_record.ts";
 import { featureReferenceSchema, nameSchema } from "./names.ts";
 import { instantSchema } from "./time.ts";
@@ -69,6 +69,8 @@ export const predict = endpoint({
     entities: z.array(entitySchema).min(1).max(1_000).optional(),
     /** With entities, one for each: features that only the caller knows. */
     features: z.array(z.record(featureReferenceSchema, featureValueSchema)).max(1_000).optional(),
+    /** With entities, one for all or one for each: the values that their on-demand features read. */
+    request: z.union([requestValuesSchema, z.array(requestValuesSchema).max(1_000)]).optional(),
     /** Features given whole, as one object a row ... */
     rows: z.array(featureRow).min(1).max(1_000).optional(),
     /** ... or as one list a feature. */
@@ -90,6 +92,9 @@ export const predict = endpoint({
   ).refine(
     ({ entities, features }) => features === undefined || features.length === entities?.length,
     { message: "must be as many as the entities", path: ["features"] },
+  ).refine(
+    ({ entities, request }) => Array.isArray(request) ? request.length === entities?.length : true,
+    { message: "must be one for all, or as many as the entities", path: ["request"] },
   ),
   reply: z.object({
     model: nameSchema,

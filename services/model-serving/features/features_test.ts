@@ -6,7 +6,7 @@ import { AppError, invalid, unavailable } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { signature } from "../testing/model_file.ts";
 import { createLookups, type LookUp, type ReadOnline } from "./lookups.ts";
-import { createReadFeatures, type EntityQuestion } from "./read_features.ts";
+import { createReadFeatures, type EntityQuestion, type ReadOf } from "./read_features.ts";
 
 const AT = "2011-05-02T00:00:00.000Z";
 const context = { actor: "test", idempotencyKey: undefined, traceparent: undefined };
@@ -111,13 +111,13 @@ function readerOf(features: Record<string, unknown>, store = createStore()) {
   const read = (
     numbers: (string | number)[],
     given?: Record<string, FeatureValue>[],
-    asOf?: EntityQuestion["asOf"],
+    more: Partial<ReadOf> & Pick<EntityQuestion, "request"> = {},
   ) =>
-    readFeatures({ entities: numbers.map((number) => ({ customer_id: String(number) })), given, asOf }, {
-      signature,
-      deployment,
-      context,
-    });
+    readFeatures({
+      entities: numbers.map((number) => ({ customer_id: String(number) })),
+      given,
+      request: more.request,
+    }, { signature, deployment, context, deadline: Infinity, ...more });
   return { store, clock, read };
 }
 
@@ -159,13 +159,14 @@ Deno.test("createReadFeatures() goes on with what was last read of an entity, no
     lastKnown: { entities: 2, maxAge: "PT1M" },
   });
   for (const number of [1, 2, 3]) await read([number]);
-  await read([9], undefined, "2011-01-01T00:00:00.000Z");
+  await read([9], undefined, { asOf: "2011-01-01T00:00:00.000Z" });
+  await read([8], undefined, { request: [{ basket: 1 }] });
   store.away = true;
   clock.now = 60_000;
   assertEquals((await read([2, 3])).values, [2, 4, 3, 6]);
   assertEquals((await read([2])).from, "last_known");
-  // The first of three went when the bound was two; what was read at a chosen T was never kept.
-  for (const number of [1, 9]) await assertRejects(() => read([number]), AppError, "nothing is known");
+  // The first of three went when the bound was two; what was read at a chosen T, or for a request, was never kept.
+  for (const number of [1, 8, 9]) await assertRejects(() => read([number]), AppError, "nothing is known");
   clock.now = 60_001;
   await assertRejects(() => read([2]), AppError, "nothing is known");
 });

@@ -7,7 +7,7 @@
 import { setImmediate } from "node:timers";
 import type { z } from "zod";
 import type { Entity } from "shared/contracts/entity_key.ts";
-import type { online } from "shared/contracts/feature_store.ts";
+import type { online, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Instant } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
@@ -31,6 +31,8 @@ export interface Lookup {
   service: string;
   version: number;
   entities: readonly Entity[];
+  /** One for each entity: what on-demand features read. */
+  request?: readonly RequestValues[] | undefined;
   asOf: Instant | undefined;
   deadlineMs: number;
   traceparent: string | undefined;
@@ -53,7 +55,7 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** Lookups that may share a request: of the same features at the same T. */
+/** Lookups that may share a request: of the same features at the same T, all with request values or none. */
 interface Line {
   waiting: Waiting[];
   inFlight: number;
@@ -116,7 +118,7 @@ export function createLookups(readOnline: ReadOnline): LookUp {
   }
 
   async function ask(group: readonly Waiting[]): Promise<LookedUp> {
-    const { service, version, asOf, traceparent } = group[0]!.lookup;
+    const { service, version, request: values, asOf, traceparent } = group[0]!.lookup;
     // Nobody waits longer than this one may: each has a timer of its own.
     const until = Math.max(...group.map(({ startedAt, lookup }) => startedAt + lookup.deadlineMs));
     const request = {
@@ -124,6 +126,7 @@ export function createLookups(readOnline: ReadOnline): LookUp {
       entities: group.length === 1
         ? [...group[0]!.lookup.entities]
         : group.flatMap(({ lookup }) => lookup.entities),
+      ...(values === undefined ? {} : { request: group.flatMap(({ lookup }) => lookup.request!) }),
       ...(asOf === undefined ? {} : { asOf }),
     };
     const read = (more: { from?: number; asOf?: Instant } = {}) =>
@@ -151,7 +154,7 @@ export function createLookups(readOnline: ReadOnline): LookUp {
   }
 
   return (lookup) => {
-    const key = `${lookup.service}@${lookup.version} ${lookup.asOf ?? ""}`;
+    const key = `${lookup.service}@${lookup.version} ${lookup.asOf ?? ""} ${lookup.request !== undefined}`;
     const line = lineOf(key);
     const { promise, resolve, reject } = Promise.withResolvers<LookedUp>();
     const waiting: Waiting = {

@@ -1,7 +1,7 @@
 /** The features of entities, within a deadline, and what stands for them when they do not come. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { Entity } from "shared/contracts/entity_key.ts";
-import type { FeatureValue } from "shared/contracts/feature_store.ts";
+import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type {
   DeploymentBody,
   FeaturesFrom,
@@ -22,8 +22,19 @@ export type GivenFeatures = Readonly<Record<string, FeatureValue>>;
 export interface EntityQuestion {
   entities: readonly Entity[];
   /** One for each entity. */
-  given: readonly GivenFeatures[] | undefined;
-  asOf: Instant | undefined;
+  given?: readonly GivenFeatures[] | undefined;
+  /** One for each entity: what on-demand features read. */
+  request?: readonly RequestValues[] | undefined;
+}
+
+export interface ReadOf {
+  signature: Signature;
+  deployment: Pick<DeploymentBody, "features" | "input">;
+  context: CallContext;
+  /** T; default: now by the project clock. */
+  asOf?: Instant | undefined;
+  /** How long the caller waits, by `performance.now()`. */
+  deadline: number;
 }
 
 /** Row after row, each in the order of the signature. */
@@ -42,10 +53,7 @@ export interface FeatureRead {
   snapshot: string | null;
 }
 
-export type ReadFeatures = (
-  question: EntityQuestion,
-  of: { signature: Signature; deployment: Pick<DeploymentBody, "features" | "input">; context: CallContext },
-) => Promise<FeatureRead>;
+export type ReadFeatures = (question: EntityQuestion, of: ReadOf) => Promise<FeatureRead>;
 
 export interface ReadFeaturesDeps {
   lookUp: LookUp;
@@ -54,27 +62,29 @@ export interface ReadFeaturesDeps {
 }
 
 /**
- * @throws {AppError} `unavailable` when the features do not come and the deployment declares no fallback; `invalid` when
- * the call gives features that it may not; whatever the feature store says of the entities
+ * @throws {AppError} `unavailable` when the features do not come and the deployment declares no fallback; `timeout` when
+ * the caller waits no longer; `invalid` when the call gives features that it may not; whatever the feature store says of
+ * the entities
  */
 export function createReadFeatures(
   { lookUp, lastKnown = createLastKnown(), now = Date.now }: ReadFeaturesDeps,
 ): ReadFeatures {
-  return async ({ entities, given, asOf }, { signature, deployment, context }) => {
+  return async ({ entities, given, request }, { signature, deployment, context, asOf, deadline }) => {
     const { features: policy } = deployment;
     if (given !== undefined) refuseWrongGiven(given, { signature, deployment });
     const { name: service, version } = signature.featureService;
     const of = `${service}@${version}`;
-    // What was read at a T that the caller chose says nothing of other times.
-    const remembers = policy.fallback === "last_known" && asOf === undefined;
+    // What was read at a T, or with values, that the caller chose says nothing of others.
+    const remembers = policy.fallback === "last_known" && asOf === undefined && request === undefined;
     let read: FeatureRead;
     try {
       const reply = await lookUp({
         service,
         version,
         entities,
+        request,
         asOf,
-        deadlineMs: durationToMs(policy.deadline),
+        deadlineMs: Math.min(durationToMs(policy.deadline), deadline - performance.now()),
         traceparent: context.traceparent,
       });
       const order = orderOf(signature, reply.features);
@@ -88,7 +98,7 @@ export function createReadFeatures(
       const { at, position, snapshot } = reply;
       read = join(rows, { from: "store", at, position, snapshot });
     } catch (error) {
-      if (!isInfrastructureError(error)) throw error;
+      if (!isInfrastructureError(error) || performance.now() >= deadline) throw error;
       const notBefore = now() - durationToMs(policy.lastKnown.maxAge);
       const find = (entity: Entity) => remembers ? lastKnown.find(of, entity, notBefore) : undefined;
       read = fallBack(entities.map(find), { signature, policy, asOf, error });

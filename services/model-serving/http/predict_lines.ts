@@ -8,7 +8,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import { entitySchema } from "shared/contracts/entity_key.ts";
-import { featureValueSchema } from "shared/contracts/feature_store.ts";
+import { featureValueSchema, requestValuesSchema } from "shared/contracts/feature_store.ts";
 import { featureReferenceSchema, nameSchema } from "shared/contracts/names.ts";
 import { instantSchema } from "shared/contracts/time.ts";
 import { delay } from "shared/delay.ts";
@@ -42,6 +42,8 @@ const questionSchema = z.union([
     entity: entitySchema,
     /** What only the caller knows. */
     features: z.record(featureReferenceSchema, featureValueSchema).optional(),
+    /** What its on-demand features read. */
+    request: requestValuesSchema.optional(),
     ...options,
   }),
   z.strictObject({ row: z.record(z.string(), z.unknown()), ...options }),

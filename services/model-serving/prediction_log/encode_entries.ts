@@ -92,6 +92,7 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
       `,"entity":${entry.entity === null ? "null" : JSON.stringify(entry.entity)},"features":{${features}}` +
       `,"statuses":{${entry.statuses === undefined ? "" : statusesText(names, entry.statuses)}}` +
       `,"marks":${entry.marks === undefined ? "{}" : JSON.stringify(entry.marks)}` +
+      `,"request":${entry.request === undefined ? "null" : JSON.stringify(entry.request)}` +
       `,"featuresFrom":${nameText(call.featuresFrom)},"featureService":${serviceText(call.featureService)}` +
       `,"position":${call.position},"snapshot":${nameText(call.snapshot)}` +
       `,"latencyMs":${valueText(call.latencyMs)},"sample":${

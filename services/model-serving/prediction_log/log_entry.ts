@@ -1,6 +1,6 @@
 /** What predict hands to the log: one outcome, with what it shares with the others of its call. @module */
 import type { Entity } from "shared/contracts/entity_key.ts";
-import type { FeatureValue } from "shared/contracts/feature_store.ts";
+import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { FeaturesFrom, Mark, Reroute, ServedStatus } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import type { Instant } from "shared/contracts/time.ts";
@@ -40,6 +40,8 @@ export interface LogEntry {
   /** Of several classes how likely each is, row after row in the order of the call's classes. */
   probabilities: Float32Array | undefined;
   entity: Entity | null;
+  /** What the caller gave for on-demand features. */
+  request: RequestValues | undefined;
   /** What the model was given, row after row in the order of the call's features; `undefined` when it failed before. */
   given: readonly FeatureValue[] | undefined;
   /** Which row of both is this one's. */

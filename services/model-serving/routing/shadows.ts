@@ -83,6 +83,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
         call: logged,
         ...outcome(row),
         entity: prediction.entities?.[row] ?? null,
+        request: prediction.request?.[row],
         given: scored.checked?.given,
         row,
         statuses: scored.read?.statuses[row],

@@ -1,7 +1,7 @@
 /** What the prediction log holds of each outcome. @module */
 import { z } from "zod";
 import { entitySchema } from "../entity_key.ts";
-import { featureStatusSchema, featureValueSchema } from "../feature_store.ts";
+import { featureStatusSchema, featureValueSchema, requestValuesSchema } from "../feature_store.ts";
 import { featureReferenceSchema, nameSchema } from "../names.ts";
 import { instantSchema } from "../time.ts";
 
@@ -55,6 +55,8 @@ export const predictionRecordSchema = z.object({
   /** Of those that did not go in as they came. */
   marks: z.record(featureReferenceSchema, markSchema).default({}),
   featuresFrom: featuresFromSchema.nullable().default(null),
+  /** What the caller gave for the on-demand features, with which they can be computed again. */
+  request: requestValuesSchema.nullable().default(null),
   /** What was looked up; null where nothing was. */
   featureService: z.object({ name: nameSchema, version: z.int().positive() }).nullable().default(null),
   /** CLEAN position of the feature store's answer, and what exactly was visible to it (null of several answers). */
