@@ -17,25 +17,38 @@ async def train(job, files, say):
     await asyncio.to_thread(model.fit, x, y)
     shape = [("features", FloatTensorType([None, x.shape[1]]))]
     onnx = to_onnx(model, initial_types=shape, options={"zipmap": False}).SerializeToString()
-    name = hashlib.sha256(onnx).hexdigest()
-    await files.put(name, onnx)
-    await say({"onnx": name, "facts": {"training_accuracy": model.score(x, y)}})
+    return onnx, {"training_accuracy": model.score(x, y)}
 
 
 async def main():
-    bus = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
+    bus = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), max_reconnect_attempts=-1)
     files = await bus.jetstream().object_store("files")
 
     async def answer(message):
         say = lambda said: message.respond(json.dumps(said).encode())
         try:
-            await train(json.loads(message.data), files, say)
+            onnx, facts = await train(json.loads(message.data), files, say)
+            name = hashlib.sha256(onnx).hexdigest()
+            await patiently(lambda: files.put(name, onnx))
+            last = {"onnx": name, "facts": facts}
         except Exception as error:
-            await say({"error": f"{type(error).__name__}: {error}"})
+            last = {"error": f"{type(error).__name__}: {error}"}
+        # As a request: it is acknowledged, so that an outage of NATS loses no result.
+        await patiently(lambda: bus.request(message.reply, json.dumps(last).encode(), timeout=5))
 
     await bus.subscribe("training.trainers.sklearn_forest", queue="sklearn_forest", cb=answer)
     print("ready", flush=True)
     await asyncio.Event().wait()
+
+
+async def patiently(work, tries=60):
+    for left in reversed(range(tries)):
+        try:
+            return await work()
+        except nats.errors.Error:
+            if left == 0:
+                raise
+            await asyncio.sleep(1)
 
 
 asyncio.run(main())

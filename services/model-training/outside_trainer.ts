@@ -1,5 +1,5 @@
 /** Training by a process outside the service, as shared/contracts/model_training/trainer.ts describes it. @module */
-import { createInbox, type Msg } from "nats";
+import type { Msg } from "nats";
 import type { Bus } from "shared/bus/connection.ts";
 import {
   type TrainerJob,
@@ -7,7 +7,6 @@ import {
   trainerMessageSchema,
 } from "shared/contracts/model_training.ts";
 import { subject } from "shared/contracts/streams.ts";
-import { delay } from "shared/delay.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import { parseWith } from "shared/validation.ts";
 import type { StageProgress } from "./domain/run.ts";
@@ -25,46 +24,31 @@ const NO_RESPONDERS = 503;
 const ASK_AGAIN_MS = 500;
 
 /**
- * Has a trainer do the job, and waits for its file.
+ * Has a trainer do the job, and waits for its file. NATS may go away meanwhile: a trainer that has said nothing until it
+ * is back is asked again, and one that repeats its last word until it is acknowledged is heard, also by the copy of the
+ * service that has taken the run up from another one.
  *
  * @throws {AppError} `unprocessable` when no trainer answers, the trainer says that it failed, says nothing for too long,
  * or what it says is not of the protocol; the signal's reason
  */
 export async function askTrainer(bus: Bus, job: TrainerJob, options: TrainerOptions): Promise<TrainerAnswer> {
-  const { waitSeconds, signal } = options;
-  const waitsUntil = performance.now() + waitSeconds * 1_000;
-  for (;;) {
-    signal.throwIfAborted();
-    const answer = await askOnce(bus, job, options);
-    if (answer !== "nobody") return answer;
-    if (performance.now() >= waitsUntil) {
-      throw new AppError(
-        "unprocessable",
-        `Cannot train with "${job.algorithm}": it is no algorithm of the service, and no trainer answers ` +
-          `${subject.trainer(job.algorithm)} within ${waitSeconds} s`,
-      );
-    }
-    await delay(ASK_AGAIN_MS, signal);
-  }
-}
-
-async function askOnce(
-  bus: Bus,
-  job: TrainerJob,
-  options: TrainerOptions,
-): Promise<TrainerAnswer | "nobody"> {
   const { signal, onProgress } = options;
-  const { promise, resolve, reject } = Promise.withResolvers<TrainerAnswer | "nobody">();
-  const silence = watchSilence(job, reject);
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<TrainerAnswer>();
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort);
-  const inbox = createInbox();
-  const subscription = bus.nc.subscribe(inbox, {
+  const silence = watchSilence(job, reject);
+  const asking = startAsking(bus, { job, waitSeconds: options.waitSeconds }, reject);
+  // Named by the run: whoever takes it up again also hears the trainer that was asked before.
+  const subscription = bus.nc.subscribe(subject.trainerReply(job.run), {
     callback: (error, message) => {
       if (error !== null) return reject(error);
-      if (message.headers?.code === NO_RESPONDERS) return resolve("nobody");
       silence.heard();
+      if (message.headers?.code === NO_RESPONDERS) return asking.nobody();
+      asking.heard();
       try {
+        // Whatever it was: saying it again would not help.
+        message.respond();
         const said = readMessage(job, message);
         if ("onnx" in said) return resolve(said);
         if ("error" in said) throw failed(job, `it failed: ${said.error}`);
@@ -75,13 +59,56 @@ async function askOnce(
     },
   });
   try {
-    bus.nc.publish(subject.trainer(job.algorithm), JSON.stringify(job), { reply: inbox });
+    asking.ask();
     return await promise;
   } finally {
+    asking.end();
     subscription.unsubscribe();
     signal.removeEventListener("abort", abort);
     silence.end();
   }
+}
+
+/** Asks until a trainer has been heard: again after a pause when there is none, and when NATS is back. */
+function startAsking(
+  bus: Bus,
+  { job, waitSeconds }: { job: TrainerJob; waitSeconds: number },
+  onNobody: (error: AppError) => void,
+) {
+  const deadline = () => performance.now() + waitSeconds * 1_000;
+  let waitsUntil = deadline();
+  let heard = false;
+  let pause: ReturnType<typeof setTimeout> | undefined;
+  const ask = () =>
+    bus.nc.publish(subject.trainer(job.algorithm), JSON.stringify(job), {
+      reply: subject.trainerReply(job.run),
+    });
+  const stopWatching = bus.onReconnect(() => {
+    if (heard) return;
+    // The trainer has to come back too.
+    waitsUntil = deadline();
+    clearTimeout(pause);
+    ask();
+  });
+  return {
+    ask,
+    heard(): void {
+      heard = true;
+    },
+    nobody(): void {
+      if (heard) return;
+      if (performance.now() < waitsUntil) pause = setTimeout(ask, ASK_AGAIN_MS);
+      else {
+        const reason = `it is no algorithm of the service, and no trainer answers ` +
+          `${subject.trainer(job.algorithm)} within ${waitSeconds} s`;
+        onNobody(new AppError("unprocessable", `Cannot train with "${job.algorithm}": ${reason}`));
+      }
+    },
+    end(): void {
+      clearTimeout(pause);
+      stopWatching();
+    },
+  };
 }
 
 function watchSilence(job: TrainerJob, onSilence: (error: AppError) => void) {

@@ -2,6 +2,7 @@ import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import {
   getRun,
   listVersions,
+  putModel,
   runMetrics,
   startRun,
   type TrainerMessage,
@@ -9,7 +10,12 @@ import {
 import { MODEL_METADATA } from "shared/contracts/signature.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { readTrainingSet } from "shared/training_set_file.ts";
-import { compare, ended, model, promote, startStand } from "./testing/stand.ts";
+import { startTestBus } from "shared/testing/bus.ts";
+import { createTestDatabase } from "shared/testing/database.ts";
+import { eventually } from "shared/testing/poll.ts";
+import { startTestFeatureStore } from "./testing/feature_store.ts";
+import { observe } from "./testing/observations.ts";
+import { compare, ended, model, promote, put, start, startStand, WEEKS } from "./testing/stand.ts";
 import { learnMeans, startTestTrainer } from "./testing/trainer.ts";
 
 const ask = { model, algorithm: "class_means", parameters: { shrinkage: 0.5, kind: "plain" } };
@@ -65,7 +71,11 @@ Deno.test("model-training says what went wrong with a trainer outside it", async
   assertStringIncludes(await failure("nobody"), "no trainer answers training.trainers.nobody within 1 s");
   const says = (algorithm: string, last: TrainerMessage | "silence") =>
     startTestTrainer(service.bus, algorithm, () => Promise.resolve(last));
-  await using _failing = says("failing", { error: "out of memory" });
+  // As one says it that does not care to be acknowledged.
+  await using _failing = startTestTrainer(service.bus, "failing", (_, say) => {
+    say({ error: "out of memory" });
+    return Promise.resolve("silence");
+  });
   assertStringIncludes(await failure("failing"), "it failed: out of memory");
   await using _silent = says("silent", "silence");
   assertStringIncludes(await failure("silent"), "it has said nothing for 1 s");
@@ -77,4 +87,68 @@ Deno.test("model-training says what went wrong with a trainer outside it", async
   const { id } = await service.call(startRun, { model });
   assertEquals((await ended(service, id)).status, "done");
   assertEquals((await service.call(getRun, { id })).artifacts.map(({ name }) => name), ["model.onnx"]);
+});
+
+Deno.test("model-training gets the result of a trainer that ends while NATS is away", async () => {
+  await using bus = await startTestBus();
+  await using _features = await startTestFeatureStore(bus, observe({ weeks: WEEKS }));
+  await using service = await start({ bus });
+  await service.call(putModel, put());
+  await using own = await bus.connect();
+  const away = Promise.withResolvers<void>();
+  await using trainer = startTestTrainer(own, "class_means", async (job, say) => {
+    say({ progress: { round: 0, rounds: 1, metrics: {} } });
+    const onnx = await learnMeans(own, job);
+    await bus.server.kill();
+    away.resolve();
+    return { onnx, facts: {} };
+  });
+  const { id } = await service.call(startRun, ask);
+  await away.promise;
+  await bus.server.restart();
+  const { error, version } = await ended(service, id);
+  assertEquals([error, version, trainer.jobs.length], [null, 1, 1]);
+});
+
+Deno.test("model-training asks again when NATS went away before the trainer said anything", async () => {
+  await using bus = await startTestBus();
+  await using _features = await startTestFeatureStore(bus, observe({ weeks: WEEKS }));
+  await using service = await start({ bus });
+  await service.call(putModel, put());
+  await using own = await bus.connect();
+  let taken = 0;
+  await using _trainer = startTestTrainer(own, "class_means", async (job) => {
+    taken++;
+    return taken === 1 ? "silence" : { onnx: await learnMeans(own, job), facts: {} };
+  });
+  const { id } = await service.call(startRun, ask);
+  await eventually(() => assertEquals(taken, 1));
+  await bus.server.kill();
+  await bus.server.restart();
+  assertEquals((await ended(service, id)).error, null);
+});
+
+Deno.test("a run that another copy takes up hears the trainer that was asked before", async () => {
+  await using bus = await startTestBus();
+  await using database = await createTestDatabase("model-training");
+  await using _features = await startTestFeatureStore(bus, observe({ weeks: WEEKS }));
+  const copy = { bus, databaseUrl: database.url };
+  const first = await start(copy);
+  await first.call(putModel, put());
+  const taken = Promise.withResolvers<void>();
+  await using trainer = startTestTrainer(bus, "class_means", async (job) => {
+    if (trainer.jobs.length > 1) {
+      taken.resolve();
+      return "silence";
+    }
+    const onnx = await learnMeans(bus, job);
+    await taken.promise;
+    return { onnx, facts: {} };
+  });
+  const { id } = await first.call(startRun, ask);
+  await eventually(() => assertEquals(trainer.jobs.length, 1));
+  await first.stop();
+  await using second = await start(copy);
+  const { error, version } = await ended(second, id);
+  assertEquals([error, version, trainer.jobs.length], [null, 1, 2]);
 });

@@ -127,6 +127,8 @@ export const subject = {
   trainingRun: (run: string) => `training.runs.${run}`,
   /** Core NATS: where a trainer outside model-training is asked (`trainerJobSchema`). */
   trainer: (algorithm: string) => `training.trainers.${algorithm}`,
+  /** Core NATS: where it says how far a run is, and in the end what came of it (`trainerMessageSchema`). */
+  trainerReply: (run: string) => `training.replies.${run}`,
   deadletter: (service: string, stream: string, name: string) => `deadletter.${service}.${stream}.${name}`,
 } as const;
 

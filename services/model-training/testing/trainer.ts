@@ -2,6 +2,8 @@
 import type { Bus } from "shared/bus/connection.ts";
 import { type TrainerJob, trainerJobSchema, type TrainerMessage } from "shared/contracts/model_training.ts";
 import { subject } from "shared/contracts/streams.ts";
+import { delay } from "shared/delay.ts";
+import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import { encodeModel } from "shared/onnx/writer.ts";
 import { readTrainingSet } from "shared/training_set_file.ts";
 
@@ -9,7 +11,7 @@ export interface TestTrainer extends AsyncDisposable {
   readonly jobs: TrainerJob[];
 }
 
-/** What a trainer does with a job; what it resolves with is its last word. */
+/** What a trainer does with a job; what it resolves with is its last word, which it repeats until it is acknowledged. */
 export type TrainerWork = (
   job: TrainerJob,
   say: (message: TrainerMessage) => void,
@@ -17,6 +19,18 @@ export type TrainerWork = (
 
 export function startTestTrainer(bus: Bus, algorithm: string, work: TrainerWork): TestTrainer {
   const jobs: TrainerJob[] = [];
+  const ended = new AbortController();
+  const insist = async (reply: string, said: TrainerMessage) => {
+    while (!ended.signal.aborted) {
+      try {
+        await bus.nc.request(reply, JSON.stringify(said), { timeout: 1_000 });
+        return;
+      } catch (error) {
+        if (!isInfrastructureError(error)) throw error;
+        await delay(100, ended.signal);
+      }
+    }
+  };
   const subscription = bus.nc.subscribe(subject.trainer(algorithm), {
     queue: algorithm,
     callback: (error, message) => {
@@ -26,14 +40,13 @@ export function startTestTrainer(bus: Bus, algorithm: string, work: TrainerWork)
       const say = (said: TrainerMessage) => {
         message.respond(JSON.stringify(said));
       };
-      void work(job, say).then((last) => {
-        if (last !== "silence") say(last);
-      });
+      void work(job, say).then((last) => last === "silence" ? undefined : insist(message.reply!, last));
     },
   });
   return {
     jobs,
     [Symbol.asyncDispose]() {
+      ended.abort();
       subscription.unsubscribe();
       return Promise.resolve();
     },

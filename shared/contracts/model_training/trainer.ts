@@ -6,7 +6,9 @@
  *    queue group.
  * 2. The trainer reads the training set from the file store (the object store `files`, under its SHA-256) and publishes
  *    {@link TrainerMessage}s to the reply subject: progress as often as it likes, and no less than every
- *    `silenceSeconds`; in the end the model's ONNX file, which it has put into the file store, or an error.
+ *    `silenceSeconds`; in the end the model's ONNX file, which it has put into the file store, or an error. A message
+ *    that is sent as a request is acknowledged by an empty answer: a trainer that repeats its last word until then
+ *    loses no result to an outage of NATS.
  * 3. The service checks the file, judges it on rows that the trainer has not seen, and registers it.
  *
  * A run that was cancelled is told of on `subject.trainingRun(<run>)`: the trainer may stop, nobody listens to it any more.
