@@ -8,6 +8,7 @@ import { STREAM } from "shared/contracts/streams.ts";
 import { transaction } from "shared/db/connection.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
+import { createBucketReader } from "./bucket_reader.ts";
 import { cancelTrainingSet } from "./cancel_training_set.ts";
 import { createFeatureCache, type Definitions } from "./catalog.ts";
 import type { configSchema } from "./config.ts";
@@ -81,6 +82,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       },
     }),
   });
+  const buckets = createBucketReader(db);
   const position = createPosition(bus, { stream: STREAM.clean.name, durable: DURABLE, log });
   const build = createBuildingThread({
     databaseUrl: config.DATABASE_URL,
@@ -128,7 +130,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       ...createEndpoints({
         readOnline(request, context) {
           insight.countRead(request.features, request.entities.length);
-          return readOnline({ db, features, clock, position }, request, context);
+          return readOnline({ db, buckets, features, clock, position }, request, context);
         },
         push: (request, context) => pushFeatures({ db, definitions, clock }, request, context),
         readProgress: (view) => readProgress(db, view),

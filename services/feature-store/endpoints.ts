@@ -3,6 +3,7 @@ import {
   bind,
   type BoundEndpoint,
   type CallContext,
+  type JsonText,
   type ReplyOf,
   type RequestOf,
 } from "shared/contracts/endpoint.ts";
@@ -13,7 +14,7 @@ export interface EndpointDeps {
   readOnline: (
     request: RequestOf<typeof contract.online>,
     context: CallContext,
-  ) => Promise<ReplyOf<typeof contract.online>>;
+  ) => Promise<JsonText>;
   push: (
     request: RequestOf<typeof contract.push>,
     context: CallContext,

@@ -1,10 +1,11 @@
 /** Reading what is known of entities in views: buckets, and records where those do not answer. @module */
 import type { Database, Queryable } from "shared/db/connection.ts";
+import type { BucketReader } from "./bucket_reader.ts";
 import type { AskedFeatures } from "./catalog.ts";
-import type { Bucket, Buckets, Sight } from "./domain/buckets.ts";
+import { type Bucket, type Buckets, isUsable, type Sight } from "./domain/buckets.ts";
 import { createHistory, createLayout, type History } from "./domain/history.ts";
 import type { ViewData, ViewPlan } from "./domain/view_plan.ts";
-import { type RangeQuery, readRanges } from "./repository/buckets.ts";
+import { decodeBuckets, readRanges } from "./repository/buckets.ts";
 import { readHistories, readNewestTimes } from "./repository/records.ts";
 
 export interface FeatureData {
@@ -12,6 +13,16 @@ export interface FeatureData {
   of(view: ViewPlan, position: number): ViewData;
   /** What was visible, as PostgreSQL's `pg_snapshot`. */
   snapshot: string;
+}
+
+/** What a read asks for. */
+interface Question {
+  plan: AskedFeatures["plan"];
+  /** Rows of `view_versions` by view, of the views that are read from buckets. */
+  viewVersions: ReadonlyMap<string, number>;
+  /** By entity, the keys of each position. */
+  keys: ReadonlyMap<string, readonly string[]>;
+  sight: Sight;
 }
 
 const NO_RECORDS = createHistory(createLayout(), []);
@@ -23,14 +34,17 @@ const NO_RECORDS = createHistory(createLayout(), []);
  * @param keys by entity, the keys of each position
  */
 export async function readFeatureData(
-  db: Database,
-  { plan, buckets }: Pick<AskedFeatures, "plan" | "buckets">,
+  { db, buckets }: { db: Database; buckets: BucketReader },
+  { plan, buckets: viewVersions }: Pick<AskedFeatures, "plan" | "buckets">,
   { keys, sight }: { keys: ReadonlyMap<string, readonly string[]>; sight: Sight },
 ): Promise<FeatureData> {
-  const read = await new Reading(plan, { buckets, keys, sight }).readBuckets(db);
+  const question = { plan, viewVersions, keys, sight };
+  const read = new Reading(question);
+  await read.readBuckets(buckets);
   if (!read.needsRecords) return read;
   const all = await db.begin("isolation level repeatable read read only", async (tx) => {
-    const again = await new Reading(plan, { buckets, keys, sight }).readBuckets(tx);
+    const again = new Reading(question);
+    await again.readBuckets({ read: (queries) => readRanges(tx, queries) });
     await again.readRecords(tx);
     return { read: again };
   });
@@ -44,56 +58,61 @@ interface Group {
   views: ViewPlan[];
 }
 
+/** The buckets of one entity, by view: of those that are read from buckets. */
+type EntityBuckets = ReadonlyMap<ViewPlan, LoadedBuckets>;
+
 class Reading implements FeatureData {
-  readonly #plan: AskedFeatures["plan"];
-  readonly #viewVersions: ReadonlyMap<string, number>;
-  readonly #keys: ReadonlyMap<string, readonly string[]>;
-  readonly #sight: Sight;
-  /** By view, and by key. */
-  readonly #buckets = new Map<ViewPlan, Map<string, Buckets>>();
+  readonly #question: Question;
+  /** By entity and key. */
+  readonly #buckets = new Map<string, Map<string, EntityBuckets>>();
+  /** By source of an entity, and key. */
   readonly #histories = new Map<string, Map<string, History>>();
   snapshot = "";
 
-  constructor(
-    plan: AskedFeatures["plan"],
-    options: {
-      buckets: ReadonlyMap<string, number>;
-      keys: ReadonlyMap<string, readonly string[]>;
-      sight: Sight;
-    },
-  ) {
-    this.#plan = plan;
-    this.#viewVersions = options.buckets;
-    this.#keys = options.keys;
-    this.#sight = options.sight;
+  constructor(question: Question) {
+    this.#question = question;
   }
 
-  async readBuckets(db: Queryable): Promise<this> {
-    const asked: (RangeQuery & { view: ViewPlan })[] = [];
-    for (const view of this.#plan.views) {
-      const viewVersion = this.#viewVersions.get(view.name);
-      if (viewVersion === undefined) continue;
-      const ranges = view.ranges(this.#sight.atMs);
-      for (const key of new Set(this.#keys.get(view.entity)!)) {
-        for (const range of ranges) asked.push({ view, viewVersion, key, ...range });
-      }
-    }
-    const { found, snapshot } = await readRanges(db, asked);
+  async readBuckets(reader: BucketReader): Promise<void> {
+    const { plan, viewVersions, keys, sight } = this.#question;
+    const asked = [...keys].map(([entity, ofPositions]) => {
+      const views = plan.views.filter((view) => view.entity === entity && viewVersions.has(view.name));
+      const ranges = views.flatMap((view) =>
+        view.ranges(sight.atMs).map((range) => ({
+          ...range,
+          view,
+          viewVersion: viewVersions.get(view.name)!,
+        }))
+      );
+      return { entity, views, ranges, keys: [...new Set(ofPositions)] };
+    });
+    const { found, snapshot } = await reader.read(asked);
     this.snapshot = snapshot;
-    asked.forEach(({ view, key, sizeMs }, index) =>
-      this.#addBuckets(view, { key, sizeMs, found: found[index]! })
-    );
-    return this;
+    asked.forEach(({ entity, views, ranges, keys }, index) => {
+      const ofKeys = keys.map((key, place) => {
+        const buckets = new Map(views.map((view) => [view, new LoadedBuckets()]));
+        const text = found[index]![place];
+        if (text !== undefined) {
+          decodeBuckets(text, (range, bucket) => {
+            const { view, sizeMs } = ranges[range]!;
+            buckets.get(view)!.add(sizeMs, bucket);
+          });
+        }
+        return [key, buckets] as const;
+      });
+      this.#buckets.set(entity, new Map(ofKeys));
+    });
   }
 
   get needsRecords(): boolean {
-    return this.#plan.views.some((view) =>
-      this.#keys.get(view.entity)!.some((key) => this.#recordsAfter(view, key) !== undefined)
+    const { plan, keys } = this.#question;
+    return plan.views.some((view) =>
+      keys.get(view.entity)!.some((key) => this.#recordsAfter(view, key) !== undefined)
     );
   }
 
   async readRecords(db: Queryable): Promise<void> {
-    const groups = Map.groupBy(this.#plan.views, groupName);
+    const groups = Map.groupBy(this.#question.plan.views, groupName);
     for (const views of groups.values()) {
       const [{ entity, source }] = views as [ViewPlan];
       await this.#readGroup(db, { entity, source, views });
@@ -101,42 +120,35 @@ class Reading implements FeatureData {
   }
 
   of(view: ViewPlan, position: number): ViewData {
-    const key = this.#keys.get(view.entity)![position]!;
+    const key = this.#question.keys.get(view.entity)![position]!;
     const history = this.#histories.get(groupName(view))?.get(key) ?? NO_RECORDS;
-    return { history, buckets: this.#buckets.get(view)?.get(key) };
+    return { history, buckets: this.#bucketsOf(view, key) };
   }
 
-  #addBuckets(
-    view: ViewPlan,
-    { key, sizeMs, found }: { key: string; sizeMs: number; found: Bucket[] },
-  ): void {
-    const ofView = this.#buckets.get(view) ?? new Map<string, Buckets>();
-    this.#buckets.set(view, ofView);
-    const levels = (ofView.get(key) ?? new LoadedBuckets()) as LoadedBuckets;
-    ofView.set(key, levels);
-    levels.add(sizeMs, found);
+  #bucketsOf(view: ViewPlan, key: string): LoadedBuckets | undefined {
+    return this.#buckets.get(view.entity)!.get(key)!.get(view);
   }
 
   /** Undefined: buckets answer. */
   #recordsAfter(view: ViewPlan, key: string): number | undefined {
-    const buckets = this.#buckets.get(view)?.get(key);
-    return buckets === undefined
-      ? view.reachesBack(this.#sight.atMs)
-      : view.recordsAfter(buckets, this.#sight);
+    const { sight } = this.#question;
+    const buckets = this.#bucketsOf(view, key);
+    if (buckets === undefined) return view.reachesBack(sight.atMs);
+    return buckets.areUsable(sight) ? undefined : view.recordsAfter(buckets, sight);
   }
 
   /** The records of the entities that need them, as far back as one of them does. */
   async #readGroup(db: Queryable, { entity, source, views }: Group): Promise<void> {
-    const { atMs, knownByMs } = this.#sight;
+    const { atMs, knownByMs } = this.#question.sight;
     const reach = new Map<string, number>();
-    for (const key of this.#keys.get(entity)!) {
+    for (const key of this.#question.keys.get(entity)!) {
       for (const view of views) {
         const after = this.#recordsAfter(view, key);
         if (after !== undefined) reach.set(key, Math.min(after, reach.get(key) ?? Infinity));
       }
     }
     if (reach.size === 0) return;
-    const layout = this.#plan.layouts.get(source)!;
+    const layout = this.#question.plan.layouts.get(source)!;
     const keys = [...reach.keys()];
     const after = Math.min(...reach.values());
     const records = await readHistories(db, {
@@ -161,16 +173,25 @@ class Reading implements FeatureData {
 /** The buckets of the ranges that were read. */
 class LoadedBuckets implements Buckets {
   readonly #levels = new Map<number, Bucket[]>();
+  #maxTimeMs = -Infinity;
+  #maxKnownAtMs = -Infinity;
 
   /** Ranges of one level come in order. */
-  add(sizeMs: number, buckets: Bucket[]): void {
-    const known = this.#levels.get(sizeMs);
-    if (known === undefined) this.#levels.set(sizeMs, buckets);
-    else known.push(...buckets);
+  add(sizeMs: number, bucket: Bucket): void {
+    const level = this.#levels.get(sizeMs);
+    if (level === undefined) this.#levels.set(sizeMs, [bucket]);
+    else level.push(bucket);
+    this.#maxTimeMs = Math.max(this.#maxTimeMs, bucket.maxTimeMs);
+    this.#maxKnownAtMs = Math.max(this.#maxKnownAtMs, bucket.maxKnownAtMs);
   }
 
   level(sizeMs: number): readonly Bucket[] {
     return this.#levels.get(sizeMs) ?? [];
+  }
+
+  /** Whether a read may use all of them, which is nearly always. */
+  areUsable(sight: Sight): boolean {
+    return isUsable({ maxTimeMs: this.#maxTimeMs, maxKnownAtMs: this.#maxKnownAtMs }, sight);
   }
 }
 

@@ -7,11 +7,12 @@ import { toInstant } from "shared/contracts/time.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
 import { silentLogger } from "shared/log.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
+import { createBucketReader } from "./bucket_reader.ts";
 import { type FeatureRow, planFeatures } from "./domain/feature_plan.ts";
 import { createHistory, type EntityRecord } from "./domain/history.ts";
 import { readFeatureData } from "./feature_data.ts";
 import { fillSomething } from "./fill_views.ts";
-import { readRanges } from "./repository/buckets.ts";
+import { decodeBuckets, readRanges } from "./repository/buckets.ts";
 import { insertRecords, readHistories } from "./repository/records.ts";
 import { addViewVersion, lockSources, readViewVersions } from "./repository/view_versions.ts";
 import { type EntityEvent, storeRecords } from "./store_records.ts";
@@ -73,7 +74,11 @@ class World {
     const ready = rows.filter(({ status }) => status === "ready").map(({ view, id }) => [view, id] as const);
     const sight = { atMs, knownByMs };
     const keys = new Map([["customer", [KEY]]]);
-    const data = await readFeatureData(this.db, { plan, buckets: new Map(ready) }, { keys, sight });
+    const data = await readFeatureData(
+      { db: this.db, buckets: createBucketReader(this.db) },
+      { plan, buckets: new Map(ready) },
+      { keys, sight },
+    );
     return plan.evaluate((view) => data.of(view, 0), sight);
   }
 
@@ -171,8 +176,10 @@ Deno.test("a year in hops of a minute is read from few buckets, and gives what r
   const now = START + 640 * DAY;
   const [version] = await readViewVersions(database.db, "minutes");
   const [view] = world.plan().views;
-  const ranges = view!.ranges(now).map((range) => ({ viewVersion: version!.id, key: KEY, ...range }));
-  const read = (await readRanges(database.db, ranges)).found.flat().length;
+  const ranges = view!.ranges(now).map((range) => ({ viewVersion: version!.id, ...range }));
+  const { found: [ofKeys] } = await readRanges(database.db, [{ keys: [KEY], ranges }]);
+  let read = 0;
+  decodeBuckets(ofKeys![0]!, () => read++);
   assert(read < 120, `${read} buckets were read for 1,752 records`);
 });
 

@@ -4,8 +4,10 @@ import { delay } from "shared/delay.ts";
 import { AppError } from "shared/errors.ts";
 import type { Logger } from "shared/log.ts";
 
-/** The floor is asked for at most this often, however many reads there are. */
+/** The floor is asked for at most this often, however many reads there are ... */
 const FRESH_MS = 200;
+/** ... and in the background, as long as the last one is not older than this. */
+const OLDEST_MS = 1_000;
 /** Between two looks of a read that waits for a position. */
 const LONGEST_PAUSE_MS = 20;
 /** A read does not wait longer for it: an older floor is as true, only lower. */
@@ -50,7 +52,9 @@ export function createPosition(
 
   return {
     async read() {
-      if (performance.now() - readAt > FRESH_MS) await atMost(refreshing ??= refresh(), PATIENCE_MS);
+      const age = performance.now() - readAt;
+      if (age > FRESH_MS) refreshing ??= refresh();
+      if (age > OLDEST_MS) await atMost(refreshing ?? Promise.resolve(), PATIENCE_MS);
       return floor;
     },
     async waitFor(sequence, { timeoutMs }) {

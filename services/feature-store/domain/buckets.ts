@@ -49,7 +49,10 @@ export interface Cover {
 /** The known-at of a bucket that does not hold what it should: it is to be made anew, and no read may use it. */
 export const STALE_MS = Number.MAX_SAFE_INTEGER;
 
-export function isUsable({ maxTimeMs, maxKnownAtMs }: Bucket, { atMs, knownByMs }: Sight): boolean {
+export function isUsable(
+  { maxTimeMs, maxKnownAtMs }: Pick<Bucket, "maxTimeMs" | "maxKnownAtMs">,
+  { atMs, knownByMs }: Sight,
+): boolean {
   return maxKnownAtMs !== STALE_MS && maxTimeMs <= atMs && maxKnownAtMs <= knownByMs;
 }
 

@@ -1,6 +1,6 @@
 /** The SQL of buckets (domain/buckets.ts). @module */
 import type { Queryable, Transaction } from "shared/db/connection.ts";
-import { type Bucket, STALE_MS } from "../domain/buckets.ts";
+import { type Bucket, type BucketRange, STALE_MS } from "../domain/buckets.ts";
 import { LIFETIME } from "../domain/view_storage.ts";
 
 export interface BucketKey {
@@ -111,43 +111,112 @@ export async function removeBuckets(
     delete from buckets where view_version = ${viewVersion} and entity_key = any(${keys as string[]}::text[])`;
 }
 
-/** What is asked of the buckets of an entity: those of one level with a start in [from, to). */
-export interface RangeQuery {
+/** Buckets of one level of a version of a view, with a start in [from, to). */
+export interface VersionRange extends BucketRange {
   viewVersion: number;
-  key: string;
-  sizeMs: number;
-  fromMs: number;
-  toMs: number;
 }
 
-/** The buckets of each range, by start, and the snapshot: one, since it is one statement. */
-export async function readRanges(
-  db: Queryable,
-  ranges: readonly RangeQuery[],
-): Promise<{ found: Bucket[][]; snapshot: string }> {
-  const found: Bucket[][] = ranges.map(() => []);
+/** The same ranges of some entities. */
+export interface BucketQuery {
+  keys: readonly string[];
+  ranges: readonly VersionRange[];
+}
+
+/** The buckets of an entity as they are sent: as one text, which is JSON. Undefined: there are none. */
+export type BucketText = string | undefined;
+
+/** What is there of some queries, in one snapshot. */
+export interface FoundBuckets {
+  /** By query, and by its keys. */
+  found: BucketText[][];
+  /** What was visible, as PostgreSQL's `pg_snapshot`. */
+  snapshot: string;
+}
+
+/** One statement, and so one snapshot; a row an entity, for rows cost more than what is in them. */
+export async function readRanges(db: Queryable, queries: readonly BucketQuery[]): Promise<FoundBuckets> {
   let snapshot = "";
+  const found = queries.map(({ keys }): BucketText[] => keys.map(() => undefined));
+  const sets = new RangeSets();
+  const setOf = queries.map(({ ranges }) => sets.add(ranges));
+  const asked = queries.flatMap(({ keys }, query) => keys.map((key, place) => ({ query, key, place })));
+  const { ranges } = sets;
   // Without the offset the planner could turn the ranges into one scan of everything.
   const rows = await db`
-    select '0', pg_current_snapshot()::text, '', '', ''
+    select 0, pg_current_snapshot()::text
     union all
-    select asked.index::text, found.start_ms::text, found.max_time_ms::text, found.max_known_at_ms::text, found.cells
-    from unnest(
-      ${ranges.map(({ viewVersion }) => viewVersion)}::integer[], ${ranges.map(({ key }) => key)}::text[],
-      ${ranges.map(({ sizeMs }) => toSize(sizeMs))}::bigint[],
-      ${ranges.map(({ fromMs }) => fromMs)}::bigint[], ${ranges.map(({ toMs }) => toMs)}::bigint[]
-    ) with ordinality as asked(view_version, entity_key, size_ms, from_ms, to_ms, index)
+    select asked.number::integer, found.buckets
+    from rows from (
+      unnest(${intArray(asked.map(({ query }) => setOf[query]!))}::text::integer[]),
+      json_array_elements_text(${JSON.stringify(asked.map(({ key }) => key))}::text::json)
+    ) with ordinality as asked(set, entity_key, number)
     cross join lateral (
-      select start_ms, max_time_ms, max_known_at_ms, cells from buckets
-      where buckets.view_version = asked.view_version and buckets.entity_key = asked.entity_key
-        and buckets.size_ms = asked.size_ms and start_ms >= asked.from_ms and start_ms < asked.to_ms
-      order by start_ms offset 0
-    ) as found`.values();
-  for (const row of rows as unknown as StoredRow[]) {
-    if (row[0] === "0") snapshot = row[1];
-    else found[Number(row[0]) - 1]!.push(toBucket(row));
+      select '[' || string_agg(
+        concat('[', range.place, ',', start_ms, ',', max_time_ms, ',', max_known_at_ms, ',', cells, ']'), ','
+      ) || ']' as buckets
+      from unnest(
+        ${intArray(ranges.map(({ set }) => set))}::text::integer[],
+        ${intArray(ranges.map(({ place }) => place))}::text::integer[],
+        ${intArray(ranges.map(({ viewVersion }) => viewVersion))}::text::integer[],
+        ${intArray(ranges.map(({ sizeMs }) => toSize(sizeMs)))}::text::bigint[],
+        ${intArray(ranges.map(({ fromMs }) => fromMs))}::text::bigint[],
+        ${intArray(ranges.map(({ toMs }) => toMs))}::text::bigint[]
+      ) as range(set, place, view_version, size_ms, from_ms, to_ms)
+      cross join lateral (
+        select start_ms, max_time_ms, max_known_at_ms, cells from buckets
+        where buckets.view_version = range.view_version and buckets.entity_key = asked.entity_key
+          and buckets.size_ms = range.size_ms and start_ms >= range.from_ms and start_ms < range.to_ms
+        order by start_ms offset 0
+      ) as bucket
+      where range.set = asked.set
+    ) as found
+    where found.buckets is not null`.values();
+  // Taken out: what a query resolved to lives until the next full collection, and these texts are large.
+  for (const [number, text] of rows.splice(0) as unknown as (readonly [number, string])[]) {
+    if (number === 0) {
+      snapshot = text;
+      continue;
+    }
+    const { query, place } = asked[number - 1]!;
+    found[query]![place] = text;
   }
   return { found, snapshot };
+}
+
+/** @param take told of each bucket with the position of its range in the query, by start within a range */
+export function decodeBuckets(text: string, take: (range: number, bucket: Bucket) => void): void {
+  for (const row of JSON.parse(text) as SentBucket[]) {
+    const [range, startMs, maxTimeMs, maxKnownAtMs, cells] = row;
+    take(range, { startMs, maxTimeMs, maxKnownAtMs, cells });
+  }
+}
+
+/** Position of its range, start, newest event time, newest known-at, cells. */
+type SentBucket = readonly [number, number, number, number, Bucket["cells"]];
+
+/** Queries that ask the same, as reads of one feature service do, send it once. */
+class RangeSets {
+  readonly ranges: (VersionRange & { set: number; place: number })[] = [];
+  readonly #sets = new Map<string, number>();
+
+  /** @returns the number of the set */
+  add(ranges: readonly VersionRange[]): number {
+    let text = "";
+    for (const { viewVersion, sizeMs, fromMs, toMs } of ranges) {
+      text += `${viewVersion} ${sizeMs} ${fromMs} ${toMs},`;
+    }
+    const known = this.#sets.get(text);
+    if (known !== undefined) return known;
+    const set = this.#sets.size;
+    this.#sets.set(text, set);
+    ranges.forEach((range, place) => this.ranges.push({ ...range, set, place }));
+    return set;
+  }
+}
+
+/** Written by hand: postgres.js looks at each element. */
+function intArray(numbers: readonly number[]): string {
+  return `{${numbers.join()}}`;
 }
 
 function toSize(sizeMs: number): number {
