@@ -51,10 +51,8 @@ export async function storeRecords(
     rows.push(...added);
     const hasVersions = new Set([...before, ...added].map(({ definition }) => definition)).size > 1;
     const isNew = !hasVersions && retractedTo === undefined;
-    const taken = new Set<number>();
     for (const row of added) {
       if (row.entity === "") continue;
-      if (!row.retracted && !(row.definition <= (retractedTo ?? -1))) taken.add(row.definition);
       const version = versions.find(({ definition }) => definition === row.definition);
       changes.push({ row, data: row.retracted ? {} : version!.data, isNew });
     }
@@ -64,12 +62,36 @@ export async function storeRecords(
       if (row.entity !== "") changes.push({ row, data: {}, isNew: false });
     }
     const { source } = versions[0]!;
-    if (taken.size > 0) stored.set(source, (stored.get(source) ?? 0) + taken.size);
+    const taken = countTaken(versions, { added, before });
+    if (taken > 0) stored.set(source, (stored.get(source) ?? 0) + taken);
   }
   await markRetracted(tx, withdrawn);
   await insertRecords(tx, rows);
   await updateBuckets(tx, changes);
   return stored;
+}
+
+/**
+ * How many versions became records: those that were not there and not taken back before they came. One that is taken
+ * back later was a record, also when both come together.
+ */
+function countTaken(
+  versions: readonly EntityEvent[],
+  { added, before }: { added: readonly RecordRow[]; before: readonly KnownRecord[] },
+): number {
+  const isNew = new Set(added.filter(({ entity }) => entity !== "").map(({ definition }) => definition));
+  let retractedTo = Math.max(...before.filter(isRetraction).map(({ definition }) => definition));
+  let taken = 0;
+  for (const { definition, retracted } of versions) {
+    if (retracted) retractedTo = Math.max(retractedTo, definition);
+    else if (isNew.delete(definition) && definition > retractedTo) taken++;
+  }
+  return taken;
+}
+
+/** The row of a version that says that there is no such event. */
+function isRetraction({ entity, retracted }: KnownRecord): boolean {
+  return entity === "" && retracted;
 }
 
 function eventName({ source, id }: { source: string; id: string }): string {
@@ -86,7 +108,7 @@ function newRows(
 ): { added: RecordRow[]; retractedTo: number | undefined } {
   const retracting = [
     ...versions.filter(({ retracted }) => retracted),
-    ...known.filter(({ entity, retracted }) => entity === "" && retracted),
+    ...known.filter(isRetraction),
   ].map(({ definition }) => definition);
   const retractedTo = retracting.length === 0 ? undefined : Math.max(...retracting);
   const added: RecordRow[] = [];
