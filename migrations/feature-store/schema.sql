@@ -153,10 +153,12 @@ CREATE TABLE records (
   data jsonb NOT NULL,
   applied_tx bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
   retracted boolean DEFAULT false NOT NULL,
+  withdrawn_tx bigint,
   CONSTRAINT records_pkey PRIMARY KEY (source, id, definition, entity, entity_key, event_time)
 );
 CREATE INDEX records_by_applied_tx ON records USING brin (applied_tx) WITH (pages_per_range='16');
 CREATE INDEX records_by_entity ON records USING btree (entity, source, entity_key, event_time, id);
+CREATE INDEX records_withdrawn ON records USING btree (withdrawn_tx) WHERE withdrawn_tx IS NOT NULL;
 
 CREATE TABLE source_counts (
   source text NOT NULL,

@@ -3,7 +3,7 @@ import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
 import { type AppError, invalid, notFound, unavailable } from "shared/errors.ts";
-import { splitReference, viewsReadBy } from "./domain/feature_order.ts";
+import { orderFeatures, splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { type FeaturePlan, planFeatures } from "./domain/feature_plan.ts";
 import type { ViewCatalog } from "./view_catalog.ts";
 
@@ -35,6 +35,8 @@ export interface AskedFeatures {
   keysOf: ReadonlyMap<string, Readonly<Record<string, KeyType>>>;
   /** Rows of `view_versions`, of the views that are read from buckets. */
   buckets: ReadonlyMap<string, number>;
+  /** The views that a feature is computed from. */
+  viewsBehind(feature: string): ReadonlySet<string>;
 }
 
 /**
@@ -69,12 +71,15 @@ export async function findFeatures(
       );
     }
   }
+  const viewOf = (name: string) => views.get(name) ?? raise(noView(name));
   return {
-    plan: planFeatures(references, (name) => views.get(name) ?? raise(noView(name))),
+    plan: planFeatures(references, viewOf),
     version: service?.version ?? null,
     project: service?.project ?? views.values().next().value!.project,
     keysOf,
     buckets,
+    viewsBehind: (feature) =>
+      new Set(orderFeatures([feature], viewOf).map((reference) => splitReference(reference)[0])),
   };
 }
 

@@ -110,6 +110,29 @@ Deno.test("a record that comes late gives a new revision of the labels that it c
   assertEquals(corrections, 1);
 });
 
+Deno.test("a record that is taken back gives a new revision of the labels that it was part of", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  await publishLines(service.bus, [
+    line({ customer_id: 1, amount: 1, cancelled: false }, { id: "1", at: 0 }),
+    line({ customer_id: 1, amount: 2, cancelled: false }, { id: "2", at: 3 }),
+  ]);
+  await eventually(async () => assertEquals((await countsOf(service)).records, 2));
+  await setClock(service.bus, day(30));
+  await declare(service);
+  await eventually(async () => assertEquals(await maturedUntil(service), day(21)));
+  assertEquals(
+    (await eventually(async () => {
+      const events = newest(await published(service));
+      assertEquals(Object.keys(events).length, 3);
+      return events;
+    }))[`["1"]@${day(0)}`],
+    2,
+  );
+  await publishLines(service.bus, [{ ...line({}, { id: "2", at: 3, knownAt: 29 }), retracted: true }]);
+  await eventually(async () => assertEquals(newest(await published(service))[`["1"]@${day(0)}`], 0));
+});
+
 Deno.test("another definition publishes only what it changes", async () => {
   await using service = await startFeatureStore();
   await defineShop(service);

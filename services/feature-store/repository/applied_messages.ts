@@ -1,7 +1,7 @@
 /** The SQL that leads from records to the messages that brought them. @module */
-import type { Instant } from "shared/contracts/time.ts";
-import { toInstant } from "shared/contracts/time.ts";
+import { type Instant, toInstant } from "shared/contracts/time.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
+import type { LateRecord, Snapshot } from "../domain/consistency.ts";
 
 /** As long as predictions are kept: after that nobody asks. */
 const KEPT = "31 days";
@@ -16,24 +16,44 @@ export async function noteApplied(tx: Transaction, positions: readonly number[])
     ))`;
 }
 
-/** A record that a read with an older position may not have seen. */
-export interface LateRecord {
-  source: string;
-  position: number;
-  knownAtMs: number;
-}
-
-/** Records of an entity up to T, known by then, that came with messages after a position. */
+/** What a snapshot did not see of an entity's records up to T, known by then, as they are now. */
 export async function readLateRecords(
   db: Queryable,
-  query: { entity: string; key: string; sources: readonly string[]; atMs: number; position: number },
+  query: { entity: string; source: string; key: string; atMs: number; snapshot: Snapshot },
 ): Promise<LateRecord[]> {
-  const at: Instant = toInstant(query.atMs);
-  const rows = await db<{ source: string; position: number; known_at: number }[]>`
-    select source, last_position as position, date_part('epoch', known_at) as known_at
-    from records join applied_messages on tx = applied_tx
-    where entity = ${query.entity} and entity_key = ${query.key} and source = any(${query
-    .sources as string[]})
-      and event_time <= ${at} and known_at <= ${at} and last_position > ${query.position}`;
-  return rows.map(({ known_at, ...row }) => ({ ...row, knownAtMs: Math.round(known_at * 1_000) }));
+  const { entity, source, key, atMs, snapshot } = query;
+  const at: Instant = toInstant(atMs);
+  const rows = await db<LateRow[]>`
+    select id, definition, date_part('epoch', event_time) as time, date_part('epoch', known_at) as known_at,
+      applied_tx, withdrawn_tx, applied.last_position as applied, withdrawn.last_position as withdrawn
+    from records
+    left join applied_messages as applied on applied.tx = applied_tx
+    left join applied_messages as withdrawn on withdrawn.tx = withdrawn_tx
+    where entity = ${entity} and source = ${source} and entity_key = ${key}
+      and event_time <= ${at} and known_at <= ${at}
+      and (applied_tx >= ${snapshot.below} or withdrawn_tx >= ${snapshot.below})`;
+  return rows.flatMap((row): LateRecord[] => {
+    const { id, definition, time, known_at, applied_tx, withdrawn_tx } = row;
+    const record = { source, id, definition, timeMs: toMs(time), knownAtMs: toMs(known_at) };
+    if (!snapshot.sees(applied_tx)) return [{ ...record, change: "stored", position: row.applied }];
+    if (withdrawn_tx === null || snapshot.sees(withdrawn_tx)) return [];
+    return [{ ...record, change: "withdrawn", position: row.withdrawn }];
+  });
+}
+
+interface LateRow {
+  id: string;
+  definition: number;
+  /** Seconds since 1970. */
+  time: number;
+  known_at: number;
+  applied_tx: number;
+  withdrawn_tx: number | null;
+  /** Positions; null: not of a message. */
+  applied: number | null;
+  withdrawn: number | null;
+}
+
+function toMs(seconds: number): number {
+  return Math.round(seconds * 1_000);
 }

@@ -62,7 +62,7 @@ export async function horizon(tx: Transaction): Promise<number> {
   return row!.xmin;
 }
 
-/** The next entities that records were applied to, in the order of their keys, each with the first event time. */
+/** The next entities that records were applied to or withdrawn from, in the order of keys, with the first event time. */
 export async function readTouched(
   tx: Transaction,
   query: {
@@ -78,7 +78,10 @@ export async function readTouched(
 ): Promise<{ key: string; fromMs: number }[]> {
   const rows = await tx<{ key: string; first: number }[]>`
     select entity_key as key, date_part('epoch', min(event_time)) as first from records
-    where applied_tx >= ${query.fromTx} and applied_tx < ${query.belowTx}
+    where (
+        (applied_tx >= ${query.fromTx} and applied_tx < ${query.belowTx})
+        or (withdrawn_tx >= ${query.fromTx} and withdrawn_tx < ${query.belowTx})
+      )
       and entity = ${query.entity} and source = any(${query.sources as string[]})
       and event_time <= ${query.until} and entity_key > ${query.after}
     group by entity_key order by entity_key limit ${query.limit}`;

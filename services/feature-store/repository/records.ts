@@ -69,7 +69,7 @@ export async function readKnown(
 export async function markRetracted(tx: Transaction, rows: readonly KnownRecord[]): Promise<void> {
   if (rows.length === 0) return;
   await tx`
-    update records set retracted = true
+    update records set retracted = true, withdrawn_tx = pg_current_xact_id()::text::bigint
     from unnest(
       ${rows.map(({ source }) => source)}::text[], ${rows.map(({ id }) => id)}::text[],
       ${rows.map(({ definition }) => definition)}::integer[]

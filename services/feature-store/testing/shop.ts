@@ -1,13 +1,16 @@
 /** A small shop, whose invoice lines the tests of this service publish. @module */
+import { assertEquals } from "@std/assert";
 import { encodeBatches } from "shared/bus/batch.ts";
 import { bucketPut } from "shared/bus/bucket.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import type { DataRecord, PlatformEvent } from "shared/contracts/envelope.ts";
 import * as contract from "shared/contracts/feature_store.ts";
-import { BUCKET, subject } from "shared/contracts/streams.ts";
+import { BUCKET, STREAM, subject } from "shared/contracts/streams.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
+import { eventually } from "shared/testing/poll.ts";
 import { startTestService, type TestService, type TestServiceOptions } from "shared/testing/service.ts";
+import { everythingIsAcknowledged } from "shared/testing/streams.ts";
 import { createApp } from "../app.ts";
 import { configSchema } from "../config.ts";
 
@@ -121,3 +124,24 @@ export async function countsOf(
     sources.find((row) => row.source === source) ?? {};
   return { received, records, unused, duplicates, refused };
 }
+
+/** A shop of twenty customers, all they bought applied and acknowledged; its clock stands at day 150. */
+export async function startShop(env: Record<string, string> = {}): Promise<TestService> {
+  const service = await startFeatureStore({ env });
+  await defineShop(service);
+  await publishLines(service.bus, history(20, 10));
+  await eventually(async () => assertEquals((await countsOf(service)).records, 200));
+  await eventually(() =>
+    everythingIsAcknowledged(service.bus, { stream: STREAM.clean, durable: "feature-store" })
+  );
+  await setClock(service.bus, day(150));
+  return service;
+}
+
+/** The features of those twenty at day 140. */
+export const readCustomers = (service: Pick<TestService, "call">) =>
+  service.call(contract.online, {
+    features: { service: "churn" },
+    entities: Array.from({ length: 20 }, (_, customer_id) => ({ customer_id })),
+    asOf: day(140),
+  });

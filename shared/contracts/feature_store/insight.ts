@@ -16,15 +16,15 @@ export const modelConsistencySchema = z.object({
   /** Predictions whose features were computed anew, and the values compared. */
   predictions: z.int(),
   values: z.int(),
-  /** Predictions left out: nothing was looked up, or a view has changed since. */
+  /** Predictions left out: nothing was looked up, a definition is gone, or a value of the request is not logged. */
   skipped: z.int(),
-  /** Values that differ, because records were applied after the read's position ... */
+  /** Values that differ, and do not without the records that were applied after the read ... */
   explained: z.int(),
-  /** ... and for no such reason: a defect. */
+  /** ... and those that differ without them too: a defect. */
   unexplained: z.int(),
   /** Of the explained ones, how far behind the read was; null without one. */
   lag: z.object({
-    /** Messages of CLEAN between the read's position and the newest record it did not see, at most. */
+    /** Messages of CLEAN between the read's position and the newest record it did not see, at most; 0: all were pushed. */
     maxMessages: z.int(),
     /** From when a record that was not seen was known to T, milliseconds: the median and the most. */
     medianMs: z.number(),
