@@ -25,6 +25,8 @@ export interface WorkerCallOptions<Progress> {
   signal?: AbortSignal;
   /** Ends it after this time. Default: never. */
   limitSeconds?: number;
+  /** What can't be done when it is ended or dies, for the error: `check the file`. Default: `finish the work`. */
+  action?: string;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function callWorker<Input, Output, Progress = never>(
   input: Input,
   options: WorkerCallOptions<Progress> = {},
 ): Promise<Output> {
-  const { transfer = [], onProgress, signal, limitSeconds } = options;
+  const { transfer = [], onProgress, signal, limitSeconds, action = "finish the work" } = options;
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Output>();
   const worker = new Worker(module, { type: "module" });
@@ -46,7 +48,7 @@ export async function callWorker<Input, Output, Progress = never>(
   signal?.addEventListener("abort", abort);
   const limit = limitSeconds === undefined
     ? undefined
-    : setTimeout(() => reject(tooSlow(limitSeconds)), limitSeconds * 1_000);
+    : setTimeout(() => reject(tooSlow(action, limitSeconds)), limitSeconds * 1_000);
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if ("progress" in data) onProgress?.(data.progress as Progress);
     else if ("output" in data) resolve(data.output as Output);
@@ -55,7 +57,7 @@ export async function callWorker<Input, Output, Progress = never>(
   worker.onerror = (event) => {
     event.preventDefault();
     const [reason] = event.message.split("\n");
-    reject(new AppError("internal", `Cannot finish the work: its thread died: ${reason}`));
+    reject(new AppError("internal", `Cannot ${action}: its thread died: ${reason}`));
   };
   try {
     worker.postMessage(input, transfer);
@@ -67,8 +69,8 @@ export async function callWorker<Input, Output, Progress = never>(
   }
 }
 
-const tooSlow = (seconds: number) =>
-  new AppError("unprocessable", `Cannot finish the work: it took longer than the ${seconds} s it may take`);
+const tooSlow = (action: string, seconds: number) =>
+  new AppError("unprocessable", `Cannot ${action}: it took longer than the ${seconds} s it may take`);
 
 export interface WorkerAnswer<Output> {
   output: Output;

@@ -13,10 +13,11 @@ import {
   type RunEvent,
 } from "shared/contracts/model_training.ts";
 import { nameSchema } from "shared/contracts/names.ts";
-import { invalid, messageOf, notFound } from "shared/errors.ts";
+import { notFound } from "shared/errors.ts";
 import { callContext, readJson } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";
 import type { FollowOptions } from "./follow_run.ts";
+import { readUpload } from "./read_upload.ts";
 
 export interface RouteDeps {
   hasRun(id: string): Promise<boolean>;
@@ -66,31 +67,29 @@ export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
   });
 
   app.put(ARTIFACT, async (c) => {
-    const { id, name, mediaType } = parseWith(
+    const { bytes, mediaType } = await readUpload(c, "keep an artifact");
+    const named = parseWith(
       logArtifact.spec.request.omit({ sha256: true }),
       {
         id: c.req.param("id"),
         name: c.req.param("name"),
-        mediaType: c.req.header("content-type"),
+        ...(mediaType === "" ? {} : { mediaType }),
       },
       "keep an artifact",
     );
-    const bytes = new Uint8Array(await c.req.raw.arrayBuffer());
-    return c.json(
-      await deps.putArtifact({ id, name, mediaType, bytes }, callContext(c.req.raw.headers)),
-      201,
-    );
+    return c.json(await deps.putArtifact({ ...named, bytes }, callContext(c.req.raw.headers)), 201);
   });
 
   app.post("/v1/models/:model/versions", async (c) => {
     const context = callContext(c.req.raw.headers);
-    const { bytes, fields } = await readImport(c);
-    const named = { ...fields, model: c.req.param("model") };
-    if (bytes === undefined) {
-      return c.json(await deps.importVersion(parseWith(importRequestSchema, named, IMPORT), context), 201);
+    const model = c.req.param("model");
+    if (!HOLDS_FILE.test(c.req.header("content-type") ?? "")) {
+      const named = parseWith(importRequestSchema, { ...await readJson(c) as object, model }, IMPORT);
+      return c.json(await deps.importVersion(named, context), 201);
     }
-    const request = parseWith(importRequestSchema.omit({ sha256: true }), named, IMPORT);
-    return c.json(await deps.importFile(bytes, request, context), 201);
+    const { bytes, fields } = await readUpload(c, IMPORT);
+    const named = parseWith(importRequestSchema.omit({ sha256: true }), { ...fields, model }, IMPORT);
+    return c.json(await deps.importFile(bytes, named, context), 201);
   });
 
   app.get(ARTIFACT, async (c) => {
@@ -121,32 +120,8 @@ export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
 }
 
 const IMPORT = "import a version";
-const FILE_TYPES = /^application\/(?:onnx|octet-stream)\b/;
-
-/** The file as the body, with the other fields in the query; as a part of a form; or the JSON that names it. */
-async function readImport(c: Context): Promise<{ bytes?: Uint8Array; fields: Record<string, unknown> }> {
-  const type = c.req.header("content-type") ?? "";
-  if (FILE_TYPES.test(type)) {
-    return { bytes: new Uint8Array(await c.req.raw.arrayBuffer()), fields: c.req.query() };
-  }
-  if (!type.startsWith("multipart/form-data")) {
-    return { fields: (await readJson(c) ?? {}) as Record<string, unknown> };
-  }
-  const form = await c.req.raw.formData().catch((error) => {
-    throw invalid(`Cannot ${IMPORT}: the form can't be read: ${messageOf(error)}`);
-  });
-  const part = form.get("file");
-  if (!(part instanceof File)) {
-    throw invalid(`Cannot ${IMPORT}: the form must have a file as its part "file"`);
-  }
-  const request = form.get("request") ?? "{}";
-  const text = request instanceof File ? await request.text() : request;
-  try {
-    return { bytes: await part.bytes(), fields: JSON.parse(text) };
-  } catch (error) {
-    throw invalid(`Cannot ${IMPORT}: the part "request" of the form must be JSON: ${messageOf(error)}`);
-  }
-}
+/** Types of a body with the file itself; any other is JSON that names it. */
+const HOLDS_FILE = /^(?:application\/(?:onnx|octet-stream)|multipart\/form-data)\b/;
 
 function file(
   c: Context,
@@ -163,6 +138,15 @@ function file(
     etag: `"${sha256}"`,
   });
 }
+
+const FORM = {
+  type: "object" as const,
+  required: ["file"],
+  properties: {
+    file: { type: "string" as const, format: "binary" },
+    request: { type: "string" as const, description: "The other fields, as JSON" },
+  },
+};
 
 function describeRoutes(app: OpenAPIHono): void {
   const parameter = (name: string) => ({
@@ -187,7 +171,7 @@ function describeRoutes(app: OpenAPIHono): void {
     path: "/v1/runs/{id}/artifacts/{name}",
     summary: "Keep a file with a run that is trained elsewhere",
     parameters: [parameter("id"), parameter("name")],
-    requestBody: { required: true, content: bytes },
+    requestBody: { required: true, content: { ...bytes, "multipart/form-data": { schema: FORM } } },
     responses: { 201: { description: "Kept" }, 404: { description: "There is no such run" } },
   });
   app.openAPIRegistry.registerPath({
@@ -209,16 +193,7 @@ function describeRoutes(app: OpenAPIHono): void {
           "application/onnx": bytes["application/octet-stream"],
           ...bytes,
           "application/json": { schema: importRequestSchema.omit({ model: true }) },
-          "multipart/form-data": {
-            schema: {
-              type: "object" as const,
-              required: ["file"],
-              properties: {
-                file: { type: "string" as const, format: "binary" },
-                request: { type: "string" as const, description: "The other fields, as JSON" },
-              },
-            },
-          },
+          "multipart/form-data": { schema: FORM },
         },
       },
     },

@@ -91,7 +91,7 @@ async function importVersion(
   const checked = await callWorker<OutsideWork, ImportedModel>(
     new URL("./outside_worker.ts", import.meta.url),
     { import: { onnx, maxBytes, signature, inputExample, judgedBy } },
-    { limitSeconds },
+    { limitSeconds, action: `${action}: check the file` },
   );
   if (definition !== undefined && definition.body.task !== checked.signature.task) {
     throw new AppError(

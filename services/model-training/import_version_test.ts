@@ -140,3 +140,53 @@ Deno.test("importVersion() refuses what does not fit its signature, and says wha
   );
   assertEquals((await service.call(listVersions, { model })).versions, []);
 });
+
+/** A small file of operators that are all accepted, whose answer takes minutes: products of a matrix with itself. */
+function endless(): Uint8Array {
+  const size = 384;
+  const products = Array.from({ length: 20_000 }, (_, n) => ({
+    op: "MatMul",
+    inputs: [n === 0 ? "matrix" : `product${n - 1}`, "matrix"],
+    outputs: [`product${n}`],
+  }));
+  return encodeModel({
+    irVersion: 8,
+    producerName: "test",
+    opsets: { "ai.onnx": 17 },
+    metadata: {},
+    graph: {
+      name: "endless",
+      nodes: [
+        ...products,
+        { op: "ReduceMean", inputs: [products.at(-1)!.outputs[0]!], outputs: ["mean"], attributes: {} },
+        { op: "ReduceMean", inputs: ["in"], outputs: ["row"], attributes: { axes: { ints: [1] } } },
+        { op: "Add", inputs: ["row", "mean"], outputs: ["out"] },
+      ],
+      initializers: [{
+        name: "matrix",
+        dims: [size, size],
+        type: "float",
+        data: new Float32Array(size * size).fill(1 / size),
+      }],
+      inputs: [{ name: "in", type: "float", dims: ["rows", 3] }],
+      outputs: [{ name: "out", type: "float", dims: ["rows", 1] }],
+    },
+  });
+}
+
+Deno.test("importVersion() gives up a file that takes too long to check, and goes on with the next one", async () => {
+  await using stand = await startStand({ env: { IMPORT_LIMIT_SECONDS: "1" } });
+  const { service } = stand;
+  const [slow, next] = await Promise.all([
+    send(service, endless(), { signature }),
+    post(service, JSON.stringify({ sha256: "0".repeat(64), signature }), {
+      "content-type": "application/json",
+    }),
+  ]);
+  assertEquals([slow.status, next.status], [422, 404]);
+  assertEquals(
+    (await slow.json()).detail,
+    "Cannot import a version of reorder: check the file: it took longer than the 1 s it may take",
+  );
+  assertStringIncludes((await next.json()).detail, "0".repeat(64));
+});

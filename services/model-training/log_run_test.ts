@@ -48,6 +48,14 @@ Deno.test("a run of someone's own code is logged over HTTP", async () => {
     body: picture,
   });
   assertEquals([put.status, (await put.json()).bytes], [201, picture.length]);
+  const form = new FormData();
+  form.append("file", new File(["a,b\n"], "any name", { type: "text/csv" }));
+  const formed = await fetch(`${service.url}/v1/runs/${id}/artifacts/table.csv`, {
+    method: "PUT",
+    body: form,
+  });
+  const { name, bytes, mediaType } = await formed.json();
+  assertEquals([formed.status, name, bytes, mediaType], [201, "table.csv", 4, "text/csv"]);
   assertEquals((await json(`/v1/runs/${id}/finish`, {})).status, 200);
 
   const run = await service.call(getRun, { id });
