@@ -53,7 +53,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       body: contract.deploymentBodySchema,
       put: contract.putDeployment,
       remove: contract.removeDeployment,
-      check: (name: string, body: contract.DeploymentBody) => checkDeployment(name, body),
+      prove: (name: string, body: contract.DeploymentBody) => checkDeployment(name, body),
     }],
     list: contract.definitions,
   });

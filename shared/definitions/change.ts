@@ -9,7 +9,7 @@ import type { StoredDefinition } from "../contracts/definition.ts";
 import type { CallContext } from "../contracts/endpoint.ts";
 import { BUCKET } from "../contracts/streams.ts";
 import type { Database, Transaction } from "../db/connection.ts";
-import { once } from "../db/idempotency.ts";
+import { answered, once } from "../db/idempotency.ts";
 import { jsonHash } from "../db/json_hash.ts";
 import { enqueue } from "../db/outbox.ts";
 import { conflict } from "../errors.ts";
@@ -23,18 +23,30 @@ export interface ChangeDeps {
   service: string;
 }
 
+export interface Put {
+  version: number;
+  changed: boolean;
+}
+
 /** Creates or changes a definition; an equal body, whatever the order of its fields, changes nothing. */
 export async function putDefinition(
   { db, service }: ChangeDeps,
   kind: DefinitionKind,
   request: { project: string; name: string; body: unknown },
   context: CallContext,
-): Promise<{ version: number; changed: boolean }> {
+): Promise<Put> {
   const { project, name } = request;
   const action = `put the ${kind.kind} "${name}"`;
   const body = parseWith(kind.body, request.body, action);
   const bodyHash = jsonHash(body);
-  return await once(db, context, { endpoint: kind.put.subject, request }, async (tx) => {
+  const call = { endpoint: kind.put.subject, request };
+  if (kind.prove !== undefined) {
+    const earlier = await answered<Put>(db, context, call);
+    if (earlier !== undefined) return earlier;
+    const current = await selectCurrent(db, kind.kind, name);
+    if (current?.bodyHash !== bodyHash) await kind.prove(name, body);
+  }
+  return await once(db, context, call, async (tx) => {
     const current = await lockCurrent(tx, kind, { project, name, action });
     if (current?.bodyHash === bodyHash) return { version: current.version, changed: false };
     await kind.check?.(name, body, tx);

@@ -11,7 +11,7 @@ import {
 } from "../contracts/definition.ts";
 import type { CallContext } from "../contracts/endpoint.ts";
 import { BUCKET } from "../contracts/streams.ts";
-import type { Database } from "../db/connection.ts";
+import { connectDatabase, type Database } from "../db/connection.ts";
 import { createOutbox } from "../db/outbox.ts";
 import { AppError, invalid } from "../errors.ts";
 import { silentLogger } from "../log.ts";
@@ -38,7 +38,11 @@ const endpoints = {
 const context: CallContext = { actor: "ada", idempotencyKey: undefined, traceparent: undefined };
 
 /** One copy of a service that owns shapes and tints. */
-async function startCopy(db: Database, bus: Bus) {
+async function startCopy(
+  db: Database,
+  bus: Bus,
+  { prove }: { prove?: (name: string) => Promise<void> } = {},
+) {
   const outbox = createOutbox(db, bus, silentLogger);
   const definitions = createDefinitions({ db, bus, log: silentLogger, outbox }, {
     service,
@@ -52,7 +56,13 @@ async function startCopy(db: Database, bus: Bus) {
           if (body.sides === 13) throw invalid(`Cannot put the shape "${name}": 13 sides bring bad luck`);
         },
       },
-      { kind: "tint", body: tintSchema, put: endpoints.putTint, remove: endpoints.removeTint },
+      {
+        kind: "tint",
+        body: tintSchema,
+        put: endpoints.putTint,
+        remove: endpoints.removeTint,
+        ...(prove === undefined ? {} : { prove }),
+      },
     ],
     list: endpoints.list,
   });
@@ -75,6 +85,8 @@ async function startCopy(db: Database, bus: Bus) {
     changes,
     put: (project: string, name: string, body: unknown, more?: Partial<CallContext>) =>
       send<{ version: number; changed: boolean }>(endpoints.putShape, { project, name, body }, more),
+    putTint: (name: string, body: unknown, more?: Partial<CallContext>) =>
+      send<{ version: number; changed: boolean }>(endpoints.putTint, { project: "one", name, body }, more),
     remove: (project: string, name: string) =>
       send<{ removed: boolean }>(endpoints.removeShape, { project, name }),
     list: (project?: string) => send<{ definitions: StoredDefinition[] }>(endpoints.list, { project }),
@@ -128,6 +140,37 @@ Deno.test("put refuses a body that is wrong by its schema or by the check, and w
   await assertRejects(() => copy.put("one", "unlucky", { sides: 13 }), AppError, "bad luck");
   assertEquals(await copy.list(), { definitions: [] });
   assertEquals([...await database.db`select from outbox`], []);
+});
+
+Deno.test("put proves what is new before its transaction, which holds no connection however long that takes", async () => {
+  await using bus = await startTestBus();
+  await using database = await createTestDatabase("alert");
+  const db = connectDatabase({ url: database.url, log: silentLogger, max: 1 });
+  const proven: string[] = [];
+  let trial = () => Promise.resolve();
+  await using copy = await startCopy(db, bus, {
+    async prove(name) {
+      proven.push(name);
+      await trial();
+    },
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  trial = () => promise;
+  const keyed = { idempotencyKey: "a key" };
+  const putting = copy.putTint("red", { colour: "ruby" }, keyed);
+  await eventually(() => assertEquals(proven, ["red"]));
+  // The only connection is free.
+  assertEquals([...await db`select 1 as one`], [{ one: 1 }]);
+  resolve();
+  assertEquals(await putting, { version: 1, changed: true });
+  // What is in force already, and what was answered already, is proven no more.
+  assertEquals(await copy.putTint("red", { colour: "ruby" }), { version: 1, changed: false });
+  assertEquals(await copy.putTint("red", { colour: "ruby" }, keyed), { version: 1, changed: true });
+  assertEquals(proven, ["red"]);
+  trial = () => Promise.reject(invalid("it does not hold"));
+  await assertRejects(() => copy.putTint("red", { colour: "rust" }), AppError, "it does not hold");
+  assertEquals((await copy.putTint("red", { colour: "ruby" })).version, 1);
+  await db.end();
 });
 
 Deno.test("put and remove refuse another project's name, and say whose it is", async () => {

@@ -16,6 +16,13 @@ export interface DefinitionKind {
    */
   // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
   check?(name: string, body: any, tx: Transaction): void | Promise<void>;
+  /**
+   * What only a look elsewhere can say, or a trial: before the transaction, so that it holds no connection and no lock
+   * however long it takes. Throws to refuse a body that is not in force already. Annotate `body` with the kind's own
+   * type.
+   */
+  // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
+  prove?(name: string, body: any): Promise<void>;
   /** Kinds of which `afterPut` may change definitions: who put this one reads those as they are then. */
   affects?: readonly string[];
   /** What follows from a new version, in the transaction that writes it. Annotate the body with the kind's own type. */

@@ -193,6 +193,21 @@ Deno.test("createHttpApp() limits bodies to 8 MiB where nothing else is said", a
   assertEquals((await problemOf(appOf([put()]).request("/v1/shelves/a", json(body)))).status, 413);
 });
 
+Deno.test("createHttpApp() reads compressed JSON within the limit of its size before", async () => {
+  const app = appOf([put()], { bodyLimits: { "/v1/shelves/*": 1_000 } });
+  const send = async (body: string, encoding: string) =>
+    await app.request("/v1/shelves/a", {
+      method: "PUT",
+      headers: { "content-type": "application/json", "content-encoding": encoding },
+      body: await new Response(new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"))).bytes(),
+    });
+  const body = JSON.stringify({ width: 3 });
+  assertEquals((await send(body, "gzip")).status, 201);
+  assertEquals((await send(body + " ".repeat(1_000), "gzip")).status, 413);
+  assertEquals((await send(body, "deflate")).status, 400);
+  assertEquals((await send(body, "br")).status, 415);
+});
+
 Deno.test("createHttpApp() says on /readyz which check fails and why", async () => {
   const app = appOf([], {
     ready: { bus: () => Promise.resolve(), database: () => Promise.reject(new Error("connection refused")) },

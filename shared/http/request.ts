@@ -7,6 +7,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { CallContext } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
 import { AppError, invalid, messageOf, tooLarge } from "../errors.ts";
+import { unpack } from "./packed_body.ts";
 
 export const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
@@ -55,12 +56,27 @@ function bodyTooLarge(maxBytes: number): AppError {
 }
 
 /**
+ * The request with its body as it was before it was compressed, within the same limit.
+ *
+ * @throws {AppError} `unsupported` for an unknown encoding; while the body is read, `too_large`, or `invalid` for what is
+ * not of the encoding
+ */
+export function unpacked(c: Context): Request {
+  const encoding = c.req.raw.headers.get("content-encoding");
+  // The header first: to look at a body makes a stream of it.
+  if (encoding === null || encoding === "identity" || c.req.raw.body === null) return c.req.raw;
+  const limit = countBytes(c.get("bodyLimit") ?? MAX_BODY_BYTES);
+  return new Request(c.req.raw, { body: unpack(c.req.raw.body, encoding).pipeThrough(limit) });
+}
+
+/**
  * The JSON body, `undefined` when there is none.
  *
- * @throws {AppError} `unsupported` when the content type is not JSON, `invalid` when the body is no JSON
+ * @throws {AppError} `unsupported` when the content type is not JSON or the encoding is unknown, `invalid` when the body
+ * is no JSON, `too_large`
  */
 export async function readJson(c: Context): Promise<unknown> {
-  const text = await c.req.raw.text();
+  const text = await unpacked(c).text();
   if (text === "") return undefined;
   const type = c.req.raw.headers.get("content-type");
   if (type === null || !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type)) {

@@ -8,7 +8,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { MODEL_TENSORS, type Signature } from "shared/contracts/signature.ts";
 import { AppError, invalid, notFound } from "shared/errors.ts";
-import { callContext } from "shared/http/request.ts";
+import { callContext, unpacked } from "shared/http/request.ts";
 import type { Logger } from "shared/log.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
 import { VERSION } from "shared/version.ts";
@@ -120,14 +120,9 @@ export function addOpenInferenceRoutes(app: OpenAPIHono, { models, predict, log 
 }
 
 async function read(c: Context, model: string): Promise<InferRequest> {
-  const { headers } = c.req.raw;
-  const encoding = headers.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") {
-    throw new AppError("unsupported", `Cannot infer: the body is encoded as ${encoding}, must be as it is`);
-  }
   const version = versionOf(c);
-  const length = headers.get(JSON_LENGTH);
-  return readInferRequest(new Uint8Array(await c.req.raw.arrayBuffer()), {
+  const length = c.req.raw.headers.get(JSON_LENGTH);
+  return readInferRequest(new Uint8Array(await unpacked(c).arrayBuffer()), {
     model,
     ...(version === undefined ? {} : { version }),
     headerLength: length === null ? undefined : Number(length),

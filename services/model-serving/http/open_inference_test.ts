@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { eventually } from "shared/testing/poll.ts";
 import { storedEvents } from "shared/testing/streams.ts";
 import { STREAM } from "shared/contracts/streams.ts";
@@ -132,6 +132,62 @@ Deno.test("infer() lists what is wrong with its path, in the protocol's own form
   const nothing = await fetch(`${service.url}/v2/models/${MODEL}/infer`, { method: "POST", body: "[" });
   assertEquals(nothing.status, 400);
   await nothing.body?.cancel();
+});
+
+/** Bytes as clients compress them. */
+const packed = (body: BodyInit, format: CompressionFormat) =>
+  new Response(new Response(body).body!.pipeThrough(new CompressionStream(format))).bytes();
+
+Deno.test("infer() unpacks gzip and deflate within the limit of bodies, and names what it does not take", async () => {
+  await using service = await startServing({ weights: [1, 10] });
+  const send = async (body: BodyInit, encoding: string) => {
+    const response = await fetch(`${service.url}/v2/models/${MODEL}/infer`, {
+      method: "POST",
+      headers: { "content-encoding": encoding },
+      body,
+    });
+    return { status: response.status, answer: await response.json() };
+  };
+  const question = JSON.stringify({ inputs: [features()] });
+  for (const encoding of ["gzip", "deflate"] as const) {
+    const { status, answer } = await send(await packed(question, encoding), encoding);
+    assertEquals([status, answer.outputs[0].data], [200, [21, 43]]);
+  }
+  const bomb = await packed(new Uint8Array(50_000_000), "gzip");
+  assertEquals((await send(bomb, "gzip")).status, 413);
+  assertEquals((await send(question, "gzip")).status, 400);
+  assertEquals((await send((await packed(question, "gzip")).subarray(0, -9), "gzip")).status, 400);
+  const unknown = await send(question, "br");
+  assertEquals(unknown.status, 415);
+  assertStringIncludes(unknown.answer.error, "gzip or deflate");
+});
+
+Deno.test("infer() reads 16-bit floats, of either kind", async () => {
+  await using service = await startServing({ weights: [1, 10] });
+  const values = [1, 2, -3.5, 0.25];
+  const brain = new Uint16Array(
+    values.map((value) => new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16),
+  );
+  for (const [datatype, tensor] of [["FP16", new Float16Array(values)], ["BF16", brain]] as const) {
+    const bytes = new Uint8Array(tensor.buffer as ArrayBuffer);
+    const { body, length } = binaryBody(
+      {
+        inputs: [{
+          name: "features",
+          datatype,
+          shape: [2, 2],
+          parameters: { binary_data_size: bytes.length },
+        }],
+      },
+      bytes,
+    );
+    const response = await fetch(`${service.url}/v2/models/${MODEL}/infer`, {
+      method: "POST",
+      headers: { "inference-header-content-length": String(length) },
+      body,
+    });
+    assertEquals((await response.json()).outputs[0].data, [21, -1]);
+  }
 });
 
 Deno.test("the protocol tells of health, of models and of their tensors", async () => {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { z } from "zod";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import { entitySchema } from "shared/contracts/entity_key.ts";
@@ -14,7 +15,7 @@ import { instantSchema } from "shared/contracts/time.ts";
 import { delay } from "shared/delay.ts";
 import { AppError, invalid, messageOf } from "shared/errors.ts";
 import { MAX_BODY_BYTES } from "shared/http/request.ts";
-import { callContext } from "shared/http/request.ts";
+import { callContext, unpacked } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";
 import { type Line, splitLines } from "./line_splitter.ts";
 
@@ -78,7 +79,7 @@ export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: Pred
     if (!isNdjson(c.req.raw)) return await next();
     const named = c.req.param("model");
     const context = callContext(c.req.raw.headers);
-    const { model, body } = readCall(named, c.req.raw.body, (error) => refused(named, error, context));
+    const { model, body } = readCall(c, named, (error) => refused(named, error, context));
     const answers = answerLines(splitLines(body, MAX_LINE_CHARS), {
       ask: (questions) => answerGroup(model, questions, context),
       refused: (error) => refused(model, error, context),
@@ -89,8 +90,9 @@ export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: Pred
   });
 }
 
-function readCall(model: string, body: Request["body"], refused: (error: unknown) => void) {
+function readCall(c: Context, model: string, refused: (error: unknown) => void) {
   try {
+    const { body } = unpacked(c);
     if (body === null) throw invalid("Cannot predict: the body holds no line");
     return { model: parseWith(nameSchema, model, "predict"), body };
   } catch (error) {

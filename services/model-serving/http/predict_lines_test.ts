@@ -52,6 +52,20 @@ Deno.test("POST predict answers lines one by one, in their order, and bad ones w
   });
 });
 
+Deno.test("POST predict takes lines that come compressed", async () => {
+  await using service = await startServing();
+  const lines = Array.from({ length: 300 }, (_, count) => `${JSON.stringify({ row: row(count, 0) })}\n`).join(
+    "",
+  );
+  const response = await fetch(`${service.url}/v1/models/${MODEL}/predict`, {
+    method: "POST",
+    headers: { "content-type": "application/x-ndjson", "content-encoding": "gzip" },
+    body: new Blob([lines]).stream().pipeThrough(new CompressionStream("gzip")),
+  });
+  const outputs = linesOf(await response.text()).map(({ output }) => output);
+  assertEquals(outputs, Array.from({ length: 300 }, (_, count) => count));
+});
+
 Deno.test("POST predict begins to answer lines before their end has come, and waits for a reader who is slow", async () => {
   await using service = await startServing();
   const encoder = new TextEncoder();

@@ -30,6 +30,13 @@ const BINARY: Readonly<
   UINT32: { size: 4, read: (bytes) => new Uint32Array(aligned(bytes)) },
   INT32: { size: 4, read: (bytes) => new Int32Array(aligned(bytes)) },
   FP32: { size: 4, read: (bytes) => new Float32Array(aligned(bytes)) },
+  FP16: { size: 2, read: (bytes) => new Float16Array(aligned(bytes)) },
+  // The upper half of a float32.
+  BF16: {
+    size: 2,
+    read: (bytes) =>
+      new Float32Array(Uint32Array.from(new Uint16Array(aligned(bytes)), (half) => half << 16).buffer),
+  },
   UINT64: { size: 8, read: (bytes) => new BigUint64Array(aligned(bytes)) },
   INT64: { size: 8, read: (bytes) => new BigInt64Array(aligned(bytes)) },
   FP64: { size: 8, read: (bytes) => new Float64Array(aligned(bytes)) },

@@ -30,6 +30,17 @@ def triton(address, model):
     plain = http.InferInput("features", list(rows.shape), "FP32")
     plain.set_data_from_numpy(rows)
     answers["default"] = client.infer(model, [plain]).as_numpy("value").tolist()
+    for packing in ("gzip", "deflate"):
+        result = client.infer(
+            model,
+            [plain],
+            request_compression_algorithm=packing,
+            response_compression_algorithm=packing,
+        )
+        answers[packing] = result.as_numpy("value").tolist()
+    half = http.InferInput("features", list(rows.shape), "FP16")
+    half.set_data_from_numpy(rows.astype(np.float16))
+    answers["half"] = client.infer(model, [half]).as_numpy("value").tolist()
     wide = http.InferInput("features", list(rows.shape), "INT64")
     wide.set_data_from_numpy(rows.astype(np.int64))
     answers["int64"] = client.infer(model, [wide], model_version="1").as_numpy("value").tolist()
