@@ -123,9 +123,11 @@ CREATE TABLE run_artifacts (
   bytes bigint NOT NULL,
   media_type text NOT NULL,
   at timestamp(3) with time zone DEFAULT clock_timestamp() NOT NULL,
+  owned boolean DEFAULT false NOT NULL,
   CONSTRAINT run_artifacts_pkey PRIMARY KEY (run, name),
   CONSTRAINT run_artifacts_run_fkey FOREIGN KEY (run) REFERENCES runs(id)
 );
+CREATE INDEX run_artifacts_of_file ON run_artifacts USING btree (sha256);
 
 CREATE TABLE run_events (
   run uuid NOT NULL,
@@ -209,6 +211,7 @@ CREATE TABLE runs (
   trials json DEFAULT '[]'::json NOT NULL,
   events integer DEFAULT 0 NOT NULL,
   test_look json,
+  progress_forgotten boolean DEFAULT false NOT NULL,
   CONSTRAINT runs_pkey PRIMARY KEY (id),
   CONSTRAINT runs_retry_of_fkey FOREIGN KEY (retry_of) REFERENCES runs(id),
   CONSTRAINT runs_error CHECK ((status = ANY (ARRAY['failed'::text, 'cancelled'::text])) = (error IS NOT NULL)),
@@ -223,9 +226,13 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_by_status ON runs USING btree (status, created_at DESC, id DESC);
 CREATE INDEX runs_by_time ON runs USING btree (created_at DESC, id DESC);
+CREATE INDEX runs_by_training_set ON runs USING btree (training_set) WHERE training_set IS NOT NULL;
 CREATE INDEX runs_of_model ON runs USING btree (model, created_at DESC, id DESC);
 CREATE INDEX runs_that_looked ON runs USING btree (training_set) WHERE test_look IS NOT NULL;
+CREATE INDEX runs_to_forget ON runs USING btree (finished_at) WHERE finished_at IS NOT NULL AND version IS NULL;
 CREATE INDEX runs_to_work_on ON runs USING btree (created_at) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text])) AND kind = 'trained'::text;
+CREATE INDEX runs_tried_again ON runs USING btree (retry_of) WHERE retry_of IS NOT NULL;
+CREATE INDEX runs_with_progress ON runs USING btree (finished_at) WHERE finished_at IS NOT NULL AND NOT progress_forgotten;
 
 CREATE TABLE version_tags (
   model text NOT NULL,
@@ -273,6 +280,7 @@ CREATE TABLE versions (
   CONSTRAINT versions_retired CHECK ((retired_at IS NULL) = (retired_by IS NULL) AND (retired_at IS NULL) = (retired_reason IS NULL)),
   CONSTRAINT versions_version_check CHECK (version > 0)
 );
+CREATE INDEX versions_of_file ON versions USING btree (sha256);
 
 CREATE VIEW current_definitions AS
  SELECT definitions.kind,

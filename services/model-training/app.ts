@@ -40,6 +40,7 @@ import {
   setNotes,
   setTags,
 } from "./repository/versions.ts";
+import { createRetention } from "./retention.ts";
 import { createRunQueue } from "./run_queue.ts";
 import { cancelRun, retryRun, startRun } from "./start_run.ts";
 
@@ -67,6 +68,10 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     leaseSeconds: config.RUN_LEASE_SECONDS,
     limitSeconds: config.RUN_LIMIT_SECONDS,
     environment: describeEnvironment({ gitRevision: config.GIT_REVISION, instance: config.INSTANCE }),
+  });
+  const retention = createRetention({ db, bus, log }, {
+    progressDays: config.PROGRESS_DAYS,
+    runDays: config.RUN_DAYS,
   });
   const startDeps = { db, bus, log, definitions, pokeQueue: queue.poke };
   const logging = createRunLogging({ db, bus, log });
@@ -195,7 +200,13 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         },
       }),
     bodyLimits: Object.fromEntries(FILE_PATHS.map((path) => [path, maxBytes])),
-    parts: [definitions.part, outbox, createAliasKeeper({ db, bus, log, poke: outbox.poke }), queue],
+    parts: [
+      definitions.part,
+      outbox,
+      createAliasKeeper({ db, bus, log, poke: outbox.poke }),
+      queue,
+      retention,
+    ],
     stats: async () => ({ ...await countRuns(db) }),
   };
 }

@@ -100,13 +100,17 @@ async function importVersion(
         `${checked.signature.task} task`,
     );
   }
-  const sha256 = await bus.files.put(checked.onnx);
+  const { sha256, isNew: owned } = await bus.files.add(checked.onnx);
   let event: contract.RunEvent | undefined;
   const reply = await once(db, context, keyed(request), async (tx) => {
-    const registered = await register(tx, { request, checked, sha256, project, actor: context.actor }, {
-      definition: definition?.version ?? null,
-      horizon: definition?.body.label.within ?? null,
-    });
+    const registered = await register(
+      tx,
+      { request, checked, sha256, owned, project, actor: context.actor },
+      {
+        definition: definition?.version ?? null,
+        horizon: definition?.body.label.within ?? null,
+      },
+    );
     event = registered.event;
     return registered.reply;
   });
@@ -119,13 +123,15 @@ interface Checked {
   request: contract.ImportRequest;
   checked: ImportedModel;
   sha256: string;
+  /** Whether its file came with it. */
+  owned: boolean;
   project: string;
   actor: string;
 }
 
 async function register(
   tx: Transaction,
-  { request, checked, sha256, project, actor }: Checked,
+  { request, checked, sha256, owned, project, actor }: Checked,
   declared: { definition: number | null; horizon: string | null },
 ): Promise<{ reply: Reply; event: contract.RunEvent }> {
   const { model, algorithm, tags, notes, reason, trainingSet = null, trainUntil = null } = request;
@@ -177,6 +183,7 @@ async function register(
     sha256,
     bytes: onnx.length,
     mediaType: "application/onnx",
+    owned,
   });
   await completeRun(tx, run, {
     version,

@@ -59,13 +59,13 @@ export function createRunLogging(deps: LogDeps) {
 
   async function keepFile(
     call: { endpoint: string; request: RequestOf<typeof contract.logArtifact> },
-    bytes: Uint8Array,
+    { bytes, owned }: { bytes: Uint8Array; owned: boolean },
     context: CallContext,
   ): Promise<contract.Artifact> {
     const { id, name, sha256, mediaType } = call.request;
     return await logged(call, context, async (tx) => {
       if (name.endsWith(".onnx")) await keepModelFile(tx, sha256, bytes);
-      return await keepArtifact(tx, id, { name, sha256, bytes: bytes.length, mediaType });
+      return await keepArtifact(tx, id, { name, sha256, bytes: bytes.length, mediaType, owned });
     });
   }
 
@@ -112,7 +112,8 @@ export function createRunLogging(deps: LogDeps) {
     /** A file that is in the file store already. */
     async logArtifact(request: RequestOf<typeof contract.logArtifact>, context: CallContext) {
       const bytes = await bus.files.get(request.sha256);
-      return await keepFile({ endpoint: contract.logArtifact.subject, request }, bytes, context);
+      const file = { bytes, owned: false };
+      return await keepFile({ endpoint: contract.logArtifact.subject, request }, file, context);
     },
 
     /** A file that comes with the call. */
@@ -126,8 +127,9 @@ export function createRunLogging(deps: LogDeps) {
           throw notFound(`Cannot log the run ${named.id}: there is none`);
         }
       });
-      const request = { ...named, sha256: await bus.files.put(bytes) };
-      return await keepFile({ endpoint: contract.logArtifact.subject, request }, bytes, context);
+      const { sha256, isNew: owned } = await bus.files.add(bytes);
+      const call = { endpoint: contract.logArtifact.subject, request: { ...named, sha256 } };
+      return await keepFile(call, { bytes, owned }, context);
     },
 
     async finishRun(request: RequestOf<typeof contract.finishRun>, context: CallContext) {

@@ -125,7 +125,7 @@ async function finish(
 ): Promise<RunEvent> {
   const { run, trained } = finished;
   // Before it is announced: who is told of a version finds its file.
-  const sha256 = await patiently(() => bus.files.put(trained.onnx), options);
+  const { sha256, isNew: owned } = await patiently(() => bus.files.add(trained.onnx), options);
   return await patiently(() =>
     transaction(db, async (tx) => {
       if (!await holdRun(tx, run)) throw new LeaseLost(run);
@@ -138,6 +138,7 @@ async function finish(
         sha256,
         bytes: trained.onnx.length,
         mediaType: "application/onnx",
+        owned,
       });
       const { evaluation, trials, parameters, facts } = trained;
       await completeRun(tx, run.id, {

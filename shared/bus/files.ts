@@ -13,6 +13,8 @@ import { isBusAway } from "./bus_errors.ts";
 export interface FileStore {
   /** Stores the bytes, unless they are there already, and gives their SHA-256 in hexadecimal. */
   put(bytes: Uint8Array): Promise<string>;
+  /** The same, and whether they were not there before: who has brought a file may remove it. */
+  add(bytes: Uint8Array): Promise<{ sha256: string; isNew: boolean }>;
   /**
    * The bytes, checked against their name.
    *
@@ -21,6 +23,8 @@ export interface FileStore {
    */
   get(sha256: string, options?: { maxBytes?: number }): Promise<Uint8Array>;
   has(sha256: string): Promise<boolean>;
+  /** For its owner, when nobody needs it any more. Does nothing where it is gone already. */
+  remove(sha256: string): Promise<void>;
   /**
    * The bytes as they come, for files that are too large to be held. What fails on the way, a wrong checksum at the end
    * included, fails the stream.
@@ -35,7 +39,7 @@ const CHUNK_TIMEOUT_MS = 15_000;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 export function createFileStore(js: JetStreamClient): FileStore {
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new Map<string, Promise<boolean>>();
   const objm = new Objm(js);
   const open = () => objm.open(FILES_BUCKET, false);
 
@@ -44,24 +48,30 @@ export function createFileStore(js: JetStreamClient): FileStore {
     return info !== null && !info.deleted;
   }
 
-  /** A file is never written over, because a reader may be in the middle of it. */
-  async function store(sha256: string, bytes: Uint8Array): Promise<void> {
+  /** A file is never written over, because a reader may be in the middle of it. @returns whether it was not there */
+  async function store(sha256: string, bytes: Uint8Array): Promise<boolean> {
     const files = await open();
-    if (!await isThere(files, sha256)) await files.putBlob({ name: sha256 }, bytes);
+    if (await isThere(files, sha256)) return false;
+    await files.putBlob({ name: sha256 }, bytes);
+    return true;
+  }
+
+  async function add(bytes: Uint8Array): Promise<{ sha256: string; isNew: boolean }> {
+    const sha256 = await digestOf(bytes);
+    const earlier = underWay.get(sha256);
+    if (earlier !== undefined) {
+      await earlier;
+      return { sha256, isNew: false };
+    }
+    const storing = reported("store", sha256, () => store(sha256, bytes))
+      .finally(() => underWay.delete(sha256));
+    underWay.set(sha256, storing);
+    return { sha256, isNew: await storing };
   }
 
   return {
-    async put(bytes) {
-      const sha256 = await digestOf(bytes);
-      let storing = underWay.get(sha256);
-      if (storing === undefined) {
-        storing = reported("store", sha256, () => store(sha256, bytes))
-          .finally(() => underWay.delete(sha256));
-        underWay.set(sha256, storing);
-      }
-      await storing;
-      return sha256;
-    },
+    add,
+    put: async (bytes) => (await add(bytes)).sha256,
     async get(sha256, { maxBytes = Infinity } = {}) {
       checkName(sha256);
       const bytes = await reported("get", sha256, async () => {
@@ -93,6 +103,13 @@ export function createFileStore(js: JetStreamClient): FileStore {
     async has(sha256) {
       checkName(sha256);
       return await reported("look for", sha256, async () => isThere(await open(), sha256));
+    },
+    async remove(sha256) {
+      checkName(sha256);
+      await reported("remove", sha256, async () => {
+        const files = await open();
+        if (await isThere(files, sha256)) await files.delete(sha256);
+      });
     },
   };
 }

@@ -43,6 +43,20 @@ Deno.test("get() and has() tell of a file that is not there, and refuse what is 
   }
 });
 
+Deno.test("add() tells who has brought a file, remove() takes it away, and it can be brought again", async () => {
+  await using bus = await startTestBus();
+  const file = encoder.encode("a table");
+  const added = await Promise.all([1, 2].map(() => bus.files.add(file)));
+  assertEquals(added.map(({ isNew }) => isNew), [true, false]);
+  const { sha256, isNew } = await bus.files.add(file);
+  assertEquals(isNew, false);
+  await bus.files.remove(sha256);
+  await bus.files.remove(sha256);
+  assertEquals(await bus.files.has(sha256), false);
+  assertEquals(await bus.files.add(file), { sha256, isNew: true });
+  assertEquals(await bus.files.get(sha256), file);
+});
+
 Deno.test("get() finds out when the bytes are not those of the name", async () => {
   await using bus = await startTestBus();
   const store = await new Objm(bus.js).open(FILES_BUCKET);

@@ -67,18 +67,20 @@ export async function keepLines(tx: Transaction, run: string, lines: readonly st
   await tx`insert into run_logs (run, line) select ${run}, * from unnest(${[...lines]}::text[])`;
 }
 
+export interface NewArtifact extends Omit<Artifact, "at"> {
+  /** The service has put its file into the file store, and removes it with the run. */
+  owned: boolean;
+}
+
 /** One of the same name replaces the earlier. */
-export async function keepArtifact(
-  tx: Transaction,
-  run: string,
-  artifact: Omit<Artifact, "at">,
-): Promise<Artifact> {
-  const { name, sha256, bytes, mediaType } = artifact;
+export async function keepArtifact(tx: Transaction, run: string, artifact: NewArtifact): Promise<Artifact> {
+  const { name, sha256, bytes, mediaType, owned } = artifact;
   const [row] = await tx<Artifact[]>`
-    insert into run_artifacts (run, name, sha256, bytes, media_type)
-    values (${run}, ${name}, ${sha256}, ${bytes}, ${mediaType})
+    insert into run_artifacts (run, name, sha256, bytes, media_type, owned)
+    values (${run}, ${name}, ${sha256}, ${bytes}, ${mediaType}, ${owned})
     on conflict (run, name) do update
-    set sha256 = excluded.sha256, bytes = excluded.bytes, media_type = excluded.media_type, at = excluded.at
+    set sha256 = excluded.sha256, bytes = excluded.bytes, media_type = excluded.media_type, at = excluded.at,
+      owned = excluded.owned or (run_artifacts.owned and run_artifacts.sha256 = excluded.sha256)
     returning name, sha256, bytes, media_type as "mediaType", at`;
   return { ...row! };
 }
