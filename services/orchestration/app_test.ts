@@ -169,6 +169,7 @@ function aRun(id: string): RunDetail {
     retryOf: null,
     environment: {},
     gitRevision: null,
+    testLook: null,
     artifacts: [],
     trials: [],
   };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import { type Consumer, type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import type { z } from "zod";
 import { delay } from "../delay.ts";
@@ -67,14 +67,17 @@ export interface WatchOptions<Schema extends z.ZodType> {
   schema: Schema;
   /**
    * Told of every entry, one after the other: first of those in force, then of each change, `undefined` for a
-   * key that was removed. After a reconnect, of those in force again as far as they changed.
+   * key that was removed. After a reconnect, and when a message was lost on the way, of those in force again as far
+   * as they changed.
    */
   onEntry(key: string, value: z.output<Schema> | undefined): void | Promise<void>;
   log: Logger;
+  /** Waits between two looks for what was lost; for tests. */
+  pause?: typeof delay;
 }
 
 /**
- * Follows a bucket. `start()` resolves when the entries in force have been told. An entry that is not of the
+ * Follows a bucket. A change is told at once, and within a second where its message was lost. `start()` resolves when the entries in force have been told. An entry that is not of the
  * schema, or that `onEntry` refuses, is logged and passed over.
  */
 export function watchBucket<Schema extends z.ZodType>(bus: Bus, options: WatchOptions<Schema>): Part {
@@ -89,6 +92,8 @@ export function watchBucket<Schema extends z.ZodType>(bus: Bus, options: WatchOp
 const MAX_RETRY_MS = 5_000;
 /** How often the library asks again for what may come; it notices within this time that nobody listens. */
 const EXPIRES_MS = 4_000;
+/** How often it is asked what the server has sent: what was lost on the way is noticed within a second. */
+const LOOK_MS = 750;
 
 class BucketWatcher<Schema extends z.ZodType> {
   readonly #bus: Bus;
@@ -99,6 +104,8 @@ class BucketWatcher<Schema extends z.ZodType> {
   readonly #revisions = new Map<string, number>();
   #bucketCreated = "";
   #messages: ConsumerMessages | undefined;
+  /** The last message that came, by the count of the consumer that it came from; `telling` until it is told. */
+  #last = { consumer: "", sequence: 0, telling: false };
   #running: Promise<void> = Promise.resolve();
 
   constructor(bus: Bus, options: WatchOptions<Schema>) {
@@ -162,9 +169,42 @@ class BucketWatcher<Schema extends z.ZodType> {
     this.#messages = messages;
     if (this.#stopped.signal.aborted) messages.stop();
     if (inForce === 0) complete();
-    for await (const message of messages) {
-      await this.#tell(message);
-      if (message.info.pending === 0) complete();
+    const over = new AbortController();
+    void this.#lookForLost(consumer, messages, over.signal);
+    try {
+      for await (const message of messages) {
+        const { consumer, deliverySequence, pending } = message.info;
+        this.#last = { consumer, sequence: deliverySequence, telling: true };
+        await this.#tell(message);
+        this.#last.telling = false;
+        if (pending === 0) complete();
+      }
+    } finally {
+      over.abort();
+    }
+  }
+
+  /**
+   * Ends the messages, so that the entries in force are read again, when the server has sent more than has come. Never
+   * rejects.
+   */
+  async #lookForLost(consumer: Consumer, messages: ConsumerMessages, over: AbortSignal): Promise<void> {
+    const { pause = delay, bucket, log } = this.#options;
+    while (true) {
+      await pause(LOOK_MS, over);
+      if (over.aborted) return;
+      try {
+        const { name, delivered } = await consumer.info();
+        const { consumer: last, sequence, telling } = this.#last;
+        const came = name === last ? sequence : 0;
+        // What waits in the client while another one is told is not lost.
+        if (telling || messages.getPending() > 0 || delivered.consumer_seq <= came) continue;
+        log.warn({ bucket }, "A change of a bucket was lost on the way: reading what is in force");
+        messages.stop();
+      } catch (error) {
+        // That the connection or the consumer has ended is seen by who reads the messages.
+        if (!isBusAway(error)) log.warn({ bucket, err: error }, "Cannot look for lost changes of a bucket");
+      }
     }
   }
 

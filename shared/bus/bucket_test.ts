@@ -1,11 +1,12 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { z } from "zod";
 import { BUCKET } from "../contracts/streams.ts";
 import { AppError } from "../errors.ts";
 import { createLogger, silentLogger } from "../log.ts";
 import { startTestBus } from "../testing/bus.ts";
+import { lossyBus } from "../testing/lossy_bus.ts";
 import { eventually } from "../testing/poll.ts";
-import { bucketPut, bucketRemove, readBucket, watchBucket } from "./bucket.ts";
+import { bucketPut, bucketRemove, readBucket, watchBucket, type WatchOptions } from "./bucket.ts";
 import type { Bus } from "./connection.ts";
 import { publishAll } from "./publisher.ts";
 
@@ -20,7 +21,11 @@ const remove = (bus: Bus, key: string) =>
 
 type Seen = [key: string, to: string | undefined];
 
-function watch(bus: Bus, seen: Seen[], more: { filter?: string; log?: typeof silentLogger } = {}) {
+function watch(
+  bus: Bus,
+  seen: Seen[],
+  more: Partial<Pick<WatchOptions<typeof schema>, "filter" | "log" | "pause">> = {},
+) {
   return watchBucket(bus, {
     bucket: BUCKET.aliases,
     filter: ">",
@@ -124,6 +129,42 @@ Deno.test("watchBucket() follows a bucket that was lost and made again", async (
   await put(bus, "churn.champion", { revision: 1, to: "v1 again" });
   await eventually(() => seen.length === 2);
   assertEquals(seen[1], ["churn.champion", "v1 again"]);
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() tells within a second what changed by a message that was lost, with the next look", async () => {
+  await using bus = await startTestBus();
+  const lossy = lossyBus(bus);
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  const seen: Seen[] = [];
+  const looks: (() => void)[] = [];
+  const asked = new Set<number>();
+  const watcher = watch(lossy, seen, {
+    pause: (ms, signal) => {
+      asked.add(ms);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      looks.push(resolve);
+      signal?.addEventListener("abort", () => resolve());
+      return promise;
+    },
+  });
+  await watcher.start();
+  const look = () => eventually(() => looks.length > 0).then(() => looks.shift()!());
+  // Nothing was lost: nothing is read again.
+  await look();
+  await put(bus, "price.champion", { revision: 1, to: "v1" });
+  await eventually(() => assertEquals(seen.length, 2));
+  await look();
+
+  lossy.lose(1);
+  await put(bus, "churn.champion", { revision: 2, to: "v2" });
+  await eventually(() => assertEquals(lossy.lost, 1));
+  assertEquals(seen.length, 2);
+  await look();
+  await eventually(() => assertEquals(seen.slice(2), [["churn.champion", "v2"]]));
+  await put(bus, "churn.champion", { revision: 3, to: "v3" });
+  await eventually(() => assertEquals(seen.slice(3), [["churn.champion", "v3"]]));
+  assert([...asked].every((ms) => ms < 1_000), `it looks every ${[...asked]} ms`);
   await watcher.stop();
 });
 

@@ -6,6 +6,7 @@ import { STREAM } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
+import { lossyBus } from "shared/testing/lossy_bus.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
@@ -281,4 +282,35 @@ Deno.test("a change of a deployment reaches every copy, also one that was cut of
   assertEquals([await weightAt(one), await weightAt(other)], [0.2, 0.1]);
   await bus.server.restart();
   await eventually(async () => assertEquals(await weightAt(other), 0.2), { timeoutMs: 20_000 });
+});
+
+Deno.test("a change of a deployment, and of an alias, reaches a copy that lost the messages which told of it", async () => {
+  await using bus = await startTestBus();
+  await using database = await createTestDatabase("model-serving");
+  await using one = await startServing({ bus, databaseUrl: database.url });
+  await pointAlias(bus, "challenger", 2, sumModelFile([2, 0]));
+  const lossy = lossyBus(bus);
+  await using other = await startServing({ bus: lossy, databaseUrl: database.url, again: true });
+  const servedAt = async ({ url }: TestService) => {
+    const { models }: ReplyOf<typeof servedModels> = await (await fetch(`${url}/v1/models`)).json();
+    return models.map(({ alias, version, arm }) => [alias, version, arm?.weight]);
+  };
+  lossy.lose(1);
+  const response = await fetch(`${one.url}/v1/deployments/${MODEL}`, {
+    method: "PUT",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ project: "shop", body: canary(0.1) }),
+  });
+  assertEquals(response.status, 200, await response.text());
+  const changed = [["champion", 1, 0.9], ["challenger", 2, 0.1]];
+  await eventually(async () => assertEquals(await servedAt(one), changed));
+  await eventually(async () => assertEquals(await servedAt(other), changed));
+  assertEquals(lossy.lost, 1);
+
+  lossy.lose(1);
+  await pointAlias(bus, "champion", 3, sumModelFile([3, 0]));
+  for (const copy of [one, other]) {
+    await eventually(async () => assertEquals((await servedAt(copy))[0], ["champion", 3, 0.9]));
+  }
+  assertEquals(lossy.lost, 2);
 });
