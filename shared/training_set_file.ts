@@ -17,11 +17,18 @@ const ROWS_A_GROUP = 2_048;
 
 const { entity: ENTITY, time: TIME, label: LABEL, mature: MATURE } = TRAINING_SET_COLUMN;
 
+/** A training set that is made as it is written: it need not be held as a whole beside its file. */
+export interface TrainingSetRows {
+  readonly length: number;
+  /** Rows [first, end). All slices, one of no rows included, have the same columns with the same categories. */
+  slice(first: number, end: number): TrainingSetTable;
+}
+
 /** Infinite values have no place in a training set: they are written as they are, and the trainers refuse them. */
-export async function writeTrainingSet(table: TrainingSetTable): Promise<Uint8Array> {
-  const { entities, times, mature } = table;
-  const columns = valueColumns(table);
-  const bytes = new ByteWriter(roomFor(entities.length, columns.length));
+export async function writeTrainingSet(rows: TrainingSetRows | TrainingSetTable): Promise<Uint8Array> {
+  const { length, slice } = "slice" in rows ? rows : rowsOf(rows);
+  const columns = valueColumns(slice(0, 0));
+  const bytes = new ByteWriter(roomFor(length, columns.length));
   const file = new ParquetWriter({
     writer: bytes,
     schema: [
@@ -34,13 +41,13 @@ export async function writeTrainingSet(table: TrainingSetTable): Promise<Uint8Ar
     statistics: false,
     createdBy: "microml",
   });
-  for (let first = 0; first < entities.length; first += ROWS_A_GROUP) {
-    const end = Math.min(first + ROWS_A_GROUP, entities.length);
+  for (let first = 0; first < length; first += ROWS_A_GROUP) {
+    const table = slice(first, Math.min(first + ROWS_A_GROUP, length));
     await file.write({
       columnData: [
-        { name: ENTITY, data: entities.slice(first, end) },
-        { name: TIME, data: toIntegers(times, first, end) },
-        ...columns.map((column) => cellsOf(column, first, end)),
+        { name: ENTITY, data: [...table.entities] },
+        { name: TIME, data: BigInt64Array.from(table.times, BigInt) },
+        ...valueColumns(table).map(cellsOf),
       ],
       rowGroupSize: ROWS_A_GROUP,
     });
@@ -48,16 +55,40 @@ export async function writeTrainingSet(table: TrainingSetTable): Promise<Uint8Ar
   }
   await file.finish();
   return bytes.getBytes();
+}
 
-  function valueColumns({ labels, labelCategories, features, carried = [] }: TrainingSetTable) {
-    const label: TrainingSetColumn = labelCategories === undefined
-      ? { name: LABEL, values: labels }
-      : { name: LABEL, values: labels, type: "text", categories: labelCategories };
-    const marks: TrainingSetColumn[] = mature === undefined
-      ? []
-      : [{ name: MATURE, values: Float64Array.from(mature), type: "boolean" }];
-    return [label, ...marks, ...features, ...carried];
-  }
+function rowsOf(table: TrainingSetTable): TrainingSetRows {
+  const { entities, times, labels, mature, features, carried } = table;
+  return {
+    length: entities.length,
+    slice(first, end) {
+      const ofColumn = (column: TrainingSetColumn) => ({
+        ...column,
+        values: column.values.subarray(first, end),
+      });
+      return {
+        ...table,
+        entities: entities.slice(first, end),
+        times: times.subarray(first, end),
+        labels: labels.subarray(first, end),
+        ...(mature === undefined ? {} : { mature: mature.subarray(first, end) }),
+        features: features.map(ofColumn),
+        ...(carried === undefined ? {} : { carried: carried.map(ofColumn) }),
+      };
+    },
+  };
+}
+
+function valueColumns(
+  { labels, labelCategories, mature, features, carried = [] }: TrainingSetTable,
+): TrainingSetColumn[] {
+  const label: TrainingSetColumn = labelCategories === undefined
+    ? { name: LABEL, values: labels }
+    : { name: LABEL, values: labels, type: "text", categories: labelCategories };
+  const marks: TrainingSetColumn[] = mature === undefined
+    ? []
+    : [{ name: MATURE, values: Float64Array.from(mature), type: "boolean" }];
+  return [label, ...marks, ...features, ...carried];
 }
 
 /** A little more than the values take, so that the largest buffer of the work is never copied into a larger one. */
@@ -72,12 +103,7 @@ function schemaOf({ name, type }: TrainingSetColumn) {
   return { ...optional, type: type === "boolean" ? "BOOLEAN" : "DOUBLE" } as const;
 }
 
-function cellsOf(
-  { name, values, type, categories = [] }: TrainingSetColumn,
-  first: number,
-  end: number,
-): ColumnSource {
-  const cells = values.subarray(first, end);
+function cellsOf({ name, values: cells, type, categories = [] }: TrainingSetColumn): ColumnSource {
   if (type === undefined) {
     return {
       name,
@@ -190,10 +216,4 @@ function readInto({ name, type }: { name: string; type: "boolean" | "text" | und
         : { name, values, type, categories: texts.inOrder(values) };
     },
   };
-}
-
-function toIntegers(values: Float64Array, first: number, end: number): BigInt64Array {
-  const cells = new BigInt64Array(end - first);
-  for (let row = first; row < end; row++) cells[row - first] = BigInt(values[row]!);
-  return cells;
 }

@@ -1,5 +1,5 @@
 /**
- * Work in a thread of its own: one question, one answer, and the thread ends with everything it held. Heavy work
+ * Work in a thread of its own, which ends with everything it held when it has answered. Heavy work
  * would block the event loop, and what a WASM runtime has taken it never gives back.
  *
  * @module
@@ -40,33 +40,53 @@ export async function callWorker<Input, Output, Progress = never>(
   input: Input,
   options: WorkerCallOptions<Progress> = {},
 ): Promise<Output> {
-  const { transfer = [], onProgress, signal, limitSeconds, action = "finish the work" } = options;
-  signal?.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<Output>();
+  options.signal?.throwIfAborted();
+  using worker = openWorker<Input, Output, Progress>(module);
+  return await worker.call(input, options);
+}
+
+/** A thread that is asked more than once. Disposing of it ends it, wherever it is. */
+export interface OpenWorker<Input, Output, Progress = never> extends Disposable {
+  /** As {@link callWorker}; one call at a time. A call that was given up leaves a thread that is good for nothing more. */
+  call(input: Input, options?: WorkerCallOptions<Progress>): Promise<Output>;
+}
+
+export function openWorker<Input, Output, Progress = never>(
+  module: URL,
+): OpenWorker<Input, Output, Progress> {
   const worker = new Worker(module, { type: "module" });
-  const abort = () => reject(signal?.reason);
-  signal?.addEventListener("abort", abort);
-  const limit = limitSeconds === undefined
-    ? undefined
-    : setTimeout(() => reject(tooSlow(action, limitSeconds)), limitSeconds * 1_000);
-  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-    if ("progress" in data) onProgress?.(data.progress as Progress);
-    else if ("output" in data) resolve(data.output as Output);
-    else reject(toError(data.error));
-  };
+  // Of a thread that dies before it is asked, the first call tells.
+  const death = Promise.withResolvers<string>();
   worker.onerror = (event) => {
     event.preventDefault();
-    const [reason] = event.message.split("\n");
-    reject(new AppError("internal", `Cannot ${action}: its thread died: ${reason}`));
+    death.resolve(event.message.split("\n")[0]!);
   };
-  try {
-    worker.postMessage(input, transfer);
-    return await promise;
-  } finally {
-    signal?.removeEventListener("abort", abort);
-    clearTimeout(limit);
-    worker.terminate();
-  }
+  return {
+    async call(input, { transfer = [], onProgress, signal, limitSeconds, action = "finish the work" } = {}) {
+      const { promise, resolve, reject } = Promise.withResolvers<Output>();
+      const abort = () => reject(signal?.reason);
+      signal?.addEventListener("abort", abort);
+      const limit = limitSeconds === undefined
+        ? undefined
+        : setTimeout(() => reject(tooSlow(action, limitSeconds)), limitSeconds * 1_000);
+      worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+        if ("progress" in data) onProgress?.(data.progress as Progress);
+        else if ("output" in data) resolve(data.output as Output);
+        else reject(toError(data.error));
+      };
+      void death.promise.then((reason) =>
+        reject(new AppError("internal", `Cannot ${action}: its thread died: ${reason}`))
+      );
+      try {
+        worker.postMessage(input, transfer);
+        return await promise;
+      } finally {
+        signal?.removeEventListener("abort", abort);
+        clearTimeout(limit);
+      }
+    },
+    [Symbol.dispose]: () => worker.terminate(),
+  };
 }
 
 const tooSlow = (action: string, seconds: number) =>
@@ -85,7 +105,7 @@ interface WorkerScope {
 }
 
 /**
- * The thread's side of {@link callWorker}. Call it before any await, and let `work` import what takes long to load:
+ * The thread's side of {@link callWorker} and {@link openWorker}. Call it before any await, and let `work` import what takes long to load:
  * a message that comes while a module is still loading would find nobody.
  */
 export function answerCalls<Input, Output, Progress = never>(

@@ -87,6 +87,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const build = createBuildingThread({
     databaseUrl: config.DATABASE_URL,
     maxValues: config.TRAINING_SET_MAX_VALUES,
+    threads: config.TRAINING_SET_THREADS,
     definitions,
     files: bus.files,
   });

@@ -1,11 +1,11 @@
 /** What is told of a training set besides its file. @module */
 import type { ColumnStatistics, TrainingSetStatus } from "shared/contracts/feature_store.ts";
-import { TRAINING_SET_COLUMN } from "shared/contracts/feature_store.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
-import type { TrainingSetColumn, TrainingSetTable } from "shared/training_set_table.ts";
 import { describeColumn, presence } from "./domain/column_statistics.ts";
-import type { StatusCounts, TrainingRows } from "./domain/training_rows.ts";
+import type { EntityRecord } from "./domain/history.ts";
+import type { JoinedRows } from "./domain/joined_rows.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";
+import type { BuiltPart } from "./training_set_part.ts";
 import type { TrainingSetPlan } from "./training_set_plan.ts";
 
 type Result = NonNullable<TrainingSetStatus["result"]>;
@@ -24,58 +24,70 @@ export interface SourceRange {
   toMs: number;
 }
 
+export const emptyRange = (): SourceRange => ({ records: 0, fromMs: Infinity, toMs: -Infinity });
+
+/** @param records ascending by event time */
+export function extend(range: SourceRange, records: readonly EntityRecord[]): void {
+  if (records.length === 0) return;
+  merge(range, { records: records.length, fromMs: records[0]!.time, toMs: records.at(-1)!.time });
+}
+
+function merge(range: SourceRange, { records, fromMs, toMs }: SourceRange): void {
+  range.records += records;
+  range.fromMs = Math.min(range.fromMs, fromMs);
+  range.toMs = Math.max(range.toMs, toMs);
+}
+
 export function describe(
-  { table, file, rows, plan, request, sources, statuses, dropped }: {
-    table: TrainingSetTable;
-    file: Uint8Array;
-    rows: TrainingRows;
+  { rows, parts, statistics, bytes, plan, request }: {
+    rows: JoinedRows;
+    parts: readonly BuiltPart[];
+    statistics: ColumnStatistics[];
+    bytes: number;
     plan: TrainingSetPlan;
     request: TrainingSetRequest;
-    sources: ReadonlyMap<string, SourceRange>;
-    statuses: readonly StatusCounts[];
-    dropped: number;
   },
 ): Omit<BuiltTrainingSet, "file"> {
-  const { times } = table;
-  const extremes = times.reduce(([from, to], time) => [Math.min(from!, time), Math.max(to!, time)], [
-    Infinity,
-    -Infinity,
-  ]);
   return {
     result: {
-      bytes: file.byteLength,
+      bytes,
       rows: rows.length,
-      immature: rows.immature,
-      dropped,
+      immature: parts.reduce((sum, part) => sum + part.immature, 0),
+      dropped: parts.reduce((sum, part) => sum + part.dropped, 0),
       manifest: {
         featureService: request.featureService,
         views: plan.features.plan.views.map(({ name, version }) => ({ name, version })),
         features: [...plan.features.plan.features],
-        from: instant(extremes[0]!),
-        to: instant(extremes[1]!),
+        from: instant(rows.times.fromMs),
+        to: instant(rows.times.toMs),
         clock: request.clock,
         asKnown: request.asKnown,
         sources: Object.fromEntries(
-          [...sources].map(([source, { records, fromMs, toMs }]) => [
-            source,
-            { records, from: instant(fromMs), to: instant(toMs) },
-          ]),
+          [...plan.layouts.keys()].map((source) => [source, rangeOf(source, parts)]),
         ),
       },
     },
-    statistics: [
-      describePresent(labelOf(table)),
-      ...table.features.map((feature, index) => describeColumn(feature, statuses[index]!)),
-      ...(table.carried ?? []).map(describePresent),
-    ],
+    statistics,
   };
 }
 
-const describePresent = (column: TrainingSetColumn) => describeColumn(column, presence(column));
-
-function labelOf({ labels, labelCategories }: TrainingSetTable): TrainingSetColumn {
-  const column = { name: TRAINING_SET_COLUMN.label, values: labels };
-  return labelCategories === undefined ? column : { ...column, type: "text", categories: labelCategories };
+function rangeOf(source: string, parts: readonly BuiltPart[]) {
+  const range = emptyRange();
+  for (const { sources } of parts) merge(range, sources.get(source)!);
+  return { records: range.records, from: instant(range.fromMs), to: instant(range.toMs) };
 }
+
+/** Columns of values [first, end): a few at a time, for they are read side by side. */
+export function describeColumns(rows: JoinedRows, first: number, end: number): ColumnStatistics[] {
+  const described: ColumnStatistics[] = [];
+  for (let from = first; from < end; from += COLUMNS_AT_ONCE) {
+    for (const { column, statuses } of rows.columns(from, Math.min(from + COLUMNS_AT_ONCE, end))) {
+      described.push(describeColumn(column, statuses ?? presence(column)));
+    }
+  }
+  return described;
+}
+
+const COLUMNS_AT_ONCE = 32;
 
 const instant = (time: number): Instant | null => Number.isFinite(time) ? toInstant(time) : null;

@@ -1,29 +1,20 @@
 /** Building training sets in threads of their own: online reads go on beside them, and what a set took is given back. @module */
 import type { FileStore } from "shared/bus/files.ts";
-import type { StoredDefinition } from "shared/contracts/definition.ts";
-import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
 import { callWorker } from "shared/worker_call.ts";
 import type { Definitions } from "./catalog.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";
 import type { BuiltTrainingSet } from "./training_set_description.ts";
+import { type DefinitionsData, toData } from "./training_set_definitions.ts";
 import { isGiven } from "./training_set_plan.ts";
 
 /** What the thread gets: everything as data. */
 export interface BuildInput {
   databaseUrl: string;
   maxValues: number;
+  threads: number;
   request: TrainingSetRequest;
   definitions: DefinitionsData;
   spineFile: Uint8Array | undefined;
-}
-
-/** The definitions that a training set may need. */
-export interface DefinitionsData {
-  entities: StoredDefinition<EntityBody>[];
-  views: StoredDefinition<ViewBody>[];
-  /** The versions of views that the feature service was made with. */
-  pinned: StoredDefinition<ViewBody>[];
-  featureServices: StoredDefinition<FeatureServiceBody>[];
 }
 
 export interface BuildingOptions {
@@ -42,6 +33,8 @@ export function createBuildingThread(
   { definitions, files, ...settings }: {
     databaseUrl: string;
     maxValues: number;
+    /** Threads that may work on a training set. */
+    threads: number;
     definitions: Definitions;
     files: Pick<FileStore, "get">;
   },
@@ -52,7 +45,7 @@ export function createBuildingThread(
     const input: BuildInput = {
       ...settings,
       request,
-      definitions: await dataOf(definitions, request),
+      definitions: await toData(definitions, request),
       spineFile,
     };
     return await callWorker<BuildInput, BuiltTrainingSet, number>(
@@ -60,24 +53,5 @@ export function createBuildingThread(
       input,
       { ...options, transfer: spineFile === undefined ? [] : [spineFile.buffer as ArrayBuffer] },
     );
-  };
-}
-
-async function dataOf(
-  definitions: Definitions,
-  { entity: entityName, featureService: { name, version } }: TrainingSetRequest,
-): Promise<DefinitionsData> {
-  const featureService = await definitions.featureService(name, version);
-  const pins = await definitions.pins(name, version);
-  const views = definitions.views();
-  const pinned = await Promise.all([...pins].map(([view, version]) => definitions.view(view, version)));
-  const found = pinned.filter((view) => view !== undefined);
-  const entityNames = new Set([entityName, ...[...views, ...found].map(({ body }) => body.entity)]);
-  const entities = await Promise.all([...entityNames].map((one) => definitions.entity(one)));
-  return {
-    entities: entities.filter((entity) => entity !== undefined),
-    views: [...views],
-    pinned: found,
-    featureServices: featureService === undefined ? [] : [featureService],
   };
 }

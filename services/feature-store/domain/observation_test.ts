@@ -1,10 +1,8 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { FeatureValue, Label, TickSpine } from "shared/contracts/feature_store.ts";
-import { AppError } from "shared/errors.ts";
 import { createHistory, createLayout, type EntityRecord } from "./history.ts";
 import { planLabel } from "./label.ts";
 import { planSpine } from "./spine.ts";
-import { createTrainingRows, type TrainingRow, type TrainingRowsOptions } from "./training_rows.ts";
 
 const DAY = 86_400_000;
 /** A Monday. */
@@ -111,84 +109,4 @@ Deno.test("planSpine() passes over the years between two records, however close 
 Deno.test("planSpine() keeps to the range", () => {
   const range = { fromMs: MONDAY + 8 * DAY, toMs: MONDAY + 21 * DAY };
   assertEquals(ticksOf({ activeWithin: "P60D" }, [order(0, 1)], range), [14, 21]);
-});
-
-const row = (
-  entity: string,
-  day: number,
-  value: FeatureValue,
-  more: Partial<TrainingRow> = {},
-): TrainingRow => ({
-  entity,
-  atMs: MONDAY + day * DAY,
-  label: 0,
-  mature: true,
-  carried: [],
-  features: {
-    values: [value],
-    statuses: [value === null ? "NULL" : "PRESENT"],
-    eventTimes: [null],
-    approximate: [],
-  },
-  ...more,
-});
-
-const rowsOf = (added: readonly TrainingRow[], options: Partial<TrainingRowsOptions> = {}) => {
-  const rows = createTrainingRows({
-    features: ["v.f"],
-    carried: [],
-    marksMature: false,
-    maxCells: 10_000,
-    ...options,
-  });
-  for (const one of added) rows.add(one);
-  return rows;
-};
-
-Deno.test("createTrainingRows() orders by T, then by the order of the entities", () => {
-  const rows = rowsOf([
-    row("a", 0, 1),
-    row("a", 7, null, { label: 1 }),
-    row("b", 0, 2),
-    row("b", 7, 4, { label: null, mature: false }),
-  ]);
-  assertEquals([rows.length, rows.immature], [4, 1]);
-  assertEquals(rows.statuses(), [{ PRESENT: 3, NULL: 1, NOT_FOUND: 0, EXPIRED: 0 }]);
-  const { entities, times, labels, features } = rows.finish();
-  assertEquals(entities, ["a", "b", "a", "b"]);
-  assertEquals([...times].map((time) => (time - MONDAY) / DAY), [0, 0, 7, 7]);
-  assertEquals([...features[0]!.values], [1, 2, NaN, 4]);
-  assertEquals([...labels], [0, 0, 1, NaN]);
-});
-
-Deno.test("createTrainingRows() keeps the places of a given spine, and what it carries", () => {
-  const { entities, carried, mature } = rowsOf([
-    row("a", 7, 1, { place: 2, carried: ["x"], mature: false }),
-    row("a", 0, 1, { place: 0, carried: [null] }),
-    row("b", 7, 1, { place: 1, carried: ["a"] }),
-  ], { carried: ["shop"], marksMature: true }).finish();
-  assertEquals(entities, ["a", "b", "a"]);
-  const [shop] = carried!;
-  assertEquals([shop!.type, [...shop!.values], shop!.categories], ["text", [NaN, 0, 1], ["a", "x"]]);
-  assertEquals([...mature!], [1, 1, 0]);
-});
-
-Deno.test("createTrainingRows() gives columns the type of what is in them", () => {
-  const columnOf = (...values: FeatureValue[]) => {
-    const { name: _, values: cells, ...type } = rowsOf(values.map((value) => row("a", 0, value))).finish()
-      .features[0]!;
-    return [[...cells], type];
-  };
-  assertEquals(columnOf(true, null, false), [[1, NaN, 0], { type: "boolean" }]);
-  assertEquals(columnOf(true, 2), [[1, 2], {}]);
-  assertEquals(columnOf(null), [[NaN], {}]);
-  assertEquals(columnOf("b", null, "a", "b"), [[1, NaN, 0, 1], { type: "text", categories: ["a", "b"] }]);
-  assertEquals(columnOf(1.5, "b", true), [[0, 1, 2], { type: "text", categories: ["1.5", "b", "true"] }]);
-});
-
-Deno.test("createTrainingRows() refuses more than may be held, and holds more than a block", () => {
-  const full = rowsOf([row("a", 0, 1)], { maxCells: 1 });
-  assertEquals(assertThrows(() => full.add(row("a", 7, 1)), AppError).code, "too_large");
-  const many = rowsOf(Array.from({ length: 5_000 }, (_, index) => row(`e${index}`, 0, index)));
-  assertEquals(many.finish().features[0]!.values[4_999], 4_999);
 });

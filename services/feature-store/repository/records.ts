@@ -208,25 +208,52 @@ export async function countKeys(db: Queryable, query: { entity: string; source: 
   return row!.keys;
 }
 
+/** Entity keys after those of the range before, up to one of them. */
+export interface KeyRange {
+  upTo: string;
+  keys: number;
+  records: number;
+}
+
+/** The entity keys that a source has records of in some ranges, each with about as many records. */
+export async function readKeyRanges(
+  db: Queryable,
+  { entity, source, ranges }: { entity: string; source: string; ranges: number },
+): Promise<KeyRange[]> {
+  return await db<KeyRange[]>`
+    with keys as (
+      select entity_key as key, count(*) as records from records
+      where entity = ${entity} and source = ${source}
+      group by entity_key
+    ), placed as (
+      select key, records,
+        ceil(${ranges}::integer * sum(records) over (order by key) / sum(records) over ()) as range
+      from keys
+    )
+    select max(key) as "upTo", count(*) as keys, sum(records)::bigint as records
+    from placed group by range order by range`;
+}
+
 /** The next entity keys that a source has records of, in their order (by bytes). */
 export async function readKeysAfter(
   db: Queryable,
-  query: { entity: string; source: string; after: string; limit: number },
+  query: { entity: string; source: string; after: string; limit: number; /** Default: all. */ upTo?: string },
 ): Promise<string[]> {
-  const { entity, source, after, limit } = query;
+  const { entity, source, after, limit, upTo } = query;
+  const within = upTo === undefined ? db`` : db`and entity_key <= ${upTo}`;
   // A loose index scan: one descent a key, however many records the key has.
   const rows = await db<{ key: string }[]>`
     with recursive keys as (
       (
         select entity_key as key, 1 as number from records
-        where entity = ${entity} and source = ${source} and entity_key > ${after}
+        where entity = ${entity} and source = ${source} and entity_key > ${after} ${within}
         order by entity_key limit 1
       )
       union all
       select next.key, number + 1
       from keys cross join lateral (
         select entity_key as key from records
-        where entity = ${entity} and source = ${source} and entity_key > keys.key
+        where entity = ${entity} and source = ${source} and entity_key > keys.key ${within}
         order by entity_key limit 1
       ) as next
       where number < ${limit}
