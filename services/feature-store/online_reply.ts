@@ -1,7 +1,7 @@
 /** The answer of an online read as JSON, written by hand: that takes a fraction of what objects would. @module */
 import { JsonText, type ReplyOf, type RequestOf } from "shared/contracts/endpoint.ts";
-import type { FeatureValue, online } from "shared/contracts/feature_store.ts";
-import { type Instant, toInstant } from "shared/contracts/time.ts";
+import type { online } from "shared/contracts/feature_store.ts";
+import { toInstant } from "shared/contracts/time.ts";
 import { tooLarge } from "shared/errors.ts";
 import type { FeatureRow } from "./domain/feature_plan.ts";
 
@@ -50,38 +50,35 @@ function byteLength(text: string): number {
 }
 
 function rowText(entity: Entity, { values, statuses, eventTimes, approximate }: FeatureRow): string {
-  const times = new TimeTexts();
-  let valueTexts = "";
-  let statusTexts = "";
-  let timeTexts = "";
-  for (let index = 0; index < values.length; index++) {
-    const comma = index === 0 ? "" : ",";
-    valueTexts += comma + valueText(values[index]!);
-    statusTexts += `${comma}"${statuses[index]!}"`;
-    timeTexts += comma + times.of(eventTimes[index]!);
-  }
   const marks = approximate.length > 0 ? `,"approximate":[${approximate.join()}]` : "";
-  return `{"entity":${JSON.stringify(entity)},"values":[${valueTexts}],"statuses":[${statusTexts}],` +
-    `"eventTimes":[${timeTexts}]${marks}}`;
+  return `{"entity":${JSON.stringify(entity)},"values":${JSON.stringify(values)},` +
+    `"statuses":${statusesText(statuses)},"eventTimes":[${timeTexts(eventTimes).join()}]${marks}}`;
 }
 
-/** Numbers of features are finite. */
-function valueText(value: FeatureValue): string {
-  return typeof value === "string" ? JSON.stringify(value) : `${value}`;
+/** By their number: of so many features that are all there, as nearly always. */
+const allPresent = new Map<number, string>();
+/** Features may be named singly, in any number. */
+const MAX_KEPT = 1_000;
+
+function statusesText(statuses: FeatureRow["statuses"]): string {
+  if (!statuses.every((status) => status === "PRESENT")) return JSON.stringify(statuses);
+  const known = allPresent.get(statuses.length);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(statuses);
+  if (allPresent.size >= MAX_KEPT) allPresent.clear();
+  allPresent.set(statuses.length, text);
+  return text;
 }
 
-/** Features of one view mostly have one event time. */
-class TimeTexts {
-  #time: number | undefined;
-  #text = "";
-
-  of(time: number | null): string {
-    if (time === null) return "null";
-    if (time !== this.#time) {
-      const instant: Instant = toInstant(time);
-      this.#time = time;
-      this.#text = `"${instant}"`;
+/** Neighbours mostly have one event time: that of the newest record of their view. */
+function timeTexts(times: FeatureRow["eventTimes"]): string[] {
+  let last: number | null = null;
+  let text = "null";
+  return times.map((time) => {
+    if (time !== last) {
+      last = time;
+      text = time === null ? "null" : `"${toInstant(time)}"`;
     }
-    return this.#text;
-  }
+    return text;
+  });
 }

@@ -50,7 +50,11 @@ export function createReadCounter({ db, log }: { db: Database; log: Logger }): R
   return {
     count(features, entities) {
       if ("service" in features) return add("service", features.service, entities);
-      for (const view of new Set(features.map((reference) => reference.split(".")[0]!))) {
+      const counted = new Set<string>();
+      for (const reference of features) {
+        const view = reference.slice(0, reference.indexOf("."));
+        if (counted.has(view)) continue;
+        counted.add(view);
         add("view", view, entities);
       }
     },
