@@ -20,6 +20,8 @@ import { assertMeaning, DAY, everyFeature, HOUR, recordsArbitrary, START } from 
 
 const KEY = '["1"]';
 const NAMES = Object.keys(everyFeature());
+/** Kept in one cell with the features of another field. */
+const ONE = "last_2_amount";
 
 /** A view over a source of its own, so that runs on one database do not meet. */
 class World {
@@ -68,8 +70,8 @@ class World {
     );
 
   /** As an online read does. */
-  async online(atMs: number, knownByMs = atMs): Promise<FeatureRow> {
-    const plan = this.plan();
+  async online(atMs: number, knownByMs = atMs, features?: string[]): Promise<FeatureRow> {
+    const plan = this.plan(features);
     const rows = await readViewVersions(this.db, this.name);
     const ready = rows.filter(({ status }) => status === "ready").map(({ view, id }) => [view, id] as const);
     const sight = { atMs, knownByMs };
@@ -130,6 +132,8 @@ Deno.test("features mean online and offline what their definition says, whatever
           for (const at of times) {
             const online = await world.online(at);
             assertEquals(online, await world.offline(at));
+            const [alone] = (await world.online(at, at, [ONE])).values;
+            assertEquals(alone, online.values[NAMES.indexOf(ONE)]);
             if (online.statuses[0] === "NOT_FOUND") continue;
             NAMES.forEach((name, index) =>
               assertMeaning(

@@ -25,8 +25,8 @@ export type Cell =
   | { kind: "spread"; field: number }
   /** A field's values with their counts, up to a bound; then a sketch of them. */
   | { kind: "values"; field: number; exactUpTo: number; counted: boolean }
-  /** A field as it stands in the first or last record. */
-  | { kind: "first" | "last"; field: number };
+  /** Fields as they stand in the first or last record. */
+  | { kind: "first" | "last"; fields: readonly number[] };
 
 /** A partial as JSON, in a form that only its kind knows. */
 export type PartialState = readonly unknown[];
@@ -68,10 +68,10 @@ export type Reading =
       | "max"
       | "deviation"
       | "distinct_count"
-      | "most_frequent"
-      | "first"
-      | "last";
-  };
+      | "most_frequent";
+  }
+  /** `place`: of the field in the cell. */
+  | { aggregate: "first" | "last"; place: number };
 
 /**
  * The value at T. Counts and sums of nothing are 0, everything else of nothing is null; so is what is no finite number.
@@ -112,7 +112,7 @@ function read(partial: PartialAggregate, reading: Reading, at: number): FeatureV
   } else if (partial instanceof SpreadPartial) {
     return partial.deviation();
   } else if (partial instanceof EdgePartial) {
-    return partial.value;
+    if ("place" in reading) return partial.value(reading.place);
   } else if (partial instanceof ValuesPartial) {
     return reading.aggregate === "distinct_count" ? partial.distinct() : partial.mostFrequent();
   }

@@ -30,46 +30,59 @@ export class PresencePartial implements PartialAggregate {
   }
 }
 
-/** A field as it stands in the first or the last record by (event time, id). */
+/** Fields as they stand in the first or the last record by (event time, id). */
 export class EdgePartial implements PartialAggregate {
-  value: FeatureValue = null;
-  readonly #field: number;
+  readonly #fields: readonly number[];
   readonly #isLast: boolean;
   #time: number | undefined;
   #id = "";
+  /** That record, where it was taken in itself ... */
+  #record: { history: History; position: number } | undefined;
+  /** ... or what was kept of it: event time, id, and the values. */
+  #kept: PartialState | undefined;
 
-  constructor({ kind, field }: { kind: "first" | "last"; field: number }) {
-    this.#field = field;
+  constructor({ kind, fields }: { kind: "first" | "last"; fields: readonly number[] }) {
+    this.#fields = fields;
     this.#isLast = kind === "last";
   }
 
-  add({ times, ids, values }: History, positions: Int32Array): void {
+  /** Null as well without a record. */
+  value(place: number): FeatureValue {
+    if (this.#kept !== undefined) return this.#kept[2 + place] as FeatureValue;
+    if (this.#record === undefined) return null;
+    const { history, position } = this.#record;
+    return toFeatureValue(history.values(this.#fields[place]!)[position]);
+  }
+
+  add(history: History, positions: Int32Array): void {
     if (positions.length === 0) return;
     const position = positions[this.#isLast ? positions.length - 1 : 0]!;
-    const time = times[position]!;
-    if (this.#isNearer(time, ids[position]!)) {
-      this.#take(time, ids[position]!, toFeatureValue(values(this.#field)[position]));
-    }
+    const time = history.times[position]!;
+    const id = history.ids[position]!;
+    if (!this.#isNearer(time, id)) return;
+    this.#time = time;
+    this.#id = id;
+    this.#record = { history, position };
+    this.#kept = undefined;
   }
 
   merge(state: PartialState): void {
-    const [time, id, value] = state as [number, string, FeatureValue];
-    if (this.#isNearer(time, id)) this.#take(time, id, value);
+    const [time, id] = state as [number, string];
+    if (!this.#isNearer(time, id)) return;
+    this.#time = time;
+    this.#id = id;
+    this.#record = undefined;
+    this.#kept = state;
   }
 
   state(): PartialState | null {
-    return this.#time === undefined ? null : [this.#time, this.#id, this.value];
+    if (this.#time === undefined) return null;
+    return this.#kept ?? [this.#time, this.#id, ...this.#fields.map((_, place) => this.value(place))];
   }
 
   #isNearer(time: number, id: string): boolean {
     if (this.#time === undefined) return true;
     if (time !== this.#time) return time > this.#time === this.#isLast;
     return compareText(id, this.#id) > 0 === this.#isLast;
-  }
-
-  #take(time: number, id: string, value: FeatureValue): void {
-    this.#time = time;
-    this.#id = id;
-    this.value = value;
   }
 }

@@ -22,7 +22,6 @@ import { PresencePartial } from "./partial_times.ts";
 import { newestTime, selectRecords } from "./selection.ts";
 import { windowStart } from "./time_grid.ts";
 import {
-  aggregateOf,
   isSameCell,
   LIFETIME,
   type NamedCell,
@@ -94,7 +93,10 @@ interface Slice {
   /** What is asked of them, presence first. */
   cells: {
     named: NamedCell;
-    cell: Cell; /** Where each level keeps it. */
+    cell: Cell;
+    /** Of several fields: those that are asked for. */
+    read: Set<number>;
+    /** Where each level keeps it. */
     places: ReadonlyMap<number, number>;
   }[];
   /** What is read from the partials of the cells, and where it goes. */
@@ -115,9 +117,9 @@ export function planView(
   const storage = planStorage(body);
   const slices: Slice[] = [];
   for (const { feature, place } of asked) {
-    const { window, cell, reading } = aggregateOf(body.features[feature]!, body.hop)!;
+    const { window, cell, reading } = storage.aggregates.get(feature)!;
     const slice = sliceOf(window, cell);
-    slice.readings.push({ cell: cellOf(slice, cell), reading, place });
+    slice.readings.push({ cell: cellOf(slice, cell, reading), reading, place });
   }
   const ttlMs = body.ttl === null ? null : durationToMs(body.ttl);
 
@@ -144,16 +146,23 @@ export function planView(
     );
     if (known !== undefined) return known;
     const slice: Slice = { window, ladder: storage.ladder(window), filter, cells: [], readings: [] };
-    cellOf(slice, presenceOf({ filter: source, kind: "presence" }));
+    cellOf(slice, presenceOf({ filter: source, kind: "presence" }), { aggregate: "count" });
     slices.push(slice);
     return slice;
   }
 
-  function cellOf(slice: Slice, named: NamedCell): number {
+  function cellOf(slice: Slice, named: NamedCell, reading: Reading): number {
     const known = slice.cells.findIndex((cell) => isSameCell(cell.named, named));
-    if (known >= 0) return known;
-    const places = new Map(slice.ladder.map((size) => [size, placeOf(storage, size, named)]));
-    return slice.cells.push({ named, cell: layOut(named, layout), places }) - 1;
+    const index = known >= 0 ? known : slice.cells.push(newCell(slice, named)) - 1;
+    const cell = slice.cells[index]!;
+    if ("place" in reading) cell.cell = layOut(named, layout, cell.read.add(reading.place));
+    return index;
+  }
+
+  function newCell({ ladder }: Slice, named: NamedCell): Slice["cells"][number] {
+    const read = new Set<number>();
+    const places = new Map(ladder.map((size) => [size, placeOf(storage, size, named)]));
+    return { named, cell: layOut(named, layout, read), read, places };
   }
 
   function recordsAfter(buckets: Buckets, sight: Sight): number | undefined {
@@ -233,7 +242,20 @@ function placeOf(storage: ViewStorage, sizeMs: number, named: NamedCell): number
   return level.cells.findIndex((cell) => isSameCell(cell, named));
 }
 
-/** A cell with the positions of its field in a layout. @throws {AppError} `invalid` when its filter does not compile */
-export function layOut(named: NamedCell, layout: LayoutBuilder): Cell {
-  return named.kind === "presence" ? named : { ...named, field: layout.field(named.field) };
+/** Of a field that nobody asks for. */
+const NOT_READ = -1;
+
+/**
+ * A cell with the positions of its fields in a layout.
+ *
+ * @param read which of several fields are; default: all of them
+ * @throws {AppError} `invalid` when its filter does not compile
+ */
+export function layOut(named: NamedCell, layout: LayoutBuilder, read?: ReadonlySet<number>): Cell {
+  if (named.kind === "presence") return named;
+  if (!("fields" in named)) return { ...named, field: layout.field(named.field) };
+  const fields = named.fields.map((field, place) =>
+    read?.has(place) ?? true ? layout.field(field) : NOT_READ
+  );
+  return { ...named, fields };
 }

@@ -20,7 +20,9 @@ export type NamedCell =
   & { filter: string | undefined }
   & (
     | { kind: "presence" }
-    | { kind: "numbers" | "spread" | "first" | "last"; field: string }
+    | { kind: "numbers" | "spread"; field: string }
+    /** All fields of a view whose first or last value is asked for: they stand in one record. */
+    | { kind: "first" | "last"; fields: readonly string[] }
     | { kind: "values"; field: string; exactUpTo: number; counted: boolean }
   );
 
@@ -39,6 +41,8 @@ export interface Level {
 }
 
 export interface ViewStorage {
+  /** The features that are computed from records, by name. */
+  readonly aggregates: ReadonlyMap<string, AggregateDefinition>;
   /** By size; the last one is the lifetime's, whose first cell tells whether the entity is there at all. */
   readonly levels: readonly Level[];
   /** Sizes of the levels that a window is read from, ascending; each is a multiple of the one before. */
@@ -55,10 +59,10 @@ const STEP = 32;
 const ANY_RECORD: NamedCell = { filter: undefined, kind: "presence" };
 
 export function planStorage(body: ViewBody): ViewStorage {
-  const aggregates = Object.values(body.features).flatMap((feature) => aggregateOf(feature, body.hop) ?? []);
+  const aggregates = aggregatesOf(body);
   const ladders = new Map<string, readonly number[]>();
   const levels = new Map<number, NamedCell[]>([[LIFETIME, [ANY_RECORD]]]);
-  const windows = aggregates.flatMap(({ window }) => window ?? []);
+  const windows = [...aggregates.values()].flatMap(({ window }) => window ?? []);
   for (const window of windows.toSorted((a, b) => a.lengthMs - b.lengthMs)) {
     const key = keyOf(window);
     if (ladders.has(key)) continue;
@@ -67,7 +71,7 @@ export function planStorage(body: ViewBody): ViewStorage {
     for (const size of ladder) if (!levels.has(size)) levels.set(size, []);
   }
   const ladder = (window: Window | null) => window === null ? [LIFETIME] : ladders.get(keyOf(window))!;
-  for (const { window, cell } of aggregates) {
+  for (const { window, cell } of aggregates.values()) {
     for (const size of ladder(window)) {
       const cells = levels.get(size)!;
       for (const needed of [presenceOf(cell), cell]) {
@@ -76,6 +80,7 @@ export function planStorage(body: ViewBody): ViewStorage {
     }
   }
   return {
+    aggregates,
     levels: [...levels].map(([sizeMs, cells]) => ({ sizeMs, cells })).sort((a, b) => a.sizeMs - b.sizeMs),
     ladder,
   };
@@ -84,14 +89,17 @@ export function planStorage(body: ViewBody): ViewStorage {
 /** The fields of records that features of a view read, in their filters too. */
 export function fieldsOf(body: ViewBody): Set<string> {
   const fields = new Set<string>();
-  for (const feature of Object.values(body.features)) {
-    const cell = aggregateOf(feature, body.hop)?.cell;
-    if (cell === undefined) continue;
-    if (cell.kind !== "presence") fields.add(cell.field);
+  for (const { cell } of aggregatesOf(body).values()) {
+    for (const field of fieldsOfCell(cell)) fields.add(field);
     const filter = cell.filter === undefined ? undefined : compileFilter(cell.filter);
     for (const field of filter?.reads["e"] ?? []) fields.add(field);
   }
   return fields;
+}
+
+export function fieldsOfCell(cell: NamedCell): readonly string[] {
+  if ("fields" in cell) return cell.fields;
+  return cell.kind === "presence" ? [] : [cell.field];
 }
 
 /** Every value tells when its newest record was. */
@@ -104,41 +112,66 @@ export function isSameCell(a: NamedCell, b: NamedCell): boolean {
 }
 
 function cellKey(cell: NamedCell): string {
-  const { field = null, exactUpTo = null, counted = null } = cell.kind === "presence"
-    ? {}
-    : { exactUpTo: undefined, counted: undefined, ...cell };
-  return JSON.stringify([cell.kind, cell.filter ?? null, field, exactUpTo, counted]);
+  const { exactUpTo = null, counted = null } = cell.kind === "values" ? cell : {};
+  return JSON.stringify([cell.kind, cell.filter ?? null, fieldsOfCell(cell), exactUpTo, counted]);
 }
 
-/** Undefined: the feature is an expression. */
-export function aggregateOf(feature: Feature, hop: string | undefined): AggregateDefinition | undefined {
-  if ("expression" in feature) return undefined;
-  const window = feature.window === null ? null : windowOf(feature.window, hop);
+type Aggregate = Exclude<Feature, { expression: string }>;
+
+function aggregatesOf(
+  { features, hop }: Pick<ViewBody, "features" | "hop">,
+): Map<string, AggregateDefinition> {
+  const aggregates = Object.entries(features)
+    .flatMap(([name, feature]) => "expression" in feature ? [] : [[name, feature] as const]);
+  const edges = new Map<string, string[]>();
+  for (const [, feature] of aggregates) {
+    if (feature.aggregate !== "first" && feature.aggregate !== "last") continue;
+    const fields = edges.get(edgeKey(feature)) ?? [];
+    edges.set(edgeKey(feature), fields);
+    if (!fields.includes(feature.field)) fields.push(feature.field);
+  }
+  return new Map(aggregates.map(([name, feature]) => {
+    const window = feature.window === null ? null : windowOf(feature.window, hop);
+    return [name, { window, ...readingOf(feature, edges.get(edgeKey(feature)) ?? []) }];
+  }));
+}
+
+function edgeKey({ aggregate, where }: Aggregate): string {
+  return JSON.stringify([aggregate, where ?? null]);
+}
+
+/** @param edges of a `first` or `last`: the fields of its cell */
+function readingOf(
+  feature: Aggregate,
+  edges: readonly string[],
+): Pick<AggregateDefinition, "cell" | "reading"> {
   const { aggregate, where: filter } = feature;
   switch (aggregate) {
     case "count":
     case "since_last":
     case "since_first":
-      return { window, cell: { filter, kind: "presence" }, reading: { aggregate } };
+      return { cell: { filter, kind: "presence" }, reading: { aggregate } };
     case "rate": {
       const periods = durationToMs(feature.window) / durationToMs(feature.per);
-      return { window, cell: { filter, kind: "presence" }, reading: { aggregate, periods } };
+      return { cell: { filter, kind: "presence" }, reading: { aggregate, periods } };
     }
     case "sum":
     case "mean":
     case "min":
     case "max":
-      return { window, cell: { filter, kind: "numbers", field: feature.field }, reading: { aggregate } };
+      return { cell: { filter, kind: "numbers", field: feature.field }, reading: { aggregate } };
     case "deviation":
-      return { window, cell: { filter, kind: "spread", field: feature.field }, reading: { aggregate } };
+      return { cell: { filter, kind: "spread", field: feature.field }, reading: { aggregate } };
     case "first":
-    case "last":
-      return { window, cell: { filter, kind: aggregate, field: feature.field }, reading: { aggregate } };
+    case "last": {
+      const place = edges.indexOf(feature.field);
+      return { cell: { filter, kind: aggregate, fields: edges }, reading: { aggregate, place } };
+    }
     case "distinct_count":
     case "most_frequent": {
       const { field, exactUpTo } = feature;
       const counted = aggregate === "most_frequent";
-      return { window, cell: { filter, kind: "values", field, exactUpTo, counted }, reading: { aggregate } };
+      return { cell: { filter, kind: "values", field, exactUpTo, counted }, reading: { aggregate } };
     }
   }
 }

@@ -184,6 +184,10 @@ export function everyFeature(): ViewBody["features"] {
       const feature = featureSchema.parse({ aggregate, window, ...field });
       features[`${aggregate}_${index}`] = feature;
       features[`${aggregate}_${index}_filtered`] = { ...feature, where: 'e.kind != "a"' } as Feature;
+      // A second field of the same record.
+      if (aggregate === "first" || aggregate === "last") {
+        features[`${aggregate}_${index}_amount`] = { ...feature, field: "amount" } as Feature;
+      }
     });
   }
   return features;
