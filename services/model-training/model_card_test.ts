@@ -93,6 +93,9 @@ Deno.test("a model card tells what a version is, was learnt from and is worth, a
     "it beat the baseline",
     card.version.trainingSet!,
     Deno.version.v8,
+    "made of what had happened and was known at its T",
+    "from the views orders 3",
+    "user_events",
   ];
   for (const text of shown) assertStringIncludes(page, text);
   for (const name of ["recency", "spend", "noise"]) assertStringIncludes(page, `orders.${name}`);

@@ -1,7 +1,9 @@
 /** Where a version comes from, and what was decided of it. @module */
+import { z } from "zod";
+import { trainingSetStatusSchema } from "shared/contracts/feature_store.ts";
 import type { ModelCard } from "shared/contracts/model_training.ts";
-import { html } from "./html.ts";
-import { type Cell, count, facts, minuteCell, number, type Section, table, words } from "./parts.ts";
+import { type Html, html } from "./html.ts";
+import { type Cell, count, facts, minute, minuteCell, number, type Section, table, words } from "./parts.ts";
 
 export function gateSection({ comparisons }: ModelCard): Section | undefined {
   if (comparisons.length === 0) return undefined;
@@ -61,25 +63,66 @@ export function aliasesSection({ moves }: ModelCard): Section | undefined {
   return { id: "aliases", title: "Aliases", body: table(["When", "Alias", "By", "Why", "Evidence"], rows) };
 }
 
-export function lineageSection({ version: v, run }: ModelCard): Section {
+export function lineageSection(card: ModelCard): Section {
+  const { version: v, run } = card;
   const { name, version } = v.signature.featureService;
   return {
     id: "lineage",
     title: "Lineage and environment",
-    body: facts({
-      "Run": run.id,
-      "Asked for by": run.reason === "" ? run.actor : `${run.actor}: ${run.reason}`,
-      "Project": v.project,
-      "Definition": v.definition === null ? "none" : `version ${v.definition}`,
-      "Model file": `${v.sha256}, ${count(v.bytes)} bytes`,
-      "Training set": v.trainingSet ?? "not known",
-      "Feature service": `${name} ${version}`,
-      ...(run.gitRevision === null ? {} : { "Git revision of who asked": run.gitRevision }),
-      "Git revision of the service": run.environment["gitRevision"] ?? "not known",
-      "Seed": run.seed === null ? "none" : String(run.seed),
-      ...withoutRevision(run.environment),
-    }),
+    body: html`${readText(card)}${
+      facts({
+        "Run": run.id,
+        "Asked for by": run.reason === "" ? run.actor : `${run.actor}: ${run.reason}`,
+        "Project": v.project,
+        "Definition": v.definition === null ? "none" : `version ${v.definition}`,
+        "Model file": `${v.sha256}, ${count(v.bytes)} bytes`,
+        "Training set": v.trainingSet ?? "not known",
+        "Feature service": `${name} ${version}`,
+        ...(run.gitRevision === null ? {} : { "Git revision of who asked": run.gitRevision }),
+        "Git revision of the service": run.environment["gitRevision"] ?? "not known",
+        "Seed": run.seed === null ? "none" : String(run.seed),
+        ...withoutRevision(run.environment),
+      })
+    }${sourcesTable(card)}`,
   };
+}
+
+/** What the feature store says of a training set. */
+function manifestOf({ version: { lineage } }: ModelCard) {
+  const known = lineageSchema.safeParse(lineage);
+  return known.success ? known.data.trainingSet.manifest : undefined;
+}
+
+const lineageSchema = z.object({ trainingSet: trainingSetStatusSchema.shape.result.unwrap() });
+
+/** Whether the features could know what they must not. */
+function readText(card: ModelCard): Html {
+  const manifest = manifestOf(card);
+  if (manifest === undefined) return html``;
+  const { asKnown, clock, views } = manifest;
+  const known = asKnown === "then"
+    ? "The features of each row are made of what had happened and was known at its T"
+    : html`<span class="bad">The features hold what is known today, which nobody could know at T</span>`;
+  return html`<p>${known}; read at the project's clock ${minute(clock)}, from the views ${
+    views.map(({ name, version }) => `${name} ${version}`).join(", ")
+  }.</p>`;
+}
+
+function sourcesTable(card: ModelCard): Html {
+  const sources = Object.entries(manifestOf(card)?.sources ?? {});
+  if (sources.length === 0) return html``;
+  const cellOf = (instant: string | null) => instant === null ? "-" : minuteCell(instant);
+  return html`<h3>What was read</h3>${
+    table(
+      ["Source", "Records", "From", "To"],
+      sources.map(([name, { records, from, to }]): Cell[] => [
+        name,
+        { number: count(records) },
+        cellOf(from),
+        cellOf(to),
+      ]),
+    )
+  }`;
 }
 
 function withoutRevision({ gitRevision: _, ...rest }: Readonly<Record<string, string>>) {

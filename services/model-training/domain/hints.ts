@@ -2,17 +2,11 @@ import type { Hint } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
 import type { Dataset } from "./dataset.ts";
 import { METRICS, scoreRows } from "./evaluation/metrics.ts";
+import { youngerThanT } from "./younger_than_t.ts";
 
 /** A feature that alone explains the label this well is more likely to know it than to foretell it. */
 const SUSPICIOUS_AUC = 0.99;
 const SUSPICIOUS_R2 = 0.98;
-/** A column is taken for instants when this share of its values lies within so many years around T. */
-const INSTANT_SHARE = 0.95;
-const INSTANT_SPAN_MS = 20 * 365.25 * 86_400_000;
-/** Smaller numbers are taken for counts and amounts. */
-const FIRST_INSTANT = Date.UTC(1990, 0, 1);
-/** A share below this may be clocks that differ. */
-const YOUNGER_SHARE = 0.001;
 /** Ranges of a feature, by whose means of the label its R2 is judged. */
 const RANGES = 50;
 
@@ -40,7 +34,7 @@ export function hintsOf(train: Dataset, task: Task): Hint[] {
     }
     return [
       ...explains(feature, { values, labels: train.labels, task }),
-      ...youngerThanT(feature, { values, present, times: train.times }),
+      ...youngerThanT(train, index),
     ] satisfies Hint[];
   });
 }
@@ -119,26 +113,4 @@ function classR2Alone(values: Float64Array, labels: Float64Array): number {
 function compare(a: number, b: number): number {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(b)) - Number(Number.isNaN(a));
   return a - b;
-}
-
-function youngerThanT(
-  feature: string,
-  { values, present, times }: { values: Float64Array; present: Int32Array; times: Float64Array },
-): Hint[] {
-  // Seconds and milliseconds since 1970 are both in use.
-  for (const unit of [1, 1_000]) {
-    const near = present.filter((row) => {
-      const at = values[row]! * unit;
-      return at > FIRST_INSTANT && Math.abs(at - times[row]!) < INSTANT_SPAN_MS;
-    });
-    if (near.length < INSTANT_SHARE * present.length) continue;
-    // Features are float32: a value that is late by less than their grain is not late.
-    const younger = near.filter((row) => values[row]! * unit > times[row]! * (1 + 2 ** -23));
-    const share = younger.length / present.length;
-    if (share < YOUNGER_SHARE) return [];
-    const message = `${feature} holds instants later than T in ${(share * 100).toFixed(1)}% of the rows: ` +
-      `it was not known then`;
-    return [{ kind: "younger_than_t", feature, value: share, message }];
-  }
-  return [];
 }

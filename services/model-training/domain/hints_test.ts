@@ -43,6 +43,39 @@ Deno.test("hintsOf() finds instants later than T, in seconds and milliseconds, a
   ]);
 });
 
+Deno.test("hintsOf() finds instants later than T whatever their unit, and those that are text", () => {
+  const start = Date.UTC(2026, 0, 1);
+  const at = (row: number) => start + row * 3_600_000;
+  const late = (row: number) => at(row) + (row % 2 === 0 ? 86_400_000 : -86_400_000);
+  const textsOf = (text: (row: number) => string) => ({
+    values: of((row) => row),
+    categories: Array.from({ length: ROWS }, (_, row) => text(row)),
+  });
+  const iso = (time: number) => new Date(time).toISOString();
+  const dataset = datasetOf([
+    of((row) => late(row) * 1e3),
+    of((row) => late(row) * 1e6),
+    textsOf((row) => iso(late(row))),
+    textsOf((row) => iso(late(row)).slice(0, 19).replace("T", " ")),
+    // Half an hour later in a zone that is an hour ahead.
+    textsOf((row) => iso(at(row) + 5_400_000).replace("Z", "+01:00")),
+    // The day of T, and what was before it.
+    textsOf((row) => `${iso(at(row)).slice(0, 10)}`),
+    textsOf((row) => iso(at(row) - 1)),
+    textsOf((row) => row % 10 === 0 ? iso(late(row)) : `order ${row}`),
+  ], of(() => random.below(2)));
+  const hints = hintsOf({ ...dataset, times: of(at) }, "binary").filter(({ kind }) =>
+    kind === "younger_than_t"
+  );
+  assertEquals(hints.map(({ feature, value }) => [feature, value]), [
+    ["view.f0", 0.5],
+    ["view.f1", 0.5],
+    ["view.f2", 0.5],
+    ["view.f3", 0.5],
+    ["view.f4", 1],
+  ]);
+});
+
 Deno.test("hintsOf() names what holds nothing to learn", () => {
   assertEquals(kinds([of(() => NaN), of(() => 7)]), ["view.f0 missing", "view.f1 constant"]);
 });
