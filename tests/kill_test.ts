@@ -18,6 +18,7 @@ import { silentLogger } from "shared/log.ts";
 import { applyPlan } from "shared/project/apply.ts";
 import { planProject } from "shared/project/plan.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { seededRandom, shuffled } from "shared/testing/random.ts";
 import retail from "../examples/online-retail/project.ts";
 import { defineProject } from "microml";
 import { type JourneyStack, startJourneyStack } from "./journey_stack.ts";
@@ -97,25 +98,9 @@ async function settled(journey: JourneyStack, source: Source, records: number): 
   }, { timeoutMs: 90_000 });
 }
 
-/** Numbers that look random and are the same for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function shuffled<T>(values: readonly T[], random: () => number): T[] {
-  return values.map((value) => ({ value, key: random() })).sort((a, b) => a.key - b.key)
-    .map(({ value }) => value);
-}
-
 Deno.test("counts and records are the same whoever is killed or away during the replay", async (t) => {
   const seed = Number(Deno.env.get("MICROML_SEED") || 20110502);
-  const random = seeded(seed);
+  const random = seededRandom(seed);
   await using journey = await startJourneyStack({ services: STAGES });
   const { stack, bus } = journey;
   // Nothing is in force yet, and not every owner runs.
