@@ -1,4 +1,5 @@
 /** A part that does the same thing again and again, until the service stops. @module */
+import { InjectedCrash } from "./bus/crash.ts";
 import { delay } from "./delay.ts";
 import { messageOf } from "./errors.ts";
 import { isInfrastructureError } from "./infrastructure_error.ts";
@@ -63,7 +64,7 @@ export function createPeriodicPart(options: PeriodicPartOptions): PeriodicPart {
         failures = 0;
         await pause();
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted || error instanceof InjectedCrash) return;
         const level = isInfrastructureError(error) ? "warn" : "error";
         log[level]({ err: error, failures }, `Cannot ${action}: ${messageOf(error)}`);
         const maxRetryMs = Math.max(MAX_RETRY_MS, everyMs);

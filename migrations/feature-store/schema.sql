@@ -114,6 +114,7 @@ CREATE TABLE label_progress (
   looked_below_tx bigint NOT NULL,
   published bigint DEFAULT 0 NOT NULL,
   corrections bigint DEFAULT 0 NOT NULL,
+  forgotten_until timestamp(3) with time zone,
   CONSTRAINT label_progress_pkey PRIMARY KEY (model),
   CONSTRAINT label_progress_check CHECK (pass_until IS NULL OR pass_below_tx IS NULL)
 );
@@ -141,6 +142,7 @@ CREATE TABLE published_labels (
   revision integer NOT NULL,
   CONSTRAINT published_labels_pkey PRIMARY KEY (model, entity_key, at)
 );
+CREATE INDEX published_labels_by_age ON published_labels USING btree (model, at);
 
 CREATE TABLE records (
   source text NOT NULL,

@@ -19,8 +19,10 @@ import { createInsight } from "./insight.ts";
 import { createLabelPublisher } from "./label_publisher.ts";
 import { createCleanHandler } from "./messages.ts";
 import { readOnline } from "./online.ts";
+import { forgetLabels } from "./forget_labels.ts";
 import { createFeatureClock } from "./feature_clock.ts";
 import { createViewFiller } from "./fill_views.ts";
+import { createPeriodicWork } from "./periodic_work.ts";
 import { createPosition } from "./position.ts";
 import { pushFeatures } from "./push.ts";
 import { readPins } from "./repository/service_views.ts";
@@ -37,6 +39,7 @@ import { createViewCatalog, readProgress } from "./view_catalog.ts";
 const DURABLE = "feature-store";
 /** A message holds up to 1,000 events: more of them in one transaction gain nothing and delay their neighbours. */
 const MESSAGES_AT_ONCE = 32;
+const FORGET_LABELS_SECONDS = 3_600;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, config, db, log, metrics } = deps;
@@ -102,6 +105,12 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     labels: () => stored.list("label"),
     now: clock.now,
     log,
+    ...(bus.crashPoint === undefined ? {} : { crashPoint: bus.crashPoint }),
+  });
+  const forgetting = createPeriodicWork({ db, log }, {
+    name: "retention of published labels",
+    everySeconds: FORGET_LABELS_SECONDS,
+    work: (signal) => forgetLabels(db, { keepDays: config.LABEL_CORRECTION_DAYS, signal }),
   });
   const insight = createInsight({
     bus,
@@ -147,7 +156,17 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     ],
     routes: (app) => addRoutes(app, { files: bus.files, findTrainingSet: (id) => readTrainingSet(db, id) }),
     bodyLimits: { [SPINE_FILES_PATH]: MAX_SPINE_FILE_BYTES },
-    parts: [stored.part, clocks.part, outbox, filler, consumer, builder, labels, ...insight.parts],
+    parts: [
+      stored.part,
+      clocks.part,
+      outbox,
+      filler,
+      consumer,
+      builder,
+      labels,
+      forgetting,
+      ...insight.parts,
+    ],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),
   };
 }

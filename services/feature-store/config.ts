@@ -9,6 +9,8 @@ export const configSchema = baseConfigSchema.extend({
   TRAINING_SET_LEASE_SECONDS: integerSetting(1, 3_600).default(20),
   /** How often logged predictions are compared with their features computed anew; 0: only when asked. */
   CONSISTENCY_CHECK_SECONDS: integerSetting(0, 2_592_000).default(3_600),
+  /** For so long after their T published labels are corrected; after that they are forgotten. */
+  LABEL_CORRECTION_DAYS: integerSetting(1, 36_500).default(400),
   /** How often it is looked at what the features of a sample of entities hold; 0: never. */
   FEATURE_STATISTICS_SECONDS: integerSetting(0, 2_592_000).default(3_600),
 });

@@ -1,4 +1,5 @@
 /** Publishes the labels of every model that has them declared, beside the other copies of the service. @module */
+import { type CrashPoint, InjectedCrash } from "shared/bus/crash.ts";
 import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { ModelLabelBody } from "shared/contracts/feature_store.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
@@ -18,13 +19,15 @@ export interface LabelPublisherDeps {
   /** Now by a project's clock, as far as it was applied, milliseconds since 1970. */
   now: (project: string) => number | Promise<number>;
   log: Logger;
+  /** For tests: reached when a step is committed. */
+  crashPoint?: CrashPoint;
 }
 
 /** How often to look whether labels have matured, or records have come late. */
 const POLL_MS = 1_000;
 
 export function createLabelPublisher(
-  { db, outbox, definitions, labels, now, log }: LabelPublisherDeps,
+  { db, outbox, definitions, labels, now, log, crashPoint }: LabelPublisherDeps,
 ): Part {
   return createPeriodicPart({
     name: "label publisher",
@@ -36,6 +39,7 @@ export function createLabelPublisher(
         try {
           await publishAll(definition, signal);
         } catch (error) {
+          if (error instanceof InjectedCrash) throw error;
           log.warn({ model: definition.name, err: error }, `Cannot publish labels: ${messageOf(error)}`);
         }
       }
@@ -50,6 +54,7 @@ export function createLabelPublisher(
     const nowMs = await now(definition.project);
     while (!signal.aborted) {
       const more = await transaction(db, (tx) => publishLabels(tx, { definition, keys, nowMs }));
+      crashPoint?.("written");
       if (!more) return;
       outbox.poke();
     }

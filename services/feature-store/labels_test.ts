@@ -8,6 +8,7 @@ import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
+import { forgetLabels } from "./forget_labels.ts";
 import {
   countsOf,
   day,
@@ -172,6 +173,39 @@ Deno.test("copies of the service publish each label once, also when one of them 
     assertEquals(newest(events), expected);
     assertEquals(new Set(events.map(({ id }) => id)).size, events.length, "none came twice");
   });
+});
+
+Deno.test("labels of long ago are forgotten: neither corrected nor published again, and all others are", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  const paid = { customer_id: 1, amount: 1, cancelled: false };
+  await publishLines(service.bus, [0, 7, 14, 21].map((at) => line(paid, { id: `${at}`, at })));
+  await eventually(async () => assertEquals((await countsOf(service)).records, 4));
+  await setClock(service.bus, day(40));
+  await declare(service, { spine: { ...body.spine, activeWithin: "P7D" } });
+  await eventually(async () => assertEquals((await published(service)).length, 4));
+  await forgetLabels(service.db, { keepDays: 14 });
+  const { forgottenUntil } = await service.call(contract.labelProgress, { model: "churn" });
+  assertEquals([await maturedUntil(service), forgottenUntil], [day(28), day(14)]);
+  assertEquals([...await service.db`select at from published_labels`], [{ at: day(21) }]);
+
+  // Late records change labels on both sides of that, and so does another definition.
+  await publishLines(service.bus, [
+    line({ ...paid, amount: 5 }, { id: "late-5", at: 5, knownAt: 39 }),
+    line({ ...paid, amount: 5 }, { id: "late-25", at: 25, knownAt: 39 }),
+  ]);
+  const news = async () =>
+    (await published(service)).slice(4).map(({ time, data }) => [time, data.value, data.corrects]);
+  await eventually(async () => assertEquals(await news(), [[day(21), 5, 1]]));
+  await declare(service, {
+    spine: { ...body.spine, activeWithin: "P7D" },
+    label: { source: "invoice_lines", aggregate: "count", within: "P7D" },
+  });
+  await eventually(async () => {
+    const { version, maturedUntil } = await service.call(contract.labelProgress, { model: "churn" });
+    assertEquals([version, maturedUntil], [2, day(28)]);
+  });
+  await eventually(async () => assertEquals(await news(), [[day(21), 5, 1], [day(21), 1, 2]]));
 });
 
 Deno.test("a label that can't be computed is refused, with every reason", async () => {

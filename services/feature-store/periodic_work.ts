@@ -9,7 +9,8 @@ export interface PeriodicWork {
   name: string;
   /** 0: never. */
   everySeconds: number;
-  work(): Promise<unknown>;
+  /** @param signal is aborted when the service stops */
+  work(signal: AbortSignal): Promise<unknown>;
 }
 
 /** How often to look whether it is time: a copy may have been away. */
@@ -26,8 +27,8 @@ export function createPeriodicWork(
     everyMs: Math.min(everySeconds * 1_000, MAX_LOOK_MS),
     pausesFirst: true,
     log,
-    async work() {
-      if (await isDue(db, name, everySeconds)) await work();
+    async work(signal) {
+      if (await isDue(db, name, everySeconds)) await work(signal);
     },
   });
 }

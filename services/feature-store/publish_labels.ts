@@ -133,11 +133,12 @@ interface TouchedEntity {
 async function nextPage(
   tx: Transaction,
   { definition: { body: { entity } }, spine, label }: LabelWork,
-  { passUntil, passBelowTx, passAfter: after, maturedUntil, lookedBelowTx }: LabelProgress,
+  { passUntil, passBelowTx, passAfter: after, maturedUntil, lookedBelowTx, forgottenUntil }: LabelProgress,
 ): Promise<TouchedEntity[]> {
+  const rememberedMs = forgottenUntil === null ? -Infinity : Date.parse(forgottenUntil) + 1;
   if (passUntil !== null) {
     const keys = await readKeysAfter(tx, { entity, source: spine.source, after, limit: ENTITIES_AT_ONCE });
-    const fromMs = maturedUntil === null ? -Infinity : Date.parse(maturedUntil) + 1;
+    const fromMs = maturedUntil === null ? rememberedMs : Date.parse(maturedUntil) + 1;
     return keys.map((key) => ({ key, fromMs }));
   }
   const touched = await readTouched(tx, {
@@ -149,7 +150,7 @@ async function nextPage(
     after,
     limit: ENTITIES_AT_ONCE,
   });
-  return touched.map(({ key, fromMs }) => ({ key, fromMs: fromMs - label.withinMs }));
+  return touched.map(({ key, fromMs }) => ({ key, fromMs: Math.max(fromMs - label.withinMs, rememberedMs) }));
 }
 
 /** Labels at each T of the spine, and at each T that was published: what was said once is kept right. */

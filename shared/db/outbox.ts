@@ -116,6 +116,7 @@ export function createOutbox(db: Database, bus: Bus, log: Logger): Outbox {
     if (!lock?.taken) return "busy";
     const batch = await nextBatch(tx);
     await publishAll(bus, batch, { timeoutMs: PUBLISH_TIMEOUT_MS, signal });
+    bus.crashPoint?.("published");
     await tx`delete from outbox where id = any(${batch.map(({ id }) => id)})`;
     return "done";
   }

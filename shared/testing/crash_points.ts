@@ -17,6 +17,8 @@ export interface CrashPointSuite<World extends AsyncDisposable> {
   name: string;
   /** What the service consumes: the suite waits until all of it is acknowledged. */
   input: { stream: StreamRow; durable: string };
+  /** Where it dies. Default: at each stage of a consumer. */
+  stages?: readonly CrashStage[];
   /** Makes what one scenario needs besides the bus, such as a database of its own. */
   setUp(bus: TestBus): Promise<World>;
   /** Publishes the input of the scenario. */
@@ -46,7 +48,7 @@ const WINDOWS = [
 
 /** Registers a test for each stage, within and after the deduplication window. */
 export function crashPointSuite<World extends AsyncDisposable>(suite: CrashPointSuite<World>): void {
-  for (const stage of STAGES) {
+  for (const stage of suite.stages ?? STAGES) {
     for (const { when, duplicateWindowMs } of WINDOWS) {
       const name = `${suite.name} loses and doubles nothing when it dies once ${stage} ` +
         `and comes back ${when} the deduplication window`;

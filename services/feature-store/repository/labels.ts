@@ -20,11 +20,14 @@ export interface LabelProgress {
   lookedBelowTx: number;
   published: number;
   corrections: number;
+  /** Labels of T up to this are neither corrected nor published again. */
+  forgottenUntil: Instant | null;
 }
 
 const columns = (db: Queryable) =>
   db`model, version, matured_until as "maturedUntil", pass_until as "passUntil", pass_below_tx as "passBelowTx",
-    pass_after as "passAfter", looked_below_tx as "lookedBelowTx", published, corrections`;
+    pass_after as "passAfter", looked_below_tx as "lookedBelowTx", published, corrections,
+    forgotten_until as "forgottenUntil"`;
 
 export async function readLabelProgress(db: Queryable, model: string): Promise<LabelProgress | undefined> {
   const [row] = await db<LabelProgress[]>`select ${columns(db)} from label_progress where model = ${model}`;
@@ -117,4 +120,28 @@ export async function savePublished(
       key text, at timestamptz, value jsonb, revision integer
     )
     on conflict (model, entity_key, at) do update set value = excluded.value, revision = excluded.revision`;
+}
+
+/**
+ * Says of every model that its labels of T long before the last one that is published are forgotten. A step that
+ * publishes has the row locked: it is over, or sees this.
+ */
+export async function moveForgottenUntil(db: Queryable, keepDays: number): Promise<void> {
+  await db`
+    update label_progress set forgotten_until = matured_until - make_interval(days => ${keepDays})
+    where matured_until - make_interval(days => ${keepDays}) > coalesce(forgotten_until, '-infinity')`;
+}
+
+/** @returns how many were removed: with fewer than the limit, all that are forgotten */
+export async function removeForgotten(db: Queryable, limit: number): Promise<number> {
+  const removed = await db`
+    delete from published_labels where ctid = any(array(
+      select old.ctid from label_progress as progress
+      cross join lateral (
+        select ctid from published_labels
+        where model = progress.model and at <= progress.forgotten_until limit ${limit}
+      ) as old
+      limit ${limit}
+    ))`;
+  return removed.count;
 }

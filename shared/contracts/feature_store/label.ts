@@ -101,5 +101,7 @@ export const labelProgress = endpoint({
     published: z.int(),
     /** Of these, corrections of labels that were published before. */
     corrections: z.int(),
+    /** Labels of T up to this are corrected no more; null: all are. */
+    forgottenUntil: instantSchema.nullable(),
   }),
 });
