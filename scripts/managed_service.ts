@@ -9,8 +9,9 @@ import type { Environment } from "./permissions.ts";
 import { type ServiceProcess, spawnService, waitUntilReady } from "./service_process.ts";
 import type { ServiceRow } from "./services.ts";
 
-/** A service of a running stack. */
+/** A service of a running stack, or one copy of it. */
 export interface StackService {
+  /** The service's; of the second copy `<service>-2`, and so on. */
   readonly name: string;
   readonly port: number;
   /** Such as `http://127.0.0.1:8001`. */
@@ -23,6 +24,8 @@ export interface StackService {
 }
 
 export interface ManagedServiceOptions {
+  /** Which copy of the service it is, from 1. */
+  copy: number;
   env: Environment;
   logFile: string;
   /** The HTTP port of every service. */
@@ -40,6 +43,13 @@ const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 30_000;
 /** One that ran for this long starts over with the shortest delay. */
 const STEADY_AFTER_MS = 60_000;
+
+/** The name of a copy of a service, from 1. */
+export const copyName = (service: string, copy: number): string =>
+  copy === 1 ? service : `${service}-${copy}`;
+
+/** What a copy is called in the logs of its service. */
+export const instanceOf = (copy: number): string => String(copy);
 
 export class ManagedService implements StackService {
   readonly name: string;
@@ -59,7 +69,7 @@ export class ManagedService implements StackService {
   constructor(row: ServiceRow, options: ManagedServiceOptions) {
     this.#row = row;
     this.#options = options;
-    this.name = row.name;
+    this.name = copyName(row.name, options.copy);
     this.port = options.ports.get(row.name) ?? row.httpPort;
     this.url = `http://127.0.0.1:${this.port}`;
     this.logFile = options.logFile;
@@ -74,7 +84,8 @@ export class ManagedService implements StackService {
   async start(): Promise<void> {
     const process = await this.#spawn();
     const { url, logFile } = this;
-    await waitUntilReady(this.name, process, { url, logFile, timeoutMs: this.#options.readyWithinMs });
+    const { copy, readyWithinMs: timeoutMs } = this.#options;
+    await waitUntilReady(this.name, process, { url, instance: instanceOf(copy), logFile, timeoutMs });
     this.#watch(process);
   }
 

@@ -121,14 +121,20 @@ export async function spawnService(row: ServiceRow, options: ServiceProcessOptio
 const POLL_MS = 20;
 
 /**
- * Waits until `/readyz` says that the service can do its work.
+ * Waits until `/readyz` says that the service can do its work. Of copies behind one port the answer may be another's:
+ * each is asked anew until the one that is meant has said so.
  *
  * @throws when the process ends instead or does not get ready in time, with the reason and the end of its log
  */
 export async function waitUntilReady(
   name: string,
   process: ServiceProcess,
-  { url, logFile, timeoutMs }: { url: string; logFile: string; timeoutMs: number },
+  { url, instance, logFile, timeoutMs }: {
+    url: string;
+    instance: string;
+    logFile: string;
+    timeoutMs: number;
+  },
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let reason = "it does not answer";
@@ -140,7 +146,7 @@ export async function waitUntilReady(
           `its log ${logFile} ends:\n${await readableTail(logFile)}`,
       );
     }
-    const answer = await readiness(url);
+    const answer = await readiness(url, instance);
     if (answer === "ready") return;
     reason = answer ?? reason;
     if (performance.now() > deadline) {
@@ -154,15 +160,23 @@ export async function waitUntilReady(
 }
 
 /** `ready`, why not, or `undefined` when nobody answers. */
-async function readiness(url: string): Promise<string | undefined> {
+async function readiness(url: string, instance: string): Promise<string | undefined> {
   let response: Response;
   try {
-    response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    response = await fetch(`${url}/readyz`, {
+      // The next connection may reach another copy.
+      headers: { connection: "close" },
+      signal: AbortSignal.timeout(5_000),
+    });
   } catch {
     // It does not listen yet: whether it lives is seen by its process.
     return undefined;
   }
-  const { checks } = await response.json() as { checks: Record<string, { ok: boolean; reason?: string }> };
+  const { checks, instance: answered } = await response.json() as {
+    checks: Record<string, { ok: boolean; reason?: string }>;
+    instance: string;
+  };
+  if (answered !== instance) return undefined;
   if (response.ok) return "ready";
   return Object.entries(checks).filter(([, { ok }]) => !ok).map(([name, { reason }]) => `${name}: ${reason}`)
     .join("; ");

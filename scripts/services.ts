@@ -22,6 +22,8 @@ export interface ServiceRow {
   /** ... and those it publishes to. */
   writes: readonly string[];
   summary: string;
+  /** Whether several copies of it may run behind one port. */
+  manyCopies?: true;
   /**
    * What its process may do beyond what every service may: its own port, the bus, its database, its packages
    * (scripts/permissions.ts).
@@ -75,6 +77,7 @@ export const SERVICES: readonly ServiceRow[] = [
     reads: [],
     writes: ["PREDICTIONS"],
     summary: "ONNX by WASM behind Hono; feature lookup; prediction log",
+    manyCopies: true,
     // The modules of its thread are read when the thread starts.
     permissions: ["read=shared"],
   },

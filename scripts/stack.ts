@@ -11,7 +11,7 @@ import { freePort } from "shared/infra/ports.ts";
 import { type Infra, startInfra } from "shared/infra/stack_infra.ts";
 import { databaseRow, databaseUrl, hasDatabase } from "./databases.ts";
 import { gitRevision } from "./git_revision.ts";
-import { ManagedService, type StackService } from "./managed_service.ts";
+import { copyName, instanceOf, ManagedService, type StackService } from "./managed_service.ts";
 import { memoryOf, type MemoryUse } from "./memory.ts";
 import { type Environment, ROOT, settingsOf } from "./permissions.ts";
 import { secretsKey } from "./secrets_key.ts";
@@ -27,6 +27,8 @@ export interface StackOptions {
   ports?: "fixed" | "free";
   /** Names of the services to run. Default: all. */
   services?: readonly string[];
+  /** Copies of services that may have several, behind one port: `{ "model-serving": 2 }`. Default: one of each. */
+  copies?: Readonly<Record<string, number>>;
   /** More settings, for every service that knows them. */
   env?: Environment;
   /** Told in a line what happens. Default: silence. */
@@ -47,7 +49,7 @@ export interface Stack extends AsyncDisposable {
   readonly infra: Infra;
   /** Such as `nats://127.0.0.1:4222`. */
   readonly natsUrl: string;
-  /** By name. */
+  /** By name; the second copy of a service is `<service>-2`. */
   readonly services: ReadonlyMap<string, StackService>;
   /** The address of a service's database. @throws {TypeError} when it has none */
   databaseUrl(name: string): string;
@@ -65,6 +67,7 @@ export interface Stack extends AsyncDisposable {
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const { root = ROOT, ports = "fixed", say = () => {}, env = {}, readyWithinMs = 60_000 } = options;
   const rows = chosenServices(options.services);
+  const copies = checkedCopies(options.copies ?? {}, rows);
   const portOf = new Map(SERVICES.map((row) => [row.name, ports === "fixed" ? row.httpPort : freePort()]));
   for (const { name } of rows) await refuseTakenPort(name, portOf.get(name)!);
 
@@ -90,7 +93,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const logs = join(root, ".microml", "log");
     await Deno.mkdir(logs, { recursive: true });
     const common = { SECRETS_KEY: await secretsKey(root), GIT_REVISION: await gitRevision(ROOT) };
-    for (const row of rows) services.set(row.name, await manage(row, { ...common, ...env }, logs));
+    for (const row of rows) {
+      for (let copy = 1; copy <= (copies[row.name] ?? 1); copy++) {
+        const service = await manage(row, { copy, given: { ...common, ...env }, logs });
+        services.set(service.name, service);
+      }
+    }
     // The services load while the migrations run, and wait for them.
     const [migrated, started] = await Promise.allSettled([
       migrateAll(rows, infra, say),
@@ -103,19 +111,24 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     throw error;
   }
 
-  async function manage(row: ServiceRow, given: Environment, logs: string): Promise<ManagedService> {
-    const logFile = join(logs, `${row.name}.log`);
+  async function manage(
+    row: ServiceRow,
+    { copy, given, logs }: { copy: number; given: Environment; logs: string },
+  ): Promise<ManagedService> {
+    const logFile = join(logs, `${copyName(row.name, copy)}.log`);
     await keepPrevious(logFile);
     const known = new Set(await settingsOf(row));
     const settings = {
       ...given,
       NATS_URL: infra.nats.url,
       HTTP_PORT: String(portOf.get(row.name)),
-      INSTANCE: "1",
+      HTTP_SHARED_PORT: String((copies[row.name] ?? 1) > 1),
+      INSTANCE: instanceOf(copy),
       ...(hasDatabase(row) ? { DATABASE_URL: databaseUrl(row, infra.postgres) } : {}),
       SERVICE_PORTS: SERVICES.map(({ name }) => `${name}=${portOf.get(name)}`).join(","),
     };
     return new ManagedService(row, {
+      copy,
       env: Object.fromEntries(Object.entries(settings).filter(([name]) => known.has(name))),
       logFile,
       ports: portOf,
@@ -170,6 +183,24 @@ function chosenServices(names: readonly string[] | undefined): ServiceRow[] {
   if (names === undefined) return [...SERVICES];
   names.forEach(rowOf);
   return SERVICES.filter(({ name }) => names.includes(name));
+}
+
+/** @throws {TypeError} for a service that does not run, or of which there is one copy only */
+function checkedCopies(
+  copies: Readonly<Record<string, number>>,
+  rows: readonly ServiceRow[],
+): Readonly<Record<string, number>> {
+  for (const [name, count] of Object.entries(copies)) {
+    const row = rows.find((row) => row.name === name);
+    if (row?.manyCopies !== true) {
+      const able = rows.filter(({ manyCopies }) => manyCopies).map(({ name }) => name).join(", ");
+      throw new TypeError(`Cannot run copies of "${name}": only of ${able || "none of those that run"}`);
+    }
+    if (!Number.isInteger(count) || count < 1) {
+      throw new TypeError(`Cannot run ${count} copies of "${name}": it must be a whole number from 1`);
+    }
+  }
+  return copies;
 }
 
 function rowOf(name: string): ServiceRow {

@@ -1,9 +1,10 @@
 /**
  * `deno task up`: the whole platform on this machine, until Ctrl-C.
  *
- *     deno task up                        start everything, print the addresses
- *     deno task up --only alert,console   only these services
- *     deno task up --show-permissions     print what each service's process may do, and start nothing
+ *     deno task up                             start everything, print the addresses
+ *     deno task up --only alert,console        only these services
+ *     deno task up --copies model-serving=2    so many copies of it, behind one port
+ *     deno task up --show-permissions          print what each service's process may do, and start nothing
  *
  * A service that ends by itself is reported with the end of its log and started again, after a growing delay. When
  * the launcher itself is killed, everything it started stops too.
@@ -58,13 +59,23 @@ async function showPermissions(): Promise<void> {
   }
 }
 
-async function up(only: string | undefined): Promise<number> {
+/** `model-serving=2,...` as {@link StackOptions.copies}. */
+const parseCopies = (text: string): Record<string, number> =>
+  Object.fromEntries(
+    text.split(",").map((part) => {
+      const [name = "", count] = part.split("=");
+      return [name, Number(count)];
+    }),
+  );
+
+async function up({ only, copies }: { only?: string; copies?: string }): Promise<number> {
   using signals = watchStopSignals(silentLogger);
   const startedAt = performance.now();
   const starting = startStack({
     say,
     restart: true,
     ...(only === undefined ? {} : { services: only.split(",") }),
+    ...(copies === undefined ? {} : { copies: parseCopies(copies) }),
   });
   const stack = await Promise.race([starting.catch(messageOf), signals.first]);
   if (typeof stack === "string") {
@@ -82,7 +93,11 @@ async function up(only: string | undefined): Promise<number> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { only: { type: "string" }, "show-permissions": { type: "boolean", default: false } },
+    options: {
+      only: { type: "string" },
+      copies: { type: "string" },
+      "show-permissions": { type: "boolean", default: false },
+    },
   });
-  Deno.exit(values["show-permissions"] ? (await showPermissions(), 0) : await up(values.only));
+  Deno.exit(values["show-permissions"] ? (await showPermissions(), 0) : await up(values));
 }

@@ -177,7 +177,12 @@ export async function startService<Schema extends ConfigSchema>(
 
   let awaited = "its start";
   const doors: { app: { fetch(request: Request): Response | Promise<Response> } } = {
-    app: createStartingApp({ service: name, version: VERSION, awaits: () => awaited }),
+    app: createStartingApp({
+      service: name,
+      version: VERSION,
+      instance: config.INSTANCE,
+      awaits: () => awaited,
+    }),
   };
   const listen = () => {
     const server = serveHttp({ fetch: (request) => doors.app.fetch(request) }, {
@@ -222,6 +227,7 @@ export async function startService<Schema extends ConfigSchema>(
   doors.app = createHttpApp({
     service: name,
     version: VERSION,
+    instance: config.INSTANCE,
     endpoints: bound,
     routes: app.routes,
     early: app.early,

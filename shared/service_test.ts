@@ -42,7 +42,12 @@ Deno.test("startTestService() answers an endpoint over NATS and over HTTP", asyn
   const response = await fetch(`${service.url}/v1/tables?schema=public`);
   assertEquals(await response.json(), { tables });
   const ready = await (await fetch(`${service.url}/readyz`)).json();
-  assertEquals(ready, { service: NAME, ready: true, checks: { bus: { ok: true }, database: { ok: true } } });
+  assertEquals(ready, {
+    service: NAME,
+    instance: "test",
+    ready: true,
+    checks: { bus: { ok: true }, database: { ok: true } },
+  });
   const metrics = await (await fetch(`${service.url}/metrics`)).text();
   assertMatch(metrics, /process_resident_memory_bytes \d{7,}/);
 });

@@ -13,7 +13,7 @@ export interface JourneyStack extends AsyncDisposable {
 }
 
 export async function startJourneyStack(
-  options: Pick<StackOptions, "services" | "env"> = {},
+  options: Pick<StackOptions, "services" | "copies" | "env"> = {},
 ): Promise<JourneyStack> {
   await using started = new AsyncDisposableStack();
   const folder = started.use(await makeTestFolder());

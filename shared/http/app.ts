@@ -27,6 +27,8 @@ export type BodyLimits = Readonly<Record<string, number | ((request: Request) =>
 export interface HttpAppOptions {
   service: string;
   version: string;
+  /** Which copy of the service it is. */
+  instance: string;
   endpoints: readonly BoundEndpoint[];
   /** Adds routes that need HTTP itself. */
   routes?: ((app: OpenAPIHono) => void) | undefined;
@@ -42,14 +44,14 @@ export interface HttpAppOptions {
 
 /**
  * - `GET /healthz`: the process is alive.
- * - `GET /readyz`: it can do its work (200), or what it waits for (503); each check by name.
+ * - `GET /readyz`: it can do its work (200), or what it waits for (503); each check by name, and which copy says so.
  * - `GET /metrics`, `/openapi.json`, `/docs`.
  * - the endpoints that have an HTTP route, and the service's own routes.
  *
  * Every error is problem+json.
  */
 export function createHttpApp(options: HttpAppOptions): OpenAPIHono {
-  const { service, version, endpoints, ready, metrics, log } = options;
+  const { service, version, instance, endpoints, ready, metrics, log } = options;
   const app = new OpenAPIHono({
     // For routes with schemas of their own: their mistakes are told like those of the endpoints.
     defaultHook: (result, c) => {
@@ -68,7 +70,7 @@ export function createHttpApp(options: HttpAppOptions): OpenAPIHono {
   app.get("/readyz", async (c) => {
     const checks = await runChecks(ready);
     const isReady = Object.values(checks).every(({ ok }) => ok);
-    return c.json({ service, ready: isReady, checks }, isReady ? 200 : 503);
+    return c.json({ service, instance, ready: isReady, checks }, isReady ? 200 : 503);
   });
   app.get(
     "/metrics",

@@ -43,6 +43,7 @@ function appOf(endpoints: readonly BoundEndpoint[], options: Partial<HttpAppOpti
   return createHttpApp({
     service: "shelf",
     version: "1.2.3",
+    instance: "copy-2",
     endpoints,
     ready: {},
     metrics: new Registry(),
@@ -216,6 +217,7 @@ Deno.test("createHttpApp() says on /readyz which check fails and why", async () 
   assertEquals(response.status, 503);
   assertEquals(await response.json(), {
     service: "shelf",
+    instance: "copy-2",
     ready: false,
     checks: { bus: { ok: true }, database: { ok: false, reason: "connection refused" } },
   });

@@ -9,17 +9,18 @@ import { problemResponse } from "./problem.ts";
 export interface StartingAppOptions {
   service: string;
   version: string;
+  instance: string;
   /** What the start waits for, such as `NATS at nats://127.0.0.1:4222`. */
   awaits: () => string;
 }
 
 /** `/healthz` says alive, `/readyz` what is awaited, and everything else 503. */
-export function createStartingApp({ service, version, awaits }: StartingAppOptions): Hono {
+export function createStartingApp({ service, version, instance, awaits }: StartingAppOptions): Hono {
   const app = new Hono();
   app.get("/healthz", (c) => c.json({ service, version, status: "alive" }));
   app.get("/readyz", (c) => {
     const checks = { start: { ok: false, reason: `waiting for ${awaits()}` } };
-    return c.json({ service, ready: false, checks }, 503);
+    return c.json({ service, instance, ready: false, checks }, 503);
   });
   app.notFound((c) =>
     problemResponse(
