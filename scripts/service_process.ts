@@ -131,7 +131,8 @@ export async function waitUntilReady(
   process: ServiceProcess,
   { url, instance, logFile, timeoutMs }: {
     url: string;
-    instance: string;
+    /** Default: whichever copy answers. */
+    instance?: string;
     logFile: string;
     timeoutMs: number;
   },
@@ -160,7 +161,7 @@ export async function waitUntilReady(
 }
 
 /** `ready`, why not, or `undefined` when nobody answers. */
-async function readiness(url: string, instance: string): Promise<string | undefined> {
+async function readiness(url: string, instance: string | undefined): Promise<string | undefined> {
   let response: Response;
   try {
     response = await fetch(`${url}/readyz`, {
@@ -176,7 +177,7 @@ async function readiness(url: string, instance: string): Promise<string | undefi
     checks: Record<string, { ok: boolean; reason?: string }>;
     instance: string;
   };
-  if (answered !== instance) return undefined;
+  if (instance !== undefined && answered !== instance) return undefined;
   if (response.ok) return "ready";
   return Object.entries(checks).filter(([, { ok }]) => !ok).map(([name, { reason }]) => `${name}: ${reason}`)
     .join("; ");
