@@ -123,7 +123,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       services: stored.list("feature-service"),
       labels: stored.list("label"),
     }),
-    now: (project) => clocks.now(project),
+    now: clock.now,
     consistencyEverySeconds: config.CONSISTENCY_CHECK_SECONDS,
     statisticsEverySeconds: config.FEATURE_STATISTICS_SECONDS,
   });

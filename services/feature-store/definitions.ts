@@ -72,6 +72,7 @@ async function pin(service: StoredDefinition<contract.FeatureServiceBody>, tx: T
   const { name, version, body } = service;
   const bodies = await readViews(tx);
   const views = new Set(body.features.map((reference) => splitReference(reference)[0]));
+  // What is added is looked at too: views may read others that read others.
   for (const view of views) for (const read of viewsReadBy(view, bodies.get(view)!)) views.add(read);
   await pinViews(tx, { service: name, version, views: [...views] });
 }

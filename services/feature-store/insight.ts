@@ -30,8 +30,8 @@ export interface InsightDeps {
   definitions: Definitions;
   /** Everything that lineage shows, models apart. */
   known: () => Omit<LineageDefinitions, "models">;
-  /** Now by a project's clock, milliseconds since 1970. */
-  now: (project: string) => number;
+  /** Now by a project's clock, as far as it was applied, milliseconds since 1970. */
+  now: (project: string) => Promise<number>;
   consistencyEverySeconds: number;
   statisticsEverySeconds: number;
 }

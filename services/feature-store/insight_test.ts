@@ -1,15 +1,19 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encodeBatches } from "shared/bus/batch.ts";
 import { bucketPut } from "shared/bus/bucket.ts";
 import { publishAll } from "shared/bus/publisher.ts";
+import { HEADER } from "shared/contracts/envelope.ts";
 import * as contract from "shared/contracts/feature_store.ts";
-import { BUCKET } from "shared/contracts/streams.ts";
+import { BUCKET, subject } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
 import {
+  DAY,
   day,
   defineShop,
+  line,
   orderFeatures,
   project,
   readCustomers,
@@ -36,6 +40,69 @@ Deno.test("statistics of features are sampled at their time, and listed newest f
   await eventually(async () => assertEquals((await list()).statistics[0]?.at, day(151)));
   const { statistics: earlier } = await list({ before: day(151) });
   assertEquals(new Set(earlier.map(({ at }) => at)).has(day(151)), false);
+});
+
+Deno.test("statistics of features are of the clock up to which events are applied", async () => {
+  await using service = await startFeatureStore({ env: { FEATURE_STATISTICS_SECONDS: "1" } });
+  await defineShop(service);
+  // What happened up to day 150 is known of, and what comes after day 100 is still on its way.
+  await setClock(service.bus, day(150));
+  const event = line({ customer_id: 1, amount: 1, cancelled: false }, { id: "1", at: 90 });
+  const messages = encodeBatches([event], { subject: subject.clean("invoice_lines") });
+  await publishAll(
+    service.bus,
+    messages.map((message) => ({
+      ...message,
+      headers: { ...message.headers, [HEADER.project]: project, [HEADER.clock]: day(100) },
+    })),
+  );
+  await eventually(async () => {
+    const { statistics } = await service.call(contract.featureStatistics, {
+      view: "orders",
+      feature: "spend",
+    });
+    const [{ at, statuses, freshness }] = statistics as [contract.FeatureStatistics];
+    assertEquals([at, statuses.PRESENT, freshness?.max], [day(100), 1, 10 * DAY]);
+  });
+});
+
+Deno.test("lineage and usage follow expressions from view to view", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  const put = (name: string, source: string, features: contract.ViewBody["features"]) =>
+    service.call(contract.putView, { project, name, body: { entity: "customer", source, features } });
+  await put("visits", "page_views", { visits: { aggregate: "count", window: "P7D" } });
+  await put("ratios", "page_views", { a_visit: { expression: 'f["orders.spend"] / f["visits.visits"]' } });
+  await put("marks", "page_views", { good: { expression: 'f["ratios.a_visit"] > 10.0' } });
+  await service.call(contract.putFeatureService, {
+    project,
+    name: "good",
+    body: { features: ["marks.good"] },
+  });
+  const edges = await eventually(async () => {
+    const { edges } = await service.call(contract.lineage, { kind: "service", name: "good" });
+    assertEquals(edges.length, 8);
+    return edges.map(({ from, to, features }) => `${from.name} -> ${to.name}: ${features}`).sort();
+  });
+  assertEquals(edges, [
+    "invoice_lines -> orders: ",
+    "marks -> good: marks.good",
+    "orders -> ratios: orders.spend",
+    "page_views -> marks: ",
+    "page_views -> ratios: ",
+    "page_views -> visits: ",
+    "ratios -> marks: ratios.a_visit",
+    "visits -> ratios: visits.visits",
+  ]);
+  const { nodes } = await service.call(contract.lineage, { kind: "source", name: "invoice_lines" });
+  assertEquals(
+    new Set(nodes.map(({ name }) => name)),
+    new Set(["invoice_lines", "orders", "churn", "ratios", "marks", "good"]),
+  );
+  const { features } = await service.call(contract.usage, {});
+  const readersOf = (name: string) => features.find(({ feature }) => feature === name)?.services.toSorted();
+  assertEquals([readersOf("orders.spend"), readersOf("visits.visits")], [["churn", "good"], ["good"]]);
+  assertEquals(readersOf("orders.lines_30d"), ["churn"]);
 });
 
 Deno.test("lineage leads from sources to models, usage tells who reads what", async () => {

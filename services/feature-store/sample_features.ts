@@ -17,12 +17,23 @@ const KEYS_AT_ONCE = 5_000;
 const HISTORIES_AT_ONCE = 100;
 
 export async function sampleFeatures(
-  { db, definitions, now }: { db: Database; definitions: Definitions; now: (project: string) => number },
+  { db, definitions, now }: {
+    db: Database;
+    definitions: Definitions;
+    now: (project: string) => Promise<number>;
+  },
 ): Promise<void> {
+  let failure: unknown;
   for (const view of definitions.views()) {
-    const rows = await sampleView(db, definitions, { name: view.name, atMs: now(view.project) });
-    if (rows.length > 0) await transaction(db, (tx) => insertStatistics(tx, rows));
+    try {
+      const rows = await sampleView(db, definitions, { name: view.name, atMs: await now(view.project) });
+      if (rows.length > 0) await transaction(db, (tx) => insertStatistics(tx, rows));
+    } catch (error) {
+      // One that can't be read for now keeps nobody else back.
+      failure ??= error;
+    }
   }
+  if (failure !== undefined) throw failure;
 }
 
 async function sampleView(
@@ -39,7 +50,9 @@ async function sampleView(
   const { entity, source } = view.body;
   const keys = await sampleKeys(db, { entity, source });
   if (keys.length === 0) return [];
-  const described = plan.features.map((feature) => createDescription(feature, view.version, atMs));
+  // While the newest is filled it is the one before that answers.
+  const { version } = plan.views.find((planned) => planned.name === name)!;
+  const described = plan.features.map((feature) => createDescription(feature, version, atMs));
   for (let first = 0; first < keys.length; first += HISTORIES_AT_ONCE) {
     const page = keys.slice(first, first + HISTORIES_AT_ONCE);
     const histories = new Map(

@@ -23,13 +23,16 @@ export function splitReference(reference: string): [view: string, feature: strin
   return [view, feature];
 }
 
+/** What a feature of a view is computed from, `view.feature` each. */
+export function featuresReadBy(view: string, feature: Feature): string[] {
+  return operandsOf(feature).map((operand) => toReference(view, operand));
+}
+
 /** The other views that features of a view read. */
 export function viewsReadBy(view: string, body: Pick<ViewDefinition["body"], "features">): string[] {
-  const references = Object.values(body.features)
-    .flatMap((feature) =>
-      operandsOf(feature).map((operand) => splitReference(toReference(view, operand))[0])
-    );
-  return [...new Set(references)].filter((name) => name !== view);
+  const references = Object.values(body.features).flatMap((feature) => featuresReadBy(view, feature));
+  return [...new Set(references.map((reference) => splitReference(reference)[0]))]
+    .filter((name) => name !== view);
 }
 
 /**
@@ -68,7 +71,7 @@ export function orderFeatures(asked: readonly string[], viewOf: (name: string) =
     if (reader !== undefined) refuseOtherEntity(reader, reference);
     path.push(reference);
     refuseUndeclared(name, feature, body.request);
-    for (const operand of operandsOf(feature)) visit(toReference(viewName, operand));
+    for (const operand of featuresReadBy(viewName, feature)) visit(operand);
     path.pop();
     ordered.add(reference);
   }

@@ -6,6 +6,7 @@ import type {
   ModelLabelBody,
   ViewBody,
 } from "shared/contracts/feature_store.ts";
+import { featuresReadBy, splitReference } from "./feature_order.ts";
 
 export interface LineageDefinitions {
   views: readonly { name: string; version: number; body: ViewBody }[];
@@ -27,13 +28,11 @@ export function traceLineage(definitions: LineageDefinitions, of?: LineageNode):
       to: { kind: "view", name },
       features: [],
     })),
-    ...services.flatMap(({ name, body }) =>
-      [...Map.groupBy(body.features, (feature) => feature.split(".")[0]!)].map(([view, features]): Edge => ({
-        from: { kind: "view", name: view },
-        to: { kind: "service", name },
-        features,
-      }))
-    ),
+    ...views.flatMap(({ name, body }) => {
+      const read = Object.values(body.features).flatMap((feature) => featuresReadBy(name, feature));
+      return edgesFrom(read, { kind: "view", name }).filter(({ from }) => from.name !== name);
+    }),
+    ...services.flatMap(({ name, body }) => edgesFrom(body.features, { kind: "service", name })),
     ...models.map(({ name, featureService }): Edge => ({
       from: { kind: "service", name: featureService },
       to: { kind: "model", name },
@@ -62,6 +61,12 @@ export function traceLineage(definitions: LineageDefinitions, of?: LineageNode):
   };
 }
 
+/** From each of the views whose features are read. */
+function edgesFrom(features: readonly string[], to: LineageNode): Edge[] {
+  const byView = Map.groupBy(new Set(features), (feature) => splitReference(feature)[0]);
+  return [...byView].map(([view, features]) => ({ from: { kind: "view", name: view }, to, features }));
+}
+
 const keyOf = ({ kind, name }: LineageNode) => `${kind}/${name}`;
 
 /** The edges that lead to a node (`to`), or from it (`from`), over any number of others. */
@@ -79,15 +84,15 @@ function follow(edges: readonly Edge[], node: LineageNode, end: "from" | "to"): 
   return [...found];
 }
 
-/** Which services and models read each feature. */
+/** Which services and models read each feature, also by an expression over it. */
 export function traceUsage(
   { views, services, models }: LineageDefinitions,
 ): { feature: string; services: string[]; models: string[] }[] {
+  const readsOf = new Map(services.map(({ name, body }) => [name, allRead(views, body.features)]));
   return views.flatMap(({ name: view, body }) =>
     Object.keys(body.features).map((name) => {
       const feature = `${view}.${name}`;
-      const readers = services.filter(({ body: { features } }) => features.includes(feature));
-      const names = readers.map((service) => service.name);
+      const names = [...readsOf].filter(([, read]) => read.has(feature)).map(([service]) => service);
       return {
         feature,
         services: names,
@@ -97,4 +102,16 @@ export function traceUsage(
       };
     })
   );
+}
+
+/** Features, and all that they are computed from. */
+function allRead(views: LineageDefinitions["views"], features: readonly string[]): ReadonlySet<string> {
+  const bodies = new Map(views.map(({ name, body }) => [name, body]));
+  const read = new Set(features);
+  for (const reference of read) {
+    const [view, name] = splitReference(reference);
+    const feature = bodies.get(view)?.features[name];
+    if (feature !== undefined) { for (const operand of featuresReadBy(view, feature)) read.add(operand); }
+  }
+  return read;
 }
