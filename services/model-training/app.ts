@@ -46,7 +46,7 @@ import { cancelRun, retryRun, startRun } from "./start_run.ts";
 
 const MiB = 1024 * 1024;
 /** Of the metrics of a fit, those that a card draws. */
-const LOSSES = new Set(["training_loss", "validation_loss"]);
+const LOSSES = ["training_loss", "validation_loss"] as const;
 /** Points of their curves. */
 const MAX_ROUNDS = 5_000;
 
@@ -185,9 +185,12 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         },
         async renderCard(model, version) {
           const card = await readCard({ db, definitions }, { model, version });
-          const rounds = await listMetrics(db, { id: card.run.id, limit: MAX_ROUNDS, after: undefined });
+          const { id } = card.run;
+          const rounds = await Promise.all(
+            LOSSES.map((name) => listMetrics(db, { id, name, limit: MAX_ROUNDS, after: undefined })),
+          );
           const { renderCard } = await import("./card/page.ts");
-          return await renderCard(card, rounds.filter(({ name }) => LOSSES.has(name)));
+          return await renderCard(card, rounds.flat());
         },
         async getArtifact(id, name) {
           const found = await findArtifact(db, id, name);

@@ -36,7 +36,7 @@ export interface EndpointDeps {
     request: Omit<RequestOf<typeof contract.runMetrics>, "after"> & {
       after: { name: string; step: number } | undefined;
     },
-  ): Promise<contract.MetricPoint[]>;
+  ): Promise<contract.LoggedPoint[]>;
   listLines(request: RequestOf<typeof contract.runLogs>): Promise<ReplyOf<typeof contract.runLogs>["lines"]>;
   listModels(
     request: RequestOf<typeof contract.listModels>,

@@ -120,7 +120,19 @@ Deno.test("listRuns() finds runs by what is known of them, and compareRuns() put
   const first = await ids("tag=team&limit=1");
   assertEquals(first, { ids: [good.id], next: good.id });
   assertEquals(await ids(`tag=team&limit=1&after=${first.next}`), { ids: [weak.id], next: null });
+  const best = await ids("metric=log_loss&order=lowest&limit=1&kind=trained&project=shop&algorithm=gbdt");
+  assertEquals(best, { ids: [good.id], next: good.id });
+  assertEquals(await ids(`metric=log_loss&order=lowest&limit=1&after=${best.next}`), {
+    ids: [weak.id],
+    next: null,
+  });
+  assertEquals((await ids("metric=log_loss&order=highest")).ids, [weak.id, good.id]);
+  assertEquals((await ids("tag=team=growth&tag=note&parameter=rounds")).ids, [good.id]);
+  assertEquals((await ids("tag=team=growth&parameter=rounds=1&parameter=maxLeaves=9")).ids, []);
+  assertEquals((await ids("parameter=nothing")).ids, []);
+  assertEquals((await ids(`trainingSet=${good.trainingSet}`)).ids, [good.id, weak.id]);
   await assertRejects(() => service.call(listRuns, { min: 1 }), AppError, "must name the metric");
+  await assertRejects(() => service.call(listRuns, { order: "highest" }), AppError, "must name the metric");
 
   const compared = await service.call(compareRuns, { ids: [weak.id, good.id] });
   const row = (rows: typeof compared.parameters, name: string) => rows.find((row) => row.name === name);

@@ -37,7 +37,11 @@ Deno.test("a run of someone's own code is logged over HTTP", async () => {
   });
   // A point logged again, as after a crash, replaces the first.
   await json(`/v1/runs/${id}/log`, {
-    metrics: [{ name: "loss", step: 2, value: 0.3 }],
+    metrics: [
+      { name: "loss", step: 2, value: 0.3 },
+      { name: "loss", step: 3, value: "NaN" },
+      { name: "loss", step: 4, value: "Infinity" },
+    ],
     results: { auc: 0.91 },
     tags: { stage: "trial" },
   });
@@ -56,6 +60,13 @@ Deno.test("a run of someone's own code is logged over HTTP", async () => {
   });
   const { name, bytes, mediaType } = await formed.json();
   assertEquals([formed.status, name, bytes, mediaType], [201, "table.csv", 4, "text/csv"]);
+  // What curl says of a body that it was told nothing of.
+  const said = await fetch(`${service.url}/v1/runs/${id}/artifacts/notes`, {
+    method: "PUT",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "notes",
+  });
+  assertEquals((await said.json()).mediaType, "application/octet-stream");
   assertEquals((await json(`/v1/runs/${id}/finish`, {})).status, 200);
 
   const run = await service.call(getRun, { id });
@@ -72,7 +83,12 @@ Deno.test("a run of someone's own code is logged over HTTP", async () => {
     { stage: "trial" },
     { python: "3.12" },
   ]);
-  assertEquals((await service.call(runMetrics, { id })).points.map(({ value }) => value), [0.5, 0.3]);
+  assertEquals((await service.call(runMetrics, { id })).points.map(({ value }) => value), [
+    0.5,
+    0.3,
+    "NaN",
+    "Infinity",
+  ]);
   const page = await service.call(runLogs, { id, limit: 1 });
   assertEquals(page.lines.map(({ line }) => line), ["first epoch"]);
   assertEquals((await service.call(runLogs, { id, after: page.next! })).lines.map(({ line }) => line), [

@@ -10,6 +10,9 @@ export interface Upload {
   fields: Record<string, unknown>;
 }
 
+/** Where nobody has told it what it sends. */
+const SAID_BY_CURL = "application/x-www-form-urlencoded";
+
 /**
  * The body, or the part `file` of a form.
  *
@@ -19,7 +22,8 @@ export interface Upload {
 export async function readUpload(c: Context, action: string): Promise<Upload> {
   const mediaType = c.req.header("content-type") ?? "";
   if (!mediaType.startsWith("multipart/form-data")) {
-    return { bytes: await c.req.raw.bytes(), mediaType, fields: c.req.query() };
+    const isSaid = !mediaType.startsWith(SAID_BY_CURL);
+    return { bytes: await c.req.raw.bytes(), mediaType: isSaid ? mediaType : "", fields: c.req.query() };
   }
   const form = await c.req.raw.formData().catch((error) => {
     throw error instanceof AppError

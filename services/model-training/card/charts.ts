@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Curves } from "shared/contracts/model_training.ts";
+import type { Curves, LoggedPoint } from "shared/contracts/model_training.ts";
 import type { ReferenceBins } from "shared/contracts/signature.ts";
 import { Html } from "./html.ts";
 
@@ -145,7 +145,9 @@ function drawCounts({ edges, counts, missing, categories }: ReferenceBins): Prom
   }));
 }
 
-export function drawRounds(points: readonly { name: string; step: number; value: number }[]): Promise<Html> {
+/** Where a value is no number, the line is broken. */
+export function drawRounds(rounds: readonly LoggedPoint[]): Promise<Html> {
+  const points = rounds.map((point) => ({ ...point, value: Number(point.value) }));
   return draw((Plot) => ({
     ...SIZE,
     color: { legend: false },

@@ -1,5 +1,5 @@
 /** A model card as a page that needs nothing but itself. @module */
-import type { MetricPoint, ModelCard } from "shared/contracts/model_training.ts";
+import type { LoggedPoint, ModelCard } from "shared/contracts/model_training.ts";
 import { distributionsSection, hintsSection, importancesSection, inputsSection } from "./features.ts";
 import { type Html, html } from "./html.ts";
 import { aliasesSection, gateSection, lineageSection, parametersSection, trialsSection } from "./origin.ts";
@@ -8,7 +8,7 @@ import { baselinesOf, curvesSection, decisionSection, evaluationSection, slicesS
 import { STYLE } from "./style.ts";
 
 /** @param rounds metrics of its run by round, as many as are drawn */
-export async function renderCard(card: ModelCard, rounds: readonly MetricPoint[]): Promise<string> {
+export async function renderCard(card: ModelCard, rounds: readonly LoggedPoint[]): Promise<string> {
   const { version: { model, version, notes }, description } = card;
   const title = `${model} ${version}`;
   const sections = [

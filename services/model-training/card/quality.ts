@@ -1,5 +1,5 @@
 /** How good a version is: beside what needs no model, by threshold, by curve, by slice. @module */
-import type { MetricPoint, ModelCard, Slice } from "shared/contracts/model_training.ts";
+import type { LoggedPoint, ModelCard, Slice } from "shared/contracts/model_training.ts";
 import { METRICS } from "../domain/evaluation/metrics.ts";
 import { drawAnswers, drawCalibration, drawPrecisionRecall, drawRoc, drawRounds } from "./charts.ts";
 import { Html, html } from "./html.ts";
@@ -117,14 +117,14 @@ function confusionTable(confusion: readonly (readonly number[])[], names: readon
 }
 
 /** Which curves are drawn, in their colours. */
-function lossCaption(rounds: readonly MetricPoint[]): Html {
+function lossCaption(rounds: readonly LoggedPoint[]): Html {
   const names = [...new Set(rounds.map(({ name }) => name.replace("_loss", "")))];
   return html`Loss by round: ${names.map((name) => html`<span class="${name}">${name} </span>`)}`;
 }
 
 export async function curvesSection(
   { curves, version }: ModelCard,
-  rounds: readonly MetricPoint[],
+  rounds: readonly LoggedPoint[],
 ): Promise<Section | undefined> {
   const { roc = [], precisionRecall = [], calibration = [], answers = [], confusion = [] } = curves ?? {};
   const rate = ([no = 0, yes = 0]: readonly number[] = []) => yes / Math.max(1, no + yes);

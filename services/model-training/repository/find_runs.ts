@@ -3,6 +3,7 @@ import type { RequestOf } from "shared/contracts/endpoint.ts";
 import type {
   Artifact,
   listRuns as listRunsContract,
+  LoggedPoint,
   MetricPoint,
   ModelBody,
   Run,
@@ -51,26 +52,45 @@ export async function findAskedRun(db: Queryable, id: string): Promise<AskedRun 
   return row && { ...row };
 }
 
-/** Newest first; one more than the limit where there are more. */
-export async function listRuns(db: Database, wanted: RequestOf<typeof listRunsContract>): Promise<Run[]> {
-  const { model, status, tag, parameter, metric, min, max, limit, after } = wanted;
+type WantedRuns = RequestOf<typeof listRunsContract>;
+
+/** In the order that is wanted; one more than the limit where there are more. */
+export async function listRuns(db: Database, wanted: WantedRuns): Promise<Run[]> {
+  const { tag = [], parameter = [], limit } = wanted;
   const conditions = [
-    model === undefined ? db`true` : db`r.model = ${model}`,
-    status === undefined ? db`true` : db`r.status = ${status}`,
-    after === undefined
-      ? db`true`
-      : db`(r.created_at, r.id) < (select created_at, id from runs where id = ${after})`,
-    tag === undefined ? db`true` : taggedWith(db, tag),
-    parameter === undefined ? db`true` : withParameter(db, parameter),
-    metric === undefined ? db`true` : db`r.id in (
-      select run from run_results
-      where name = ${metric} and value >= ${min ?? -Infinity} and value <= ${max ?? Infinity})`,
+    ...(["project", "model", "kind", "algorithm", "status"] as const).flatMap((column) => {
+      const value = wanted[column];
+      return value === undefined ? [] : [db`r.${db(column)} = ${value}`];
+    }),
+    ...(wanted.trainingSet === undefined ? [] : [db`r.training_set = ${wanted.trainingSet}`]),
+    ...[tag].flat().map((tag) => taggedWith(db, tag)),
+    ...[parameter].flat().map((parameter) => withParameter(db, parameter)),
   ];
+  const { join, first, direction } = orderOf(db, wanted);
+  const { after } = wanted;
+  if (after !== undefined) {
+    const later = direction === "desc" ? db`<` : db`>`;
+    conditions.push(
+      db`(${first}, r.id) ${later} (select ${first}, r.id from runs r ${join} where r.id = ${after})`,
+    );
+  }
   const rows = await db<Run[]>`
-    select ${db.unsafe(RUN_COLUMNS)} from runs r
-    where ${conditions.reduce((all, condition) => db`${all} and ${condition}`)}
-    order by r.created_at desc, r.id desc limit ${limit + 1}`;
+    select ${db.unsafe(RUN_COLUMNS)} from runs r ${join}
+    where ${conditions.reduce((all, condition) => db`${all} and ${condition}`, db`true`)}
+    order by ${first} ${db.unsafe(direction)}, r.id ${db.unsafe(direction)} limit ${limit + 1}`;
   return rows.map((row) => ({ ...row }));
+}
+
+/** The final values that runs are chosen or ordered by, and what they are ordered by first. */
+function orderOf(db: Database, { metric, min, max, order }: WantedRuns) {
+  const join = metric === undefined ? db`` : db`
+    join run_results m on m.run = r.id and m.name = ${metric}
+      and m.value >= ${min ?? -Infinity} and m.value <= ${max ?? Infinity}`;
+  return {
+    join,
+    first: order === "newest" ? db`r.created_at` : db`m.value`,
+    direction: order === "lowest" ? "asc" as const : "desc" as const,
+  };
 }
 
 function taggedWith(db: Database, tag: string) {
@@ -81,6 +101,7 @@ function taggedWith(db: Database, tag: string) {
 
 function withParameter(db: Database, parameter: string) {
   const [name, ...rest] = parameter.split("=");
+  if (rest.length === 0) return db`r.id in (select run from run_parameters where name = ${name!})`;
   return db`r.id in (
     select run from run_parameters where name = ${name!} and value = ${
     jsonText(rest.join("="))
@@ -111,13 +132,16 @@ export async function listMetrics(
     limit: number;
     after: MetricPlace | undefined;
   },
-): Promise<MetricPoint[]> {
+): Promise<LoggedPoint[]> {
   const rows = await db<MetricPoint[]>`
     select name, step, value from run_metrics
     where run = ${id} and ${name === undefined ? db`true` : db`name = ${name}`}
       and ${after === undefined ? db`true` : db`(name, step) > (${after.name}, ${after.step})`}
     order by name, step limit ${limit + 1}`;
-  return rows.map((row) => ({ ...row }));
+  return rows.map(({ value, ...row }) => ({
+    ...row,
+    value: Number.isFinite(value) ? value : String(value) as "NaN" | "Infinity" | "-Infinity",
+  }));
 }
 
 /** Oldest first; one more than the limit where there are more. */

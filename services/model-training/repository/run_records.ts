@@ -1,5 +1,5 @@
 /** The SQL of what is known of a run besides its state: in rows of their own, so that runs are found by them. @module */
-import type { Artifact, MetricPoint, RunEvent } from "shared/contracts/model_training.ts";
+import type { Artifact, LoggedPoint, RunEvent } from "shared/contracts/model_training.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
 
@@ -50,7 +50,7 @@ export async function keepTags(
 export async function keepMetrics(
   tx: Transaction,
   run: string,
-  points: readonly MetricPoint[],
+  points: readonly LoggedPoint[],
 ): Promise<void> {
   // The last of equal ones: a statement may not touch a row twice.
   const unique = [...new Map(points.map((point) => [`${point.step} ${point.name}`, point])).values()];
@@ -58,7 +58,9 @@ export async function keepMetrics(
   await tx`
     insert into run_metrics (run, name, step, value)
     select ${run}, * from unnest(${unique.map(({ name }) => name)}::text[],
-      ${unique.map(({ step }) => step)}::bigint[], ${unique.map(({ value }) => value)}::double precision[])
+      ${unique.map(({ step }) => step)}::bigint[], ${
+    unique.map(({ value }) => Number(value))
+  }::double precision[])
     on conflict (run, name, step) do update set value = excluded.value`;
 }
 

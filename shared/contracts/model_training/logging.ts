@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { endpoint } from "../endpoint.ts";
 import { nameSchema } from "../names.ts";
-import { artifactSchema, metricPointSchema } from "./runs.ts";
+import { artifactSchema, loggedPointSchema } from "./runs.ts";
 import { tagsSchema } from "./tags.ts";
 import { parametersSchema } from "./parameters.ts";
 
@@ -40,7 +40,7 @@ export const logRun = endpoint({
     id: z.uuid(),
     parameters: parametersSchema.default({}),
     /** Values by step; one logged again replaces the earlier. */
-    metrics: z.array(metricPointSchema).max(10_000).default([]),
+    metrics: z.array(loggedPointSchema).max(10_000).default([]),
     /** Final values by name, by which runs are searched and compared; one logged again replaces the earlier. */
     results: z.record(z.string(), z.number()).default({}),
     tags: tagsSchema.default({}),

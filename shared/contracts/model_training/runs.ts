@@ -158,29 +158,40 @@ export const getRun = endpoint({
 const number = z.coerce.number();
 const limit = number.int().min(1).max(500).default(50);
 
+/** One, or several that must all hold: in a query the name comes as often as there are. */
+const conditions = z.union([z.string(), z.array(z.string()).max(20)]).optional();
+
 export const listRuns = endpoint({
   service,
   verb: "runs",
   http: { method: "get", path: "/v1/runs" },
-  summary: "Training runs, newest first, by what is known of them",
+  summary: "Training runs by what is known of them, newest first or by a metric",
   request: z.object({
+    project: nameSchema.optional(),
     model: nameSchema.optional(),
+    kind: runSchema.shape.kind.optional(),
+    algorithm: z.string().optional(),
     status: runStatusSchema.optional(),
+    /** SHA-256. */
+    trainingSet: z.string().optional(),
     /** `key` or `key=value`. */
-    tag: z.string().optional(),
-    /** `name=value`, the value as JSON or as plain text. */
-    parameter: z.string().optional(),
+    tag: conditions,
+    /** `name` or `name=value`, the value as JSON or as plain text. */
+    parameter: conditions,
     /** A final value by its name, which lies between `min` and `max`. */
     metric: z.string().optional(),
     min: number.optional(),
     max: number.optional(),
+    /** By the metric: the highest or the lowest value first. */
+    order: z.enum(["newest", "highest", "lowest"]).default("newest"),
     limit,
     /** The `next` of the page before. */
     after: z.uuid().optional(),
-  }).refine(({ metric, min, max }) => metric !== undefined || (min === undefined && max === undefined), {
-    message: "must name the metric of min and max",
-    path: ["metric"],
-  }),
+  }).refine(
+    ({ metric, min, max, order }) =>
+      metric !== undefined || (min === undefined && max === undefined && order === "newest"),
+    { message: "must name the metric of min, max and order", path: ["metric"] },
+  ),
   reply: z.object({ runs: z.array(runSchema), next: z.uuid().nullable() }),
 });
 
@@ -217,6 +228,12 @@ export const metricPointSchema = z.object({
 });
 export type MetricPoint = z.infer<typeof metricPointSchema>;
 
+/** A training that goes wrong has values that JSON has no number for: they are logged, and told, as text. */
+export const loggedPointSchema = metricPointSchema.extend({
+  value: z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"])]),
+});
+export type LoggedPoint = z.infer<typeof loggedPointSchema>;
+
 export const runMetrics = endpoint({
   service,
   verb: "run-metrics",
@@ -229,7 +246,7 @@ export const runMetrics = endpoint({
     /** The `next` of the page before. */
     after: z.string().optional(),
   }),
-  reply: z.object({ points: z.array(metricPointSchema), next: z.string().nullable() }),
+  reply: z.object({ points: z.array(loggedPointSchema), next: z.string().nullable() }),
 });
 
 export const runLogs = endpoint({
