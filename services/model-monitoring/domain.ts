@@ -12,6 +12,8 @@ export type PredictionEvent = PlatformEvent<PredictionRecord>;
 export interface CountedPrediction {
   at: Instant;
   output: number | null;
+  /** Of several classes how likely each is; null for an answer that is one number. */
+  probabilities: PredictionRecord["probabilities"];
   features: PredictionRecord["features"];
 }
 
@@ -37,11 +39,15 @@ export function countIntoBins(
   return new Map(references.map((reference) => {
     const counts = new Array<number>(reference.edges.length + 2).fill(0);
     for (const prediction of predictions) {
-      const value = reference.name === OUTPUT_BINS ? prediction.output : prediction.features[reference.name];
-      counts[binOf(reference, value)]!++;
+      counts[binOf(reference, valueOf(reference, prediction))]!++;
     }
     return [reference.name, counts];
   }));
+}
+
+function valueOf(reference: ReferenceBins, { output, probabilities, features }: CountedPrediction): unknown {
+  if (reference.class !== undefined) return probabilities?.[reference.class];
+  return reference.name === OUTPUT_BINS ? output : features[reference.name];
 }
 
 /** The index of a value's bin; `edges.length + 1` for what is missing, or no finite number where there are numbers. */
@@ -103,6 +109,13 @@ export function judgeWindow(
       missingShare: (counts.at(-1) ?? 0) / window.rows,
     };
   }).sort((a, b) => b.psi - a.psi || (a.name < b.name ? -1 : 1));
-  const drifting = features.filter(({ psi }) => psi >= monitor.threshold).length;
-  return { status: drifting >= monitor.minFeatures ? "breach" : "ok", features };
+  const ofClasses = new Set(
+    references.filter((reference) => reference.class !== undefined).map(({ name }) => name),
+  );
+  // However many classes the output has, it counts as one.
+  const drifting = new Set(
+    features.filter(({ psi }) => psi >= monitor.threshold)
+      .map(({ name }) => ofClasses.has(name) ? OUTPUT_BINS : name),
+  );
+  return { status: drifting.size >= monitor.minFeatures ? "breach" : "ok", features };
 }

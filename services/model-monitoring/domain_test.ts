@@ -9,6 +9,7 @@ const output: ReferenceBins = { name: "output", edges: [0.5], counts: [60, 40], 
 const prediction = (value: number | null, score: number | null = 0.4) => ({
   at: "2011-05-02T00:00:00.000Z",
   output: score,
+  probabilities: null,
   features: { "orders.spend": value },
 });
 
@@ -41,6 +42,45 @@ Deno.test("countIntoBins() counts the output beside the features", () => {
     prediction(1, null),
   ]);
   assertEquals(counts.get("output"), [1, 1, 1]);
+});
+
+const channel: ReferenceBins = {
+  name: "output",
+  edges: [0, 1],
+  counts: [60, 40, 0],
+  missing: 0,
+  categories: ["app", "web"],
+};
+const web: ReferenceBins = { name: "output/web", edges: [0.5], counts: [60, 40], missing: 0, class: "web" };
+const app: ReferenceBins = { ...web, name: "output/app", class: "app" };
+
+Deno.test("countIntoBins() counts of several classes the likeliest, and the probability of each", () => {
+  const answer = (output: number, share: number) => ({
+    ...prediction(1, output),
+    probabilities: { app: 1 - share, web: share },
+  });
+  const counts = countIntoBins([channel, web, app], [
+    answer(0, 0.1),
+    answer(1, 0.7),
+    answer(1, 0.9),
+    prediction(1, null),
+  ]);
+  assertEquals(counts.get("output"), [1, 2, 0, 1]);
+  assertEquals(counts.get("output/web"), [1, 2, 1]);
+  assertEquals(counts.get("output/app"), [2, 1, 1]);
+});
+
+Deno.test("judgeWindow() counts the output once, however many classes of it drift", () => {
+  const counts = new Map([["output", [0, 100, 0, 0]], ["output/web", [0, 100, 0]], ["output/app", [
+    100,
+    0,
+    0,
+  ]]]);
+  const judge = (minFeatures: number) =>
+    judgeWindow({ ...monitor, minFeatures }, [channel, web, app], { rows: 100, counts });
+  assertEquals(judge(1).status, "breach");
+  assertEquals(judge(1).features.filter(({ psi }) => psi > 0.25).length, 3);
+  assertEquals(judge(2).status, "ok");
 });
 
 Deno.test("populationStabilityIndex() is zero for equal shares and as computed by hand otherwise", () => {
@@ -96,7 +136,7 @@ Deno.test("countIntoBins() counts texts by name, others together and missing one
     categories: ["de", "fr"],
   };
   const predictions = ["fr", "de", "fr", "it", null, ""].map((country) => (
-    { at: "2026-01-05T00:00:00.000Z", output: 0, features: { "v.country": country } }
+    { at: "2026-01-05T00:00:00.000Z", output: 0, probabilities: null, features: { "v.country": country } }
   ));
   assertEquals(countIntoBins([reference], predictions).get("v.country"), [1, 2, 1, 2]);
 });

@@ -36,7 +36,12 @@ export async function recordPredictions(
     // Without its reference yet: recordReference counts all that was kept when it comes.
     if (!references) continue;
     const counted = group.filter(({ data }) => data.outcome === "ok" && data.shadowOf === null)
-      .map(({ time, data }) => ({ at: time, output: data.output, features: data.features }));
+      .map(({ time, data: { output, probabilities, features } }) => ({
+        at: time,
+        output,
+        probabilities,
+        features,
+      }));
     await countAndJudge(tx, { model, version, references }, counted, monitors);
   }
 }

@@ -135,7 +135,7 @@ export async function listCounted(
   version: number,
 ): Promise<CountedPrediction[]> {
   return await tx<CountedPrediction[]>`
-    select at, output, features from predictions
+    select at, output, probabilities, features from predictions
     where model = ${model} and version = ${version} and outcome = 'ok' and shadow_of is null`;
 }
 

@@ -72,3 +72,25 @@ export function outputOf({ served, outputs }: Pick<Prediction, "served" | "outpu
   for (let at = best + 1; at < (row + 1) * outputWidth; at++) if (outputs[at]! > outputs[best]!) best = at;
   return best - row * outputWidth;
 }
+
+/** How likely each class is, by name; `undefined` for a value, and for the flags 0 and 1, of which the output says all. */
+export function probabilitiesOf(
+  { served, outputs }: Pick<Prediction, "served" | "outputs">,
+  row: number,
+): Record<string, number> | undefined {
+  const { model: { outputWidth }, signature: { classes } } = served;
+  if (classes === null) return undefined;
+  if (outputWidth === 1) {
+    const [negative, positive] = classes as [string, string];
+    if (negative === "0" && positive === "1") return undefined;
+    return { [negative]: 1 - outputs[row]!, [positive]: outputs[row]! };
+  }
+  return Object.fromEntries(classes.map((name, number) => [name, outputs[row * outputWidth + number]!]));
+}
+
+/** The name of the likeliest class. */
+export function classOf(prediction: Pick<Prediction, "served" | "outputs">, row: number): string {
+  const { model: { outputWidth }, signature: { classes } } = prediction.served;
+  const output = outputOf(prediction, row);
+  return classes![outputWidth > 1 ? output : Number(output >= 0.5)]!;
+}

@@ -3,7 +3,14 @@ import { type CallContext, JsonText, type RequestOf } from "shared/contracts/end
 import type { predict as contract } from "shared/contracts/model_serving.ts";
 import { featureNames } from "./log_outcome.ts";
 import type { Predict, PredictionPart } from "./predict.ts";
-import { outputOf, type PredictCall, type Prediction, type Question } from "./predict_call.ts";
+import {
+  classOf,
+  outputOf,
+  type PredictCall,
+  type Prediction,
+  probabilitiesOf,
+  type Question,
+} from "./predict_call.ts";
 
 type Request = RequestOf<typeof contract>;
 
@@ -52,14 +59,13 @@ function toReply(parts: readonly PredictionPart[]): JsonText {
 
 /** The fields of one row as the contract has them, without the braces around. */
 export function rowText(prediction: Prediction, row: number): string {
-  const { served, ids, entities, checked, read, outputs, explanations } = prediction;
-  const { classes } = served.signature;
+  const { served, ids, entities, checked, read, explanations } = prediction;
   const marks = checked.marks.get(row);
-  const output = outputOf(prediction, row);
-  let text = `"id":"${ids[row]}","output":${JSON.stringify(output)}`;
-  if (served.model.outputWidth > 1 && classes !== null) {
-    const likely = outputs.subarray(row * classes.length, (row + 1) * classes.length);
-    text += `,"class":${JSON.stringify(classes[output])},"probabilities":${byName(classes, [...likely])}`;
+  let text = `"id":"${ids[row]}","output":${JSON.stringify(outputOf(prediction, row))}`;
+  const probabilities = probabilitiesOf(prediction, row);
+  if (probabilities !== undefined) {
+    text += `,"class":${JSON.stringify(classOf(prediction, row))}` +
+      `,"probabilities":${JSON.stringify(probabilities)}`;
   }
   if (entities !== undefined) {
     const names = featureNames(served);

@@ -1,6 +1,7 @@
 /** The parameters that a run fits its model with: those declared, or the best that a search finds. @module */
 import type { ModelBody, Parameters, Trial } from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
+import { numberClasses } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
 import { METRICS, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
 import { Random } from "./domain/random.ts";
@@ -62,17 +63,20 @@ const mostRows = (folds: readonly Fold[]) => Math.max(...folds.map(({ fit }) => 
 
 /** Mean of the metric over the folds, each by a fit on a share of its rows. */
 async function crossValidate(
-  { algorithm, task, parameters, metric, seed }: ModelBody,
+  { algorithm, task, parameters, metric, seed, positiveClass: positive }: ModelBody,
   { dataset, folds, share }: { dataset: Dataset; folds: readonly Fold[]; share: number },
 ): Promise<number> {
   let sum = 0;
   for (const { fit, judge } of folds) {
-    const model = await trainerFor(algorithm, task).fit(selectRows(dataset, sampled(fit, share, seed)), {
+    const train = sampled(fit, share, seed);
+    // A fold may lack classes that the others have.
+    const numbered = numberClasses(dataset, { task, train, positive });
+    const model = await trainerFor(algorithm, task).fit(selectRows(numbered, train), {
       task,
       parameters,
       seed,
     });
-    const judged = selectRows(dataset, judge);
+    const judged = selectRows(numbered, judge);
     sum += metricValue(metric, scoreRows(judged.labels, model.predict(judged)));
   }
   return sum / folds.length;

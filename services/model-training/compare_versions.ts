@@ -152,6 +152,7 @@ function toContender(judged: VersionForJudging, action: string): Contender {
     onnx,
     inputs: signature.inputs.map(({ name }) => name),
     outputs: shapeOf(signature).outputs,
+    signature,
     referenceBins,
     trainUntil,
     horizonMs: horizon === null ? 0 : durationToMs(horizon),

@@ -13,14 +13,15 @@ import {
   type Signature,
 } from "shared/contracts/signature.ts";
 import { toInstant } from "shared/contracts/time.ts";
-import { countClasses, type Dataset } from "./domain/dataset.ts";
+import { classNames } from "./domain/classes.ts";
+import type { Dataset } from "./domain/dataset.ts";
 import type { Vocabularies } from "./domain/encoding.ts";
 import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
 import { drawCurves } from "./domain/evaluation/curves.ts";
 import { evaluate, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
 import { hintsOf } from "./domain/hints.ts";
 import { exampleOf } from "./domain/input_example.ts";
-import { categoryBins, referenceBins } from "./domain/reference_bins.ts";
+import { categoryBins, classBins, referenceBins } from "./domain/reference_bins.ts";
 import { describeInputs } from "./domain/signature.ts";
 import { prior } from "./domain/trainers/prior.ts";
 import type { TrainingParts, TrainingTask } from "./model_task.ts";
@@ -102,21 +103,23 @@ export function signatureOf(
     featureService: trainingSet.manifest.featureService,
     inputs: describeInputs(train, vocabularies),
     output: OUTPUT_OF_TASK[task],
-    classes: task === "regression"
-      ? null
-      : Array.from({ length: countClasses(train.labels) }, (_, number) => String(number)),
+    classes: classNames(train, task),
   };
 }
 
-/** @param answers to the rows of the training part */
-export function binsOf(train: Dataset, answers: Float64Array): ReferenceBins[] {
+/** @param answers to the rows of the training part, [rows, outputs] */
+export function binsOf(
+  train: Dataset,
+  answers: Float64Array,
+  { classes, output }: Pick<Signature, "classes" | "output">,
+): ReferenceBins[] {
   return [
     ...train.featureNames.map((name, feature) => {
       const dictionary = train.dictionaries[feature] ?? null;
       const column = train.columns[feature]!;
       return dictionary === null ? referenceBins(name, column) : categoryBins(name, column, dictionary);
     }),
-    referenceBins(OUTPUT_BINS, answers),
+    ...(output === "probabilities" ? classBins(answers, classes!) : [referenceBins(OUTPUT_BINS, answers)]),
   ];
 }
 

@@ -3,9 +3,9 @@ import type { ModelDetail, Slice } from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
 import { createExplainer } from "shared/explain/explainer.ts";
-import { type Dataset, modelBatch, selectRows } from "./domain/dataset.ts";
+import { type Dataset, modelBatch, sampleRows } from "./domain/dataset.ts";
 import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
-import { cheapestThreshold, confusion } from "./domain/evaluation/decisions.ts";
+import { cheapestThreshold, classReport, confusion } from "./domain/evaluation/decisions.ts";
 import { permutationImportance } from "./domain/evaluation/importance.ts";
 import { lastValues } from "./domain/evaluation/last_value.ts";
 import { evaluate, metricValue, type ScoredRows, scoreRows } from "./domain/evaluation/metrics.ts";
@@ -31,22 +31,30 @@ const SLICE_RESAMPLES = 200;
 export async function detailModel(
   parts: TrainingParts,
   answers: Float64Array,
-  made: { model: FittedModel; onnx: Uint8Array },
+  made: { model: FittedModel; onnx: Uint8Array; classes: readonly string[] | null },
 ): Promise<ModelDetail> {
-  const { spec, test } = parts;
+  const { spec, train, test } = parts;
   const scored = scoreRows(test.labels, answers);
   const decision = spec.task === "binary"
     ? { costs: spec.costs, ...cheapestThreshold(scored, spec.costs) }
     : null;
+  const table = spec.task === "regression" ? [] : confusion(scored, decision?.threshold);
   const permutation = permutationOf(parts, made.model);
   return {
     baselines: await baselinesOf(parts),
-    confusion: spec.task === "regression" ? [] : confusion(scored, decision?.threshold),
+    confusion: table,
+    classes: classReport(table, { names: test.classes ?? [], trained: rowsByClass(train, table.length) }),
     decision,
     permutation,
     slices: slicesOf(parts, scored, permutation),
-    shap: shapOf(test, made.onnx),
+    shap: shapOf(sampleRows(test, EXPLAINED_ROWS, spec.seed), made),
   };
+}
+
+function rowsByClass({ labels }: Dataset, classes: number): Float64Array {
+  const rows = new Float64Array(classes);
+  for (const label of labels) if (label < classes) rows[label] = rows[label]! + 1;
+  return rows;
 }
 
 async function baselinesOf({ spec, train, test }: TrainingParts): Promise<ModelDetail["baselines"]> {
@@ -62,7 +70,7 @@ async function baselinesOf({ spec, train, test }: TrainingParts): Promise<ModelD
 }
 
 function permutationOf({ spec, test }: TrainingParts, model: FittedModel): ModelDetail["permutation"] {
-  const rows = spreadRows(test, DEALT_ROWS);
+  const rows = sampleRows(test, DEALT_ROWS, spec.seed);
   try {
     const losses = permutationImportance(rows, model.predict, spec);
     return [...losses].map((loss, feature) => ({ feature: test.featureNames[feature]!, loss }))
@@ -107,36 +115,35 @@ function sliceInterval(
   }
 }
 
-function shapOf(test: Dataset, onnx: Uint8Array): ModelDetail["shap"] {
+function shapOf(
+  rows: Dataset,
+  { onnx, classes }: { onnx: Uint8Array; classes: readonly string[] | null },
+): ModelDetail["shap"] {
   let explainer;
   try {
     explainer = createExplainer(onnx);
   } catch (error) {
-    // A forest of several classes, the prior: there is nothing to explain.
+    // Of the prior there is nothing to explain.
     if (error instanceof AppError && error.code === "unprocessable") return [];
     throw error;
   }
-  const explained = spreadRows(test, EXPLAINED_ROWS);
-  const { rows } = explained;
-  const { contributions } = explainer.explain(modelBatch(explained, 0, rows));
-  const inputs = test.featureNames.length;
-  const outputs = contributions.length / (rows * inputs);
-  return test.featureNames.map((feature, input) => {
-    let sum = 0;
-    for (let row = 0; row < rows; row++) {
-      for (let output = 0; output < outputs; output++) {
+  const { contributions } = explainer.explain(modelBatch(rows, 0, rows.rows));
+  const inputs = rows.featureNames.length;
+  const outputs = contributions.length / (rows.rows * inputs);
+  return rows.featureNames.map((feature, input) => {
+    const magnitudes = Array.from({ length: outputs }, (_, output) => {
+      let sum = 0;
+      for (let row = 0; row < rows.rows; row++) {
         sum += Math.abs(contributions[(row * inputs + input) * outputs + output]!);
       }
-    }
-    return { feature, magnitude: sum / rows };
+      return sum / rows.rows;
+    });
+    return {
+      feature,
+      magnitude: magnitudes.reduce((sum, magnitude) => sum + magnitude, 0),
+      ...(outputs === 1 ? {} : {
+        byClass: Object.fromEntries(magnitudes.map((magnitude, number) => [classes![number]!, magnitude])),
+      }),
+    };
   }).toSorted((a, b) => b.magnitude - a.magnitude);
-}
-
-/** From all over the part: rows beside each other are of one entity, or of one time. */
-function spreadRows(dataset: Dataset, most: number): Dataset {
-  if (dataset.rows <= most) return dataset;
-  return selectRows(
-    dataset,
-    Int32Array.from({ length: most }, (_, row) => Math.floor(row * dataset.rows / most)),
-  );
 }

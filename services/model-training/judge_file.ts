@@ -14,7 +14,9 @@ import { loadModel } from "shared/onnx/runtime.ts";
 import { parseWith } from "shared/validation.ts";
 import { binsOf, describeModel, type ModelDescription, signatureOf } from "./describe_model.ts";
 import { adaptModelFile } from "./domain/adapt_model_file.ts";
+import { numberLabels } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
+import { goldenRowsOf } from "./domain/golden_rows.ts";
 import { exampleBatch } from "./domain/input_example.ts";
 import { readParts, type TrainedModel, type TrainingTask } from "./model_task.ts";
 import { readSettledRows } from "./training_data.ts";
@@ -42,14 +44,15 @@ export async function judgeOutsideModel(task: OutsideTask): Promise<TrainedModel
   const signature = signatureOf(task, train, train.featureNames.map(() => null));
   const bare = adaptModelFile(task.onnx, summary, { signature });
   const { outputs } = shapeOf(signature);
-  const bins = binsOf(train, await scoreWithFile(bare, train, outputs));
+  const bins = binsOf(train, await scoreWithFile(bare, train, outputs), signature);
+  const answers = await scoreWithFile(bare, test, outputs);
+  refuseNoProbabilities(answers, signature);
   const onnx = adaptModelFile(task.onnx, summary, {
     signature,
     trainingSet: { sha256: trainingSet.sha256, views: trainingSet.manifest.views },
     referenceBins: bins,
+    goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: spec.seed }),
   });
-  const answers = await scoreWithFile(onnx, test, outputs);
-  refuseNoProbabilities(answers, signature);
   return {
     onnx,
     signature,
@@ -106,13 +109,15 @@ export async function checkImportedModel(task: ImportTask): Promise<ImportedMode
     return { onnx, signature, inputExample: task.inputExample, description: null, referenceBins: [] };
   }
   const { sha256 } = task.judgedBy;
-  const { train, description } = await judge(onnx, signature, task.judgedBy);
-  const referenceBins = binsOf(train, await scoreWithFile(onnx, train, shapeOf(signature).outputs));
+  const { train, test, answers, description } = await judge(onnx, signature, task.judgedBy);
+  const trained = await scoreWithFile(onnx, train, shapeOf(signature).outputs);
+  const referenceBins = binsOf(train, trained, signature);
   return {
     onnx: adaptModelFile(task.onnx, summary, {
       signature,
       trainingSet: { sha256, views: [] },
       referenceBins,
+      goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: task.judgedBy.seed }),
     }),
     signature,
     inputExample: task.inputExample ?? description.inputExample,
@@ -170,9 +175,9 @@ async function judge(
   onnx: Uint8Array,
   signature: Signature,
   { file, trainUntil, metric, seed }: NonNullable<ImportTask["judgedBy"]>,
-): Promise<{ train: Dataset; description: ModelDescription }> {
+): Promise<{ train: Dataset; test: Dataset; answers: Float64Array; description: ModelDescription }> {
   const settled = await readSettledRows(file);
-  const dataset = settled.dataset(signature.inputs.map(({ name }) => name));
+  const dataset = numberLabels(settled.dataset(signature.inputs.map(({ name }) => name)), signature);
   const { task } = signature;
   const until = Date.parse(trainUntil);
   const rows = Int32Array.from({ length: dataset.rows }, (_, row) => row);
@@ -200,5 +205,5 @@ async function judge(
     },
     ...parts,
   }, answers);
-  return { train: parts.train, description };
+  return { ...parts, answers, description };
 }

@@ -1,10 +1,11 @@
 /** Two models' files on the same rows, later than what either was trained on. @module */
 import type { Gate, Metric } from "shared/contracts/model_training.ts";
-import type { ReferenceBins } from "shared/contracts/signature.ts";
+import type { ReferenceBins, Signature } from "shared/contracts/signature.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
+import { numberLabels } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
-import { decideGate, type GateDecision, type SlicedFeature } from "./domain/gate.ts";
+import { type Answers, decideGate, type GateDecision, type SlicedFeature } from "./domain/gate.ts";
 import { readSettledRows } from "./training_data.ts";
 import { scoreWithFile } from "./verify.ts";
 
@@ -16,6 +17,7 @@ export interface Contender {
   inputs: readonly string[];
   /** How many values it answers a row with. */
   outputs: number;
+  signature: Pick<Signature, "task" | "classes">;
   referenceBins: readonly ReferenceBins[];
   /** T of the newest row it was trained on. */
   trainUntil: Instant;
@@ -59,14 +61,19 @@ export async function judgeVersions(task: JudgingTask): Promise<Judgement> {
       `the two can't be compared on the same rows`;
     return { ...UNDECIDED, ...judged, rows: rows.rows, reasons: [reason] };
   }
-  const answers = ({ onnx, inputs, outputs }: Contender) =>
-    scoreWithFile(onnx, selectRows(settled.dataset(inputs), chosen), outputs);
+  const answersOf = async ({ onnx, inputs, outputs, signature }: Contender): Promise<Answers> => {
+    const own = selectRows(numberLabels(settled.dataset(inputs), signature), chosen);
+    return { labels: own.labels, outputs: await scoreWithFile(onnx, own, outputs) };
+  };
+  const answers = await answersOf(candidate);
   const decision = decideGate(gate, {
     metric,
-    labels: rows.labels,
-    candidate: await answers(candidate),
-    champion: champion && await answers(champion),
-    baseline: priorAnswers(dataset, rows.rows, candidate),
+    candidate: answers,
+    champion: champion && await answersOf(champion),
+    baseline: {
+      labels: answers.labels,
+      outputs: priorAnswers(dataset, rows.rows, candidate),
+    },
     sliced: slicedFeatures(gate, rows, candidate),
   });
   return { ...decision, ...judged };
@@ -107,10 +114,11 @@ function laterRows(times: Float64Array, contenders: readonly Contender[]): Int32
 
 /** What the prior of the candidate's training part answers: the mean label, or the share of each class. */
 function priorAnswers(
-  { times, labels }: Dataset,
+  dataset: Dataset,
   rows: number,
-  { trainUntil, outputs }: Contender,
+  { trainUntil, outputs, signature }: Contender,
 ): Float64Array {
+  const { times, labels } = numberLabels(dataset, signature);
   const until = Date.parse(trainUntil);
   const known = labels.filter((_, row) => times[row]! <= until);
   const share = (of: (label: number) => number) =>

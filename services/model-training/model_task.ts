@@ -10,9 +10,10 @@ import type {
   Run,
   Trial,
 } from "shared/contracts/model_training.ts";
-import type { ReferenceBins, Signature } from "shared/contracts/signature.ts";
+import type { ReferenceBins, Signature, Task } from "shared/contracts/signature.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
+import { countClasses, numberClasses } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
 import type { StageProgress } from "./domain/run.ts";
 import type { TimeSplit } from "./domain/split.ts";
@@ -58,6 +59,7 @@ export interface TrainingProgress extends StageProgress {
 /** The rows of a training set in the parts of the split. */
 export interface TrainingParts {
   spec: ModelBody;
+  /** Labels are numbered by the classes of the training part. */
   dataset: Dataset;
   split: TimeSplit;
   train: Dataset;
@@ -81,15 +83,28 @@ export async function readParts({ file, spec, trainingSet }: TrainingTask): Prom
         `its manifest says ${features.join(", ")}`,
     );
   }
-  const dataset = settled.dataset(features);
-  const { task, seed } = spec;
-  const split = splitRows(dataset, spec.split, { task, horizonMs: durationToMs(spec.label.within), seed });
+  const unnumbered = settled.dataset(features);
+  const { task, seed, positiveClass: positive } = spec;
+  const split = splitRows(unnumbered, spec.split, { task, horizonMs: durationToMs(spec.label.within), seed });
+  const dataset = numberClasses(unnumbered, { task, train: split.train, positive });
+  const train = selectRows(dataset, split.train);
   return {
     spec,
     dataset,
     split,
-    train: selectRows(dataset, split.train),
-    validation: split.validation.length === 0 ? undefined : selectRows(dataset, split.validation),
+    train,
+    validation: validationOf(dataset, split.validation, { task, train }),
     test: selectRows(dataset, split.test),
   };
+}
+
+/** Rows of a class that the training part lacks can't tell when to stop: no model has an answer for them. */
+function validationOf(
+  dataset: Dataset,
+  rows: Int32Array,
+  { task, train }: { task: Task; train: Dataset },
+): Dataset | undefined {
+  const known = task === "multiclass" ? countClasses(train.labels) : Infinity;
+  const kept = rows.filter((row) => dataset.labels[row]! < known);
+  return kept.length === 0 ? undefined : selectRows(dataset, kept);
 }

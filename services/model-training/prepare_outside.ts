@@ -1,7 +1,8 @@
 /** What a trainer outside the service learns from: the training part alone, as a training set of its own. @module */
 import { AppError } from "shared/errors.ts";
 import { writeTrainingSet } from "shared/training_set_file.ts";
-import { type Dataset, requireUsableLabels } from "./domain/dataset.ts";
+import { requireUsableLabels } from "./domain/classes.ts";
+import type { Dataset } from "./domain/dataset.ts";
 import { readParts, type TrainingTask } from "./model_task.ts";
 
 export interface OutsideParts {
@@ -29,7 +30,7 @@ export async function prepareOutside(task: TrainingTask): Promise<OutsideParts> 
       } is text`,
     );
   }
-  requireUsableLabels(train.labels, spec.task, "training");
+  requireUsableLabels(train, spec.task, "training");
   return {
     train: await toFile(train),
     validation: validation === undefined ? null : await toFile(validation),

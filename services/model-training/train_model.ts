@@ -3,6 +3,7 @@ import type { MetricPoint } from "shared/contracts/model_training.ts";
 import { chooseParameters, type Chosen } from "./choose_parameters.ts";
 import { detailModel } from "./detail_model.ts";
 import { binsOf, describeModel, signatureOf } from "./describe_model.ts";
+import { goldenRowsOf } from "./domain/golden_rows.ts";
 import { trainerFor } from "./domain/trainers/registry.ts";
 import type { FitProgress } from "./domain/trainers/trainer.ts";
 import {
@@ -91,14 +92,15 @@ export async function trainModel(
 
   tell({ stage: "export", share: 0 });
   const signature = signatureOf(task, train, model.vocabularies);
-  const bins = binsOf(train, model.predict(train));
+  const bins = binsOf(train, model.predict(train), signature);
   const onnx = model.toOnnx({
     signature,
     trainingSet: { sha256: trainingSet.sha256, views: trainingSet.manifest.views },
     referenceBins: bins,
+    goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: spec.seed }),
   });
   const { largestDifference } = await verifyModelFile(onnx, { dataset: test, answers });
-  const detail = await detailModel(parts, answers, { model, onnx });
+  const detail = await detailModel(parts, answers, { model, onnx, classes: signature.classes });
   return {
     onnx,
     signature,

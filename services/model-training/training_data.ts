@@ -8,7 +8,11 @@ import { createDataset, type Dataset } from "./domain/dataset.ts";
 export interface SettledRows {
   readonly rows: number;
   readonly featureNames: readonly string[];
-  /** @throws {AppError} `invalid` when it lacks one of the features, or a value is infinite */
+  /**
+   * With the labels as they stand: `numberClasses()` makes them the numbers of classes.
+   *
+   * @throws {AppError} `invalid` when it lacks one of the features, or a value is infinite
+   */
   dataset(featureNames: readonly string[]): Dataset;
 }
 
@@ -27,12 +31,6 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
       length === 0
         ? "Cannot learn from the training set: it is empty, no entity was active at any tick"
         : `Cannot learn from the training set: the labels of all its ${length} rows lie after the project's clock`,
-    );
-  }
-  if (table.labelCategories !== undefined) {
-    throw new AppError(
-      "unprocessable",
-      "Cannot learn from the training set: its label is text, not a number",
     );
   }
   const byName = new Map(table.features.map((feature) => [feature.name, feature]));
@@ -55,7 +53,14 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
         const { values, categories } = byName.get(name)!;
         return categories === undefined ? pick(values) : { values: pick(values), categories };
       });
-      return createDataset({ featureNames, columns, labels, times, entities });
+      return createDataset({
+        featureNames,
+        columns,
+        labels,
+        classes: table.labelCategories,
+        times,
+        entities,
+      });
     },
   };
 }

@@ -51,9 +51,7 @@ for (const trainer of TRAINERS.values()) {
         { name: "features", type: "float", dims: ["rows", 4] },
         { name: "categories", type: "string", dims: ["rows", 1] },
       ]);
-      const isExplained = trainer.algorithm !== "prior" &&
-        !(trainer.algorithm === "random_forest" && task === "multiclass");
-      if (!isExplained) {
+      if (trainer.algorithm === "prior") {
         assertThrows(() => createExplainer(file), AppError, "Cannot explain the model");
         return;
       }
@@ -69,11 +67,12 @@ for (const trainer of TRAINERS.values()) {
           }
           return score;
         });
-        const sum = scores.reduce((total, score) => total + Math.exp(score), 0);
+        const sumOf = (values: number[]) => values.reduce((total, value) => total + value, 0);
         scores.forEach((score, output) => {
           const answer = {
             log_odds: 1 / (1 + Math.exp(-score)),
-            log_scores: Math.exp(score) / sum,
+            log_scores: Math.exp(score) / sumOf(scores.map(Math.exp)),
+            scores: score / sumOf(scores),
             value: score,
           };
           assertAlmostEquals(answer[explainer.scale], answers[row * outputs + output]!, 1e-5);

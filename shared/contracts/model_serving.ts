@@ -23,8 +23,11 @@ const byFeature = <Value extends z.ZodType>(value: Value) => z.record(featureRef
  * training part, and the contributions add up to it.
  */
 export const explanationSchema = z.object({
-  /** The unit of the base and the contributions: the answer's own; log scores for each class of several. */
-  unit: z.enum(["probability", "value", "log_odds", "log_scores"]),
+  /**
+   * The unit of the base and the contributions: the answer's own; for each class of several, log scores, whose softmax
+   * are the probabilities, or a forest's scores, whose parts of their sum they are.
+   */
+  unit: z.enum(["probability", "value", "log_odds", "log_scores", "scores"]),
   base: z.union([z.number(), z.array(z.number())]),
   contributions: byFeature(z.union([z.number(), z.array(z.number())])),
   /** Of a probability: the same before the logistic curve, where the SHAP values are exact. */
@@ -36,7 +39,7 @@ const predictionSchema = z.object({
   id: z.uuid(),
   /** The probability of the second class, the value, or of several classes the number of the likeliest, from 0. */
   output: z.number(),
-  /** Of several classes: the likeliest, and how likely each is. */
+  /** Of classes other than the flags 0 and 1: the likeliest, and how likely each is. */
   class: z.string().optional(),
   probabilities: z.record(z.string(), z.number()).optional(),
   entity: entitySchema.optional(),

@@ -68,13 +68,18 @@ export const referenceBinsSchema = z.object({
   missing: z.int().nonnegative(),
   /**
    * Of a category: the text whose number (from 0) stands for it, where everything else has the number
-   * `categories.length`. Of the output of a multiclass model: its classes.
+   * `categories.length`. Of the output of a multiclass model: its classes, and the counts are of the likeliest one.
    */
   categories: z.array(z.string()).optional(),
+  /** Beside the output of a multiclass model: the class whose probability is counted. */
+  class: z.string().optional(),
 });
 export type ReferenceBins = z.infer<typeof referenceBinsSchema>;
 
-/** The name under which the reference bins of the model's output stand, beside those of its features. */
+/**
+ * The name under which the reference bins of the model's output stand, beside those of its features; of several classes
+ * those of each one's probability follow, named `output/<class>`.
+ */
 export const OUTPUT_BINS = "output";
 
 /** Keys of the ONNX file's metadata_props; the values are JSON text. */

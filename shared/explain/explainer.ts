@@ -14,8 +14,11 @@ import { isTreeEnsemble, readTrees } from "../onnx/trees.ts";
 import { parseWith } from "../validation.ts";
 import { addTreeShap, expectedValues, type ExplainableTrees } from "./tree_shap.ts";
 
-/** What the parts of an answer add up to. */
-export type ExplanationScale = "log_odds" | "log_scores" | "value";
+/**
+ * What the parts of an answer add up to: log odds of the second class; log scores of each class, whose softmax are the
+ * probabilities; scores of each class, whose parts of their sum are the probabilities (a forest's); or the answer.
+ */
+export type ExplanationScale = "log_odds" | "log_scores" | "scores" | "value";
 
 /** The answer for each row is base + the sum of its features' contributions, on the scale of the explanation. */
 export interface Explanation {
@@ -27,7 +30,6 @@ export interface Explanation {
 
 export interface Explainer {
   readonly signature: Signature;
-  /** Log odds of the second class, log scores of each class (whose softmax are the probabilities), or the answer. */
   readonly scale: ExplanationScale;
   explain(batch: ModelBatch): Explanation;
 }
@@ -50,16 +52,14 @@ export function createExplainer(file: Uint8Array): Explainer {
   const signature = parseWith(signatureSchema, JSON.parse(text), "explain the model");
   const graph = readGraph(file);
   const outputs = outputWidth(signature);
-  if (graph.nodes.some(({ op }) => op === "ReduceSum") && outputs > 1) {
-    throw refused("the answers of a forest of several classes are no sum of contributions");
-  }
   const parts = treeParts(graph, metadata[MODEL_METADATA.treeShares]) ?? linearParts(graph, signature);
   if (parts === undefined) throw refused("it is neither made of trees nor linear");
   const inputs = signature.inputs.length;
-  const isSigmoid = graph.nodes.some(({ op }) => op === "Sigmoid");
+  const has = (operator: string) => graph.nodes.some(({ op }) => op === operator);
+  const ofClasses = has("Softmax") ? "log_scores" : "scores";
   return {
     signature,
-    scale: outputs > 1 ? "log_scores" : isSigmoid ? "log_odds" : "value",
+    scale: outputs > 1 ? ofClasses : has("Sigmoid") ? "log_odds" : "value",
     explain(batch) {
       const rows = encodeRows(signature, batch);
       const contributions = new Float64Array(batch.rows * inputs * outputs);

@@ -1,5 +1,5 @@
 /** A small ONNX file whose answers can be told by heart: the weighted sum of its features. @module */
-import { MODEL_METADATA, type Signature } from "shared/contracts/signature.ts";
+import { type GoldenRows, MODEL_METADATA, type Signature } from "shared/contracts/signature.ts";
 import type { Graph } from "shared/onnx/model_proto.ts";
 import { encodeModel } from "shared/onnx/writer.ts";
 
@@ -15,12 +15,15 @@ export const signature: Signature = {
   classes: null,
 };
 
-const fileOf = (signature: Signature, graph: Graph) =>
+const fileOf = (signature: Signature, graph: Graph, golden?: GoldenRows) =>
   encodeModel({
     irVersion: 8,
     producerName: "test",
     opsets: { "ai.onnx": 17 },
-    metadata: { [MODEL_METADATA.signature]: JSON.stringify(signature) },
+    metadata: {
+      [MODEL_METADATA.signature]: JSON.stringify(signature),
+      ...(golden === undefined ? {} : { [MODEL_METADATA.goldenRows]: JSON.stringify(golden) }),
+    },
     graph,
   });
 
@@ -69,8 +72,12 @@ export const linearModelFile = (weights: [number, number], its = signature): Uin
     outputs: [{ name: "value", type: "float", dims: ["rows"] }],
   });
 
-/** The file of the model value = weights[0] * count + weights[1] * spend. */
-export function sumModelFile(weights: [number, number]): Uint8Array<ArrayBuffer> {
+/**
+ * The file of the model value = weights[0] * count + weights[1] * spend.
+ *
+ * @param golden rows that it carries with their recorded answers
+ */
+export function sumModelFile(weights: [number, number], golden?: GoldenRows): Uint8Array<ArrayBuffer> {
   return fileOf(signature, {
     name: "sum",
     nodes: [
@@ -83,7 +90,7 @@ export function sumModelFile(weights: [number, number]): Uint8Array<ArrayBuffer>
     ],
     inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
     outputs: [{ name: "value", type: "float", dims: ["rows"] }],
-  });
+  }, golden);
 }
 
 /** The same sum, except that a row with a feature above 0 makes it loop for ever. */

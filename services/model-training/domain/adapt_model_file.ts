@@ -1,5 +1,6 @@
 /** ONNX files made elsewhere, brought into the form that the platform serves. @module */
 import {
+  type GoldenRows,
   MODEL_METADATA,
   MODEL_TENSORS,
   type ReferenceBins,
@@ -18,6 +19,7 @@ export interface OutsideMetadata {
   signature: Signature;
   trainingSet?: TrainingSetReference;
   referenceBins?: readonly ReferenceBins[];
+  goldenRows?: GoldenRows;
 }
 
 /** Numbers of fields of `ModelProto` and `GraphProto`, and of `TensorProto.DataType`. */
@@ -60,6 +62,7 @@ export function adaptModelFile(
     [MODEL_METADATA.signature]: signature,
     [MODEL_METADATA.trainingSet]: metadata.trainingSet,
     [MODEL_METADATA.referenceBins]: metadata.referenceBins,
+    [MODEL_METADATA.goldenRows]: metadata.goldenRows,
   };
   for (const [key, value] of Object.entries(entries)) {
     if (value === undefined) continue;

@@ -1,6 +1,6 @@
-import type { Task } from "shared/contracts/signature.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import type { ModelBatch } from "shared/onnx/model_batch.ts";
+import { Random } from "./random.ts";
 
 /**
  * Rows to learn from or to judge by, column by column. All arrays have `rows` elements; columns and labels lie in memory
@@ -19,6 +19,8 @@ export interface Dataset {
   readonly dictionaries: readonly (readonly string[] | null)[];
   /** 0 or 1 for a binary task, the number of the class (from 0) for a multiclass one, else any finite number. */
   readonly labels: Float64Array;
+  /** Names of the classes by their number; null where the labels are numbers of their own. */
+  readonly classes: readonly string[] | null;
   /** T of each row, milliseconds since 1970. */
   readonly times: Float64Array;
   /** Canonical entity key of each row. */
@@ -38,14 +40,14 @@ export interface DatasetInput {
   /** Of numbers NaN is missing. */
   columns: readonly (ArrayLike<number> | TextColumn)[];
   labels: ArrayLike<number>;
+  /** Of text labels: the texts, whose positions the labels are. */
+  classes?: readonly string[] | undefined;
   times: ArrayLike<number>;
   entities: readonly string[];
 }
 
 /** How many mistakes of a data set are listed before the rest is only counted by its absence. */
 const MAX_REASONS = 20;
-/** A tree is grown for each class in each round, and each is a line of the confusion table. */
-const MAX_CLASSES = 100;
 
 /**
  * Checks the rows and rounds the features to float32. Trainers must see the rounded values: a threshold between a
@@ -101,6 +103,7 @@ export function createDataset(input: DatasetInput): Dataset {
     columns: read.map(({ column }) => column),
     dictionaries: read.map(({ dictionary }) => dictionary),
     labels: checkedLabels,
+    classes: input.classes ?? null,
     times: checkedTimes,
     entities,
   };
@@ -116,6 +119,24 @@ export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
     times: doubles(rows.length, (index) => dataset.times[rows[index]!]!),
     entities: Array.from(rows, (row) => dataset.entities[row]!),
   };
+}
+
+/** At most so many of the rows, drawn by the seed: the first ones would be those of one time, or of one entity. */
+export function sampleRows(dataset: Dataset, most: number, seed: number): Dataset {
+  if (dataset.rows <= most) return dataset;
+  return selectRows(dataset, new Random(seed).sample(dataset.rows, most));
+}
+
+/** A value as a caller would give it; null is missing. */
+export function cellOf(
+  { columns, dictionaries }: Dataset,
+  feature: number,
+  row: number,
+): number | string | null {
+  const value = columns[feature]![row]!;
+  const dictionary = dictionaries[feature]!;
+  if (dictionary !== null) return value === 0 ? null : dictionary[value - 1]!;
+  return Number.isNaN(value) ? null : value;
 }
 
 /** Rows `from` (included) to `to` (not included) as a model's graph takes them. */
@@ -141,37 +162,6 @@ export function modelBatch(dataset: Dataset, from: number, to: number): ModelBat
   });
   return { rows, numbers, categories };
 }
-
-/** @throws {AppError} `invalid` when a part has labels that are no class, or only one class */
-export function requireUsableLabels(labels: Float64Array, task: Task, part: string): void {
-  if (task === "regression") return;
-  const classes = new Set<number>();
-  for (const [row, label] of labels.entries()) {
-    if (task === "binary" && label !== 0 && label !== 1) {
-      throw invalid(
-        `Cannot use the ${part} part: the label is ${label} in row ${row}, a binary label must be 0 or 1`,
-      );
-    }
-    if (!(Number.isInteger(label) && label >= 0 && label < MAX_CLASSES)) {
-      throw invalid(
-        `Cannot use the ${part} part: the label is ${label} in row ${row}, the number of a class must be a whole ` +
-          `number from 0 to ${MAX_CLASSES - 1}`,
-      );
-    }
-    classes.add(label);
-  }
-  if (classes.size === 1) {
-    throw invalid(
-      `Cannot use the ${part} part: all ${labels.length} rows have the label ${labels[0]}, ${
-        task === "binary" ? "both" : "at least two"
-      } must occur`,
-    );
-  }
-}
-
-/** How many classes the labels name: the largest number there is, and one. */
-export const countClasses = (labels: Float64Array): number =>
-  labels.reduce((most, label) => Math.max(most, label), 0) + 1;
 
 function readTexts({ values, categories }: TextColumn, name: string, reasons: Reason[]) {
   // The runtime would take such a text as ended by it.
@@ -208,7 +198,7 @@ export function floats(length: number, value: (index: number) => number): Float3
   return column;
 }
 
-function doubles(length: number, value: (index: number) => number): Float64Array {
+export function doubles(length: number, value: (index: number) => number): Float64Array {
   const column = new Float64Array(new SharedArrayBuffer(8 * length));
   for (let index = 0; index < length; index++) column[index] = value(index);
   return column;

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { AppError } from "shared/errors.ts";
-import { createDataset, modelBatch, requireUsableLabels, selectRows } from "./dataset.ts";
+import { createDataset, modelBatch, selectRows } from "./dataset.ts";
 
 const input = {
   featureNames: ["v.a", "v.b"],
@@ -53,17 +53,4 @@ Deno.test("selectRows() picks rows of every column in the given order", () => {
 
 Deno.test("modelBatch() lays the rows out one after the other", () => {
   assertEquals([...modelBatch(createDataset(input), 0, 2).numbers], [1, Math.fround(0.1), 2, NaN]);
-});
-
-Deno.test("requireUsableLabels() refuses a binary part with one class or with other labels", () => {
-  const message = (labels: number[]) =>
-    assertThrows(() => requireUsableLabels(Float64Array.from(labels), "binary", "test"), AppError).message;
-  assertEquals(message([0, 0]), "Cannot use the test part: all 2 rows have the label 0, both must occur");
-  assertEquals(message([1]), "Cannot use the test part: all 1 rows have the label 1, both must occur");
-  assertEquals(
-    message([0, 1, 2]),
-    "Cannot use the test part: the label is 2 in row 2, a binary label must be 0 or 1",
-  );
-  requireUsableLabels(Float64Array.of(0, 1), "binary", "test");
-  requireUsableLabels(Float64Array.of(7), "regression", "test");
 });

@@ -3,15 +3,21 @@ import type { ReferenceBins } from "shared/contracts/signature.ts";
 import { binIndex } from "shared/reference_bins.ts";
 import { METRICS, metricValue, scoreRows } from "./evaluation/metrics.ts";
 
+/** What a model answers to the rows. */
+export interface Answers {
+  /** Numbered by its own classes, which need not be those of another version. */
+  labels: Float64Array;
+  outputs: Float64Array;
+}
+
+/** Of the same rows, which are later than what either model was trained on. */
 export interface GateInput {
   metric: Metric;
-  /** Labels and outputs of the same rows, later than what either model was trained on. */
-  labels: Float64Array;
-  candidate: Float64Array;
+  candidate: Answers;
   /** Null when there is no champion yet. */
-  champion: Float64Array | null;
+  champion: Answers | null;
   /** Of the prior of the candidate's training part. */
-  baseline: Float64Array;
+  baseline: Answers;
   /** The features that the gate cuts into slices. */
   sliced?: readonly SlicedFeature[];
 }
@@ -47,8 +53,8 @@ export interface GateDecision {
  * @throws {AppError} `invalid` when the metric is not defined on the rows, such as AUC on one class
  */
 export function decideGate(gate: Gate, input: GateInput): GateDecision {
-  const { metric, labels, champion } = input;
-  const rows = labels.length;
+  const { metric, champion } = input;
+  const rows = input.candidate.labels.length;
   if (rows < gate.minRows) {
     return {
       passed: false,
@@ -61,7 +67,7 @@ export function decideGate(gate: Gate, input: GateInput): GateDecision {
       reasons: [`The comparison has ${rows} rows, the gate demands at least ${gate.minRows}`],
     };
   }
-  const valueOf = (outputs: Float64Array) => metricValue(metric, scoreRows(labels, outputs));
+  const valueOf = ({ labels, outputs }: Answers) => metricValue(metric, scoreRows(labels, outputs));
   const candidateValue = valueOf(input.candidate);
   const baselineValue = valueOf(input.baseline);
   const belowBaseline = missedGains(metric, {
@@ -113,7 +119,7 @@ function belowThreshold({ threshold }: Gate, metric: Metric, value: number): str
 }
 
 interface SlicedInput extends GateInput {
-  champion: Float64Array;
+  champion: Answers;
 }
 
 /** Both models on each slice that has enough rows, and on which the metric is defined. */
@@ -146,19 +152,17 @@ function compareSlices(gate: Gate, input: SlicedInput): ComparedSlice[] {
 }
 
 function compareSlice(
-  { metric, labels, candidate, champion }: SlicedInput,
+  { metric, candidate, champion }: SlicedInput,
   { rows, ...slice }: Pick<ComparedSlice, "feature" | "above" | "upTo"> & { rows: readonly number[] },
 ): ComparedSlice | undefined {
-  const width = candidate.length / labels.length;
   const pick = (values: Float64Array, width = 1) =>
     Float64Array.from(
       { length: rows.length * width },
       (_, index) => values[rows[Math.floor(index / width)]! * width + index % width]!,
     );
-  const own = pick(labels);
   const once = new Float64Array(rows.length).fill(1);
-  const valueOf = (outputs: Float64Array) =>
-    METRICS[metric].compute(scoreRows(own, pick(outputs, width)), once);
+  const valueOf = ({ labels, outputs }: Answers) =>
+    METRICS[metric].compute(scoreRows(pick(labels), pick(outputs, outputs.length / labels.length)), once);
   const [candidateValue, championValue] = [valueOf(candidate), valueOf(champion)];
   // Not every metric is defined on every slice, such as AUC on one class.
   if (Number.isNaN(candidateValue) || Number.isNaN(championValue)) return undefined;

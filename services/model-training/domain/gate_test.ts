@@ -6,8 +6,14 @@ import { decideGate } from "./gate.ts";
 const gate: Gate = { minAbsoluteGain: 0, minRelativeGain: 0, minBaselineGain: 0, minRows: 4 };
 const labels = Float64Array.of(1, 2, 3, 4);
 const off = (by: number) => labels.map((label) => label + by);
+const answers = (outputs: Float64Array, own = labels) => ({ labels: own, outputs });
 const rmse = (candidate: Float64Array, champion: Float64Array | null, baseline = off(4)) =>
-  ({ metric: "rmse", labels, candidate, champion, baseline }) as const;
+  ({
+    metric: "rmse",
+    candidate: answers(candidate),
+    champion: champion && answers(champion),
+    baseline: answers(baseline),
+  }) as const;
 
 Deno.test("decideGate() passes a better candidate and says by how much", () => {
   assertEquals(decideGate(gate, rmse(off(0.5), off(-2))), {
@@ -28,7 +34,12 @@ Deno.test("decideGate() knows that a higher AUC is better", () => {
   const wrong = Float64Array.of(0.2, 0.3, 0.4, 0.1);
   const baseline = new Float64Array(4).fill(0.4);
   const decide = (candidate: Float64Array, champion: Float64Array) =>
-    decideGate(gate, { metric: "auc", labels: binary, candidate, champion, baseline });
+    decideGate(gate, {
+      metric: "auc",
+      candidate: answers(candidate, binary),
+      champion: answers(champion, binary),
+      baseline: answers(baseline, binary),
+    });
   assertEquals([decide(right, wrong).passed, decide(right, wrong).gain], [true, 0.5]);
   assertEquals([decide(wrong, right).passed, decide(wrong, right).gain], [false, -0.5]);
   assertEquals(decide(right, wrong).baselineValue, 0.5);
@@ -140,4 +151,19 @@ Deno.test("decideGate() keeps out a candidate that is much worse on one slice", 
   ]);
   assertEquals(decideGate(slices(0.5), input).passed, true);
   assertEquals(decideGate(slices(0.2, 3), input).slices, [], "slices of too few rows are passed over");
+});
+
+Deno.test("decideGate() compares versions that know other classes, each by its own numbers", () => {
+  // The third class came up after the champion was trained; it is wrong on its rows, whatever it says.
+  const candidate = {
+    labels: Float64Array.of(0, 1, 2, 2),
+    outputs: Float64Array.of(0.8, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.8),
+  };
+  const champion = {
+    labels: Float64Array.of(1, 0, 2, 2),
+    outputs: Float64Array.of(0.1, 0.9, 0.9, 0.1, 0.9, 0.1, 0.1, 0.9),
+  };
+  const baseline = { labels: candidate.labels, outputs: new Float64Array(12).fill(1 / 3) };
+  const decision = decideGate(gate, { metric: "accuracy", candidate, champion, baseline });
+  assertEquals([decision.candidateValue, decision.championValue, decision.baselineValue], [1, 0.5, 0.25]);
 });

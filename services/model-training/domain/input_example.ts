@@ -1,22 +1,16 @@
 import type { InputExample } from "shared/contracts/model_training.ts";
 import type { ModelInput, Signature } from "shared/contracts/signature.ts";
 import type { ModelBatch } from "shared/onnx/model_batch.ts";
-import type { Dataset } from "./dataset.ts";
+import { cellOf, type Dataset } from "./dataset.ts";
 
 /** The first row that has every value, else the first one. */
 export function exampleOf(dataset: Dataset): InputExample {
-  const { featureNames, columns, dictionaries, rows } = dataset;
-  const valueOf = (feature: number, row: number): number | string | null => {
-    const value = columns[feature]![row]!;
-    const dictionary = dictionaries[feature]!;
-    if (dictionary !== null) return value === 0 ? null : dictionary[value - 1]!;
-    return Number.isNaN(value) ? null : value;
-  };
-  const isComplete = (row: number) => columns.every((_, feature) => valueOf(feature, row) !== null);
+  const { featureNames, columns, rows } = dataset;
+  const isComplete = (row: number) => columns.every((_, feature) => cellOf(dataset, feature, row) !== null);
   let row = 0;
   while (row < rows && !isComplete(row)) row++;
   const shown = row === rows ? 0 : row;
-  return Object.fromEntries(featureNames.map((name, feature) => [name, valueOf(feature, shown)]));
+  return Object.fromEntries(featureNames.map((name, feature) => [name, cellOf(dataset, feature, shown)]));
 }
 
 /** The row as a model's graph takes it; without one, zeros and missing texts. */

@@ -1,4 +1,5 @@
 import {
+  type GoldenRows,
   MODEL_METADATA,
   MODEL_TENSORS,
   OUTPUT_OF_TASK,
@@ -26,6 +27,8 @@ export interface ModelMetadata {
   trainingSet: TrainingSetReference;
   /** Of each feature, in the order of the inputs, and of the output. */
   referenceBins: readonly ReferenceBins[];
+  /** Absent where no held-out rows are there to be recorded. */
+  goldenRows?: GoldenRows;
 }
 
 /** What stands behind the encoding: from the value `columns` (float32 [rows, inputs]) to `scores`. */
@@ -72,6 +75,7 @@ export function encodeModelFile(estimator: Estimator, metadata: ModelMetadata): 
       [MODEL_METADATA.signature]: JSON.stringify(signature),
       [MODEL_METADATA.trainingSet]: JSON.stringify(metadata.trainingSet),
       [MODEL_METADATA.referenceBins]: JSON.stringify(metadata.referenceBins),
+      ...(metadata.goldenRows ? { [MODEL_METADATA.goldenRows]: JSON.stringify(metadata.goldenRows) } : {}),
       ...(estimator.treeShares ? { [MODEL_METADATA.treeShares]: JSON.stringify(estimator.treeShares) } : {}),
     },
     graph: {

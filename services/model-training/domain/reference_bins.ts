@@ -1,4 +1,4 @@
-import type { ReferenceBins } from "shared/contracts/signature.ts";
+import { OUTPUT_BINS, type ReferenceBins } from "shared/contracts/signature.ts";
 import { binIndex } from "shared/reference_bins.ts";
 
 /** Bins of about equal content a feature gets by default: the customary ten of a population stability index. */
@@ -58,6 +58,35 @@ export function categoryBins(
     categories: kept.map(({ text }) => text),
   };
 }
+
+/**
+ * Of the answers of a model of several classes: how often each is the likeliest, and how each one's probability is
+ * distributed.
+ *
+ * @param answers [rows, classes]
+ */
+export function classBins(answers: Float64Array, classes: readonly string[]): ReferenceBins[] {
+  const width = classes.length;
+  const counts = new Array<number>(width + 1).fill(0);
+  for (let at = 0; at < answers.length; at += width) {
+    const likeliest = likeliestOf(answers.subarray(at, at + width));
+    counts[likeliest] = counts[likeliest]! + 1;
+  }
+  return [
+    { name: OUTPUT_BINS, edges: [...classes.keys()], counts, missing: 0, categories: [...classes] },
+    ...classes.map((name, number) => ({
+      ...referenceBins(
+        `${OUTPUT_BINS}/${name}`,
+        Float64Array.from({ length: answers.length / width }, (_, row) => answers[row * width + number]!),
+      ),
+      class: name,
+    })),
+  ];
+}
+
+/** The first of the largest. */
+const likeliestOf = (answer: Float64Array) =>
+  answer.reduce((best, value, number) => value > answer[best]! ? number : best, 0);
 
 function binEdges(sorted: Float64Array | Float32Array, bins: number): number[] {
   if (sorted.length === 0) return [];

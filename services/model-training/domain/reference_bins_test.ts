@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { binIndex } from "shared/reference_bins.ts";
-import { categoryBins, referenceBins } from "./reference_bins.ts";
+import { categoryBins, classBins, referenceBins } from "./reference_bins.ts";
 
 Deno.test("referenceBins() puts a tenth of the values into each bin", () => {
   const values = Float64Array.from({ length: 100 }, (_, i) => 99 - i);
@@ -54,4 +54,28 @@ Deno.test("categoryBins() gives each text a bin, the most frequent first, and co
   const many = Array.from({ length: 60 }, (_, index) => `t${index}`);
   const { counts, categories } = categoryBins("v.a", many.map((_, index) => index + 1), many);
   assertEquals([counts.length, counts.at(-1), categories!.length], [51, 10, 50]);
+});
+
+Deno.test("classBins() counts the likeliest class, and the probability of each", () => {
+  const answers = Float64Array.of(0.7, 0.3, 0.2, 0.8, 0.5, 0.5, 0.9, 0.1);
+  const [output, app, web] = classBins(answers, ["app", "web"]);
+  assertEquals(output, {
+    name: "output",
+    edges: [0, 1],
+    counts: [3, 1, 0],
+    missing: 0,
+    categories: ["app", "web"],
+  });
+  assertEquals([app!.name, app!.class, app!.edges, app!.counts], ["output/app", "app", [0.2, 0.5, 0.7], [
+    1,
+    1,
+    1,
+    1,
+  ]]);
+  assertEquals([web!.name, web!.class, web!.edges, web!.counts], ["output/web", "web", [0.1, 0.3, 0.5], [
+    1,
+    1,
+    1,
+    1,
+  ]]);
 });

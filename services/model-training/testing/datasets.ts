@@ -1,6 +1,7 @@
 /** Data sets that the tests of several files learn from. @module */
 import { OUTPUT_OF_TASK, type Signature, type Task } from "shared/contracts/signature.ts";
-import { countClasses, createDataset, type Dataset, type TextColumn } from "../domain/dataset.ts";
+import { classNames } from "../domain/classes.ts";
+import { createDataset, type Dataset, type TextColumn } from "../domain/dataset.ts";
 import { learnVocabularies } from "../domain/encoding.ts";
 import { describeInputs } from "../domain/signature.ts";
 import type { ModelMetadata } from "../domain/model_file.ts";
@@ -83,9 +84,7 @@ export function metadataFor(dataset: Dataset, task: Task): ModelMetadata {
     featureService: { name: "orders", version: 1 },
     inputs: describeInputs(dataset, vocabularies),
     output: OUTPUT_OF_TASK[task],
-    classes: task === "regression"
-      ? null
-      : Array.from({ length: countClasses(dataset.labels) }, (_, number) => `class ${number}`),
+    classes: classNames(dataset, task)?.map((name) => `class ${name}`) ?? null,
   };
   return { signature, trainingSet: { sha256: "0".repeat(64), views: [] }, referenceBins: [] };
 }

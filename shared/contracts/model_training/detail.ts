@@ -21,6 +21,19 @@ const decisionSchema = z.object({
   f1: z.number(),
 });
 
+/** How a class fares on the test part. */
+export const classReportSchema = z.object({
+  class: z.string(),
+  /** Rows of the training part; without any, the model does not know the class and is always wrong on it. */
+  trainRows: z.int(),
+  rows: z.int(),
+  /** Null where the class was never answered, and where it does not occur. */
+  precision: z.number().nullable(),
+  recall: z.number().nullable(),
+  f1: z.number().nullable(),
+});
+export type ClassReport = z.infer<typeof classReportSchema>;
+
 /** A part of the test rows by one feature. */
 export const sliceSchema = z.object({
   feature: z.string(),
@@ -39,6 +52,8 @@ export const detailSchema = z.object({
   baselines: z.record(z.string(), metricsSchema).default({}),
   /** Of classes: `confusion[actual][predicted]`, by the threshold of the decision where there is one. */
   confusion: z.array(z.array(z.int())).default([]),
+  /** Of classes, in the order of `confusion`: those of the signature, then those that only later rows have. */
+  classes: z.array(classReportSchema).default([]),
   /** Of a binary task. */
   decision: decisionSchema.nullable().default(null),
   /** Of the features that matter most, and of all categories. */
@@ -46,6 +61,11 @@ export const detailSchema = z.object({
   /** By feature: how much worse the metric becomes when its values are dealt to other rows, in the metric's unit. */
   permutation: z.array(z.object({ feature: z.string(), loss: z.number() })).default([]),
   /** By feature: the mean magnitude of its SHAP values over some of the rows; empty where the model can't be explained. */
-  shap: z.array(z.object({ feature: z.string(), magnitude: z.number() })).default([]),
+  shap: z.array(z.object({
+    feature: z.string(),
+    magnitude: z.number(),
+    /** Of several classes: what is said for or against each of them; the magnitudes add up to the feature's. */
+    byClass: z.record(z.string(), z.number()).optional(),
+  })).default([]),
 });
 export type ModelDetail = z.infer<typeof detailSchema>;

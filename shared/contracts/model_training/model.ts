@@ -16,6 +16,8 @@ const service = "model-training";
 
 export const modelBodySchema = z.object({
   task: taskSchema,
+  /** Of a binary task whose label is text: the class whose probability is answered; default: the last in text order. */
+  positiveClass: z.string().optional(),
   entity: nameSchema,
   featureService: nameSchema,
   spine: spineSchema,

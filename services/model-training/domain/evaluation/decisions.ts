@@ -1,10 +1,15 @@
-import type { ErrorCosts } from "shared/contracts/model_training.ts";
+import type { ClassReport, ErrorCosts } from "shared/contracts/model_training.ts";
 import { invalid } from "shared/errors.ts";
+import { countClasses } from "../classes.ts";
 import { likeliestClass, type ScoredRows } from "./metrics.ts";
 
-/** `counts[actual][predicted]`, by the numbers of the classes. @param threshold of two classes; default: 0.5 */
+/**
+ * `counts[actual][predicted]`, by the numbers of the classes; those that the model does not know are at the end.
+ *
+ * @param threshold of two classes; default: 0.5
+ */
 export function confusion(rows: ScoredRows, threshold = 0.5): number[][] {
-  const classes = Math.max(2, rows.classes.length);
+  const classes = Math.max(2, rows.classes.length, countClasses(rows.labels));
   const counts = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
   for (let row = 0; row < rows.labels.length; row++) {
     const predicted = rows.classes.length > 0
@@ -66,4 +71,30 @@ export function cheapestThreshold(rows: ScoredRows, costs: ErrorCosts): Threshol
     if (found.cost < best.cost) best = found;
   }
   return best;
+}
+
+/**
+ * How each class fares in a confusion table.
+ *
+ * @param names of the classes, in the order of the table
+ * @param trained rows of each class in the training part
+ */
+export function classReport(
+  table: readonly (readonly number[])[],
+  { names, trained }: { names: readonly string[]; trained: ArrayLike<number> },
+): ClassReport[] {
+  const share = (part: number, all: number) => all === 0 ? null : part / all;
+  return table.map((counts, number) => {
+    const right = counts[number]!;
+    const rows = counts.reduce((sum, count) => sum + count, 0);
+    const answered = table.reduce((sum, counts) => sum + counts[number]!, 0);
+    return {
+      class: names[number] ?? String(number),
+      trainRows: trained[number] ?? 0,
+      rows,
+      precision: share(right, answered),
+      recall: share(right, rows),
+      f1: share(2 * right, answered + rows),
+    };
+  });
 }

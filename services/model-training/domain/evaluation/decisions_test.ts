@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { AppError } from "shared/errors.ts";
-import { cheapestThreshold, confusion } from "./decisions.ts";
+import { cheapestThreshold, classReport, confusion } from "./decisions.ts";
 import { scoreRows } from "./metrics.ts";
 
 const scored = (labels: number[], outputs: number[]) =>
@@ -42,4 +42,15 @@ Deno.test("cheapestThreshold() refuses negative costs and several classes", () =
     AppError,
     "two classes",
   );
+});
+
+Deno.test("classReport() tells how each class fares, also one that the model does not know", () => {
+  const wide = scored([0, 0, 1, 2, 2], [0.9, 0.1, 0.4, 0.6, 0.2, 0.8, 0.7, 0.3, 0.4, 0.6]);
+  const table = confusion(wide);
+  assertEquals(table, [[1, 1, 0], [0, 1, 0], [1, 1, 0]]);
+  assertEquals(classReport(table, { names: ["a", "b", "c"], trained: [5, 6] }), [
+    { class: "a", trainRows: 5, rows: 2, precision: 0.5, recall: 0.5, f1: 0.5 },
+    { class: "b", trainRows: 6, rows: 1, precision: 1 / 3, recall: 1, f1: 0.5 },
+    { class: "c", trainRows: 0, rows: 2, precision: null, recall: 0, f1: 0 },
+  ]);
 });

@@ -1,10 +1,14 @@
 import type { Metric } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
 import { invalid } from "shared/errors.ts";
+import { countClasses } from "../classes.ts";
 
 /** Labels with a model's outputs for the same rows. */
 export interface ScoredRows {
-  /** Of several classes, the number of the class. */
+  /**
+   * Of several classes, the number of the class. A number for which there is no output is a class that the model does
+   * not know: whatever it answers is wrong.
+   */
   labels: Float64Array;
   /** Probabilities of the label 1, values, or the probabilities of all classes: [rows, classes]. */
   outputs: Float64Array;
@@ -156,7 +160,7 @@ function forEachTie(
   }
 }
 
-/** The mean over the classes that occur, each against all others; of two classes the metric itself. */
+/** The mean over the classes that occur and have an output, each against all others; of two classes the metric itself. */
 function overClasses(compute: Compute): Compute {
   return (rows, weights) => {
     if (rows.classes.length === 0) return compute(rows, weights);
@@ -165,9 +169,13 @@ function overClasses(compute: Compute): Compute {
   };
 }
 
+const isKnown = (classes: readonly ScoredRows[], label: number) => label < classes.length;
+
 /** The probability that a row's outputs give to its label. */
 function likelihood({ labels, outputs, classes }: ScoredRows, row: number): number {
-  if (classes.length > 0) return outputs[row * classes.length + labels[row]!]!;
+  if (classes.length > 0) {
+    return isKnown(classes, labels[row]!) ? outputs[row * classes.length + labels[row]!]! : 0;
+  }
   return labels[row] === 1 ? outputs[row]! : 1 - outputs[row]!;
 }
 
@@ -186,7 +194,8 @@ function logLoss(rows: ScoredRows, weights: Float64Array): number {
 /** Brier, "Verification of forecasts", 1950: of two classes the squared error of one, of more the sum over all. */
 function brier(rows: ScoredRows, weights: Float64Array): number {
   if (rows.classes.length === 0) return meanSquaredError(rows, weights);
-  return rows.classes.reduce((sum, own) => sum + meanSquaredError(own, weights), 0);
+  const unknown = weightedMean(rows, weights, (row) => isKnown(rows.classes, rows.labels[row]!) ? 0 : 1);
+  return rows.classes.reduce((sum, own) => sum + meanSquaredError(own, weights), unknown);
 }
 
 function meanSquaredError(rows: ScoredRows, weights: Float64Array): number {
@@ -239,18 +248,23 @@ function accuracy(rows: ScoredRows, weights: Float64Array): number {
 
 /** The harmonic mean of precision and recall (van Rijsbergen, 1979), of several classes the mean over those that occur. */
 function f1(rows: ScoredRows, weights: Float64Array): number {
-  const classes = rows.classes.length === 0 ? [1] : [...rows.classes.keys()];
-  const values = classes.map((number) => {
-    let [both, said, is] = [0, 0, 0];
-    for (let row = 0; row < rows.labels.length; row++) {
-      const isSaid = likeliestClass(rows, row) === number;
-      const isSo = rows.labels[row] === number;
-      if (isSaid) said += weights[row]!;
-      if (isSo) is += weights[row]!;
-      if (isSaid && isSo) both += weights[row]!;
-    }
-    return is === 0 ? NaN : 2 * both / (said + is);
-  }).filter((value) => !Number.isNaN(value));
+  const { labels } = rows;
+  const numbers = Math.max(2, rows.classes.length, countClasses(labels));
+  const [said, is, both] = [0, 1, 2].map(() => new Float64Array(numbers)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  for (let row = 0; row < labels.length; row++) {
+    const label = labels[row]!;
+    const answer = likeliestClass(rows, row);
+    said[answer] = said[answer]! + weights[row]!;
+    is[label] = is[label]! + weights[row]!;
+    if (answer === label) both[label] = both[label]! + weights[row]!;
+  }
+  const judged = rows.classes.length === 0 ? [1] : [...is.keys()];
+  const values = judged.filter((number) => is[number]! > 0)
+    .map((number) => 2 * both[number]! / (said[number]! + is[number]!));
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

@@ -118,3 +118,14 @@ Deno.test("evaluate() gives the metrics of several classes as computed by hand",
   // Said 0.6, 0.5, 0.5; right, right, wrong: the two at 0.5 share a bin.
   assertAlmostEquals(values.calibration_error!, (0.4 + 0) / 3);
 });
+
+Deno.test("evaluate() takes every answer for wrong where the class is one that the model does not know", () => {
+  const labels = Float64Array.of(0, 1, 2);
+  const rows = scoreRows(labels, Float64Array.of(0.9, 0.1, 0.2, 0.8, 0.6, 0.4));
+  const found = evaluate("multiclass", rows);
+  assertAlmostEquals(found.accuracy!, 2 / 3, 1e-12);
+  assertAlmostEquals(found.brier!, (2 * 0.01 + 2 * 0.04 + 0.36 + 0.16 + 1) / 3, 1e-12);
+  assertAlmostEquals(found.log_loss!, -(Math.log(0.9) + Math.log(0.8) + Math.log(Number.EPSILON)) / 3, 1e-12);
+  // Of the first class 2 / (2 + 1), of the second all, of the third nothing.
+  assertAlmostEquals(found.f1!, (2 / 3 + 1 + 0) / 3, 1e-12);
+});

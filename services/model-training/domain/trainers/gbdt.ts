@@ -17,7 +17,7 @@ export const gbdt: Trainer = {
     const { task } = options;
     return await fitTreeModel(train, options, {
       objective: task === "binary" ? "logistic" : task === "multiclass" ? "softmax" : "squared",
-      weights: classWeights(train.labels, { task, names: options.classes, wanted: parameters.classWeights }),
+      weights: classWeights(train, { task, wanted: parameters.classWeights }),
       monotone: parameters.monotone,
       rules: { ...parameters, isBoosted: true, splitFraction: 1 },
     });

@@ -1,6 +1,7 @@
 import { ALGORITHM_PARAMETERS } from "shared/contracts/model_training.ts";
 import { ELEMENT_TYPE, type Node, type Tensor } from "shared/onnx/model_proto.ts";
-import { countClasses, type Dataset, requireUsableLabels } from "../dataset.ts";
+import { countClasses, requireUsableLabels } from "../classes.ts";
+import type { Dataset } from "../dataset.ts";
 import { learnVocabularies } from "../encoding.ts";
 import { COLUMNS, encodeModelFile, SCORES } from "../model_file.ts";
 import { resolveParameters } from "./parameters.ts";
@@ -19,7 +20,7 @@ export const prior: Trainer = {
 
 function fitPrior(train: Dataset, { task, parameters }: FitOptions): FittedModel {
   resolveParameters("prior", ALGORITHM_PARAMETERS.prior, parameters);
-  requireUsableLabels(train.labels, task, "training");
+  requireUsableLabels(train, task, "training");
   const answer = Float32Array.from(
     task === "multiclass" ? classShares(train.labels) : [meanOf(train.labels)],
   );

@@ -25,7 +25,7 @@ export const randomForest: Trainer = {
     const usual = task === "regression" ? 1 / 3 : 1 / Math.sqrt(features);
     return await fitTreeModel(train, options, {
       objective: "means",
-      weights: classWeights(train.labels, { task, names: options.classes, wanted: parameters.classWeights }),
+      weights: classWeights(train, { task, wanted: parameters.classWeights }),
       monotone: parameters.monotone,
       rules: {
         ...shape,

@@ -20,8 +20,6 @@ export interface FitOptions {
   /** As given by the user; the trainer fills in defaults and refuses what it does not know. */
   parameters: Readonly<Record<string, unknown>>;
   seed: number;
-  /** Names of the classes in the order of their numbers; default: the numbers. Class weights go by them. */
-  classes?: readonly string[];
   /** Later rows that tell when to stop; never the test part. */
   validation?: Dataset;
   /** Most threads that work at it, this one included; default: 1. Any number gives the same model. */

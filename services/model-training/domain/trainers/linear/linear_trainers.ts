@@ -1,6 +1,7 @@
 import { ALGORITHM_PARAMETERS, type ParametersOf } from "shared/contracts/model_training.ts";
 import type { Task } from "shared/contracts/signature.ts";
-import { countClasses, type Dataset, requireUsableLabels } from "../../dataset.ts";
+import { countClasses, requireUsableLabels } from "../../classes.ts";
+import type { Dataset } from "../../dataset.ts";
 import { learnVocabularies, type Vocabularies } from "../../encoding.ts";
 import { encodeModelFile } from "../../model_file.ts";
 import { classWeights } from "../class_weights.ts";
@@ -58,15 +59,15 @@ const SAMPLED_ROWS_PER_PARAMETER = 40;
 /** @throws {AppError} `invalid` for rows it can't learn from, or when it does not converge */
 export function fitLinear(
   train: Dataset,
-  { task, classes, onProgress }: FitOptions,
+  { task, onProgress }: FitOptions,
   { l1, l2, maxIterations, classWeights: wanted }: ParametersOf<"logistic">,
 ): LinearFit {
-  requireUsableLabels(train.labels, task, "training");
+  requireUsableLabels(train, task, "training");
   const vocabularies = learnVocabularies(train);
   const standardiser = fitStandardiser(train.columns, vocabularies);
   const design = createDesign(train, { vocabularies, standardiser });
   const outputs = task === "multiclass" ? countClasses(train.labels) : 1;
-  const weights = classWeights(train.labels, { task, names: classes, wanted });
+  const weights = classWeights(train, { task, wanted });
   const problem: LinearProblem = { design, labels: train.labels, classWeights: weights, task, outputs };
   const width = design.parameters;
   const isPenalised = (i: number) => (i + 1) % width !== 0;

@@ -1,6 +1,7 @@
 import type { Task } from "shared/contracts/signature.ts";
 import { invalid } from "shared/errors.ts";
-import { countClasses, type Dataset, requireUsableLabels } from "../../dataset.ts";
+import { countClasses, requireUsableLabels } from "../../classes.ts";
+import type { Dataset } from "../../dataset.ts";
 import { encodeColumns, learnVocabularies, type Vocabularies } from "../../encoding.ts";
 import { encodeModelFile } from "../../model_file.ts";
 import type { FitOptions, FittedModel } from "../trainer.ts";
@@ -26,7 +27,7 @@ export async function fitTreeModel(
   { objective, weights, monotone, rules }: TreeAlgorithm,
 ): Promise<FittedModel> {
   const { task, seed, validation, threads = 1, onProgress } = options;
-  requireUsableLabels(train.labels, task, "training");
+  requireUsableLabels(train, task, "training");
   const classes = task === "multiclass" ? countClasses(train.labels) : 1;
   const vocabularies = learnVocabularies(train);
   const directions = directionsOf(train, { monotone, task, vocabularies });
