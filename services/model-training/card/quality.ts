@@ -1,5 +1,5 @@
 /** How good a version is: beside what needs no model, by threshold, by curve, by slice. @module */
-import type { LoggedPoint, ModelCard, Slice } from "shared/contracts/model_training.ts";
+import type { ClassReport, LoggedPoint, ModelCard, Slice } from "shared/contracts/model_training.ts";
 import { METRICS } from "../domain/evaluation/metrics.ts";
 import { drawAnswers, drawCalibration, drawPrecisionRecall, drawRoc, drawRounds } from "./charts.ts";
 import { Html, html } from "./html.ts";
@@ -67,10 +67,12 @@ function lookText({ run: { testLook, trials }, version: { evaluation } }: ModelC
 export function decisionSection(card: ModelCard): Section | undefined {
   const { curves, version } = card;
   if (curves === null || curves.confusion.length === 0) return undefined;
-  const { decision, confusion } = curves;
+  const { decision, confusion, classes } = curves;
+  const { signature } = version;
+  const names = classes.length > 0 ? classes.map((own) => own.class) : signature.classes ?? [];
   const body = html`${
     decision === null ? html`` : html`
-      <p>From ${number(decision.threshold)} on an answer counts as ${version.signature.classes?.[1] ??
+      <p>From ${number(decision.threshold)} on an answer counts as ${signature.classes?.[1] ??
         "1"}: there the
       mean cost of a row is least, ${number(decision.cost)}, when a false alarm costs ${number(
         decision.costs.falsePositive,
@@ -79,8 +81,19 @@ export function decisionSection(card: ModelCard): Section | undefined {
       )}, recall ${number(decision.recall)}, F1 ${number(decision.f1)}.</p>
       <p class="faint">It is chosen on the test part itself, and a little kind to it.</p>
     `
-  }${confusionTable(confusion, version.signature.classes ?? [])}`;
+  }${confusionTable(confusion, names)}${decision === null ? classTable(classes) : html``}`;
   return { id: "decision", title: decision === null ? "Confusion" : "Threshold and confusion", body };
+}
+
+function classTable(classes: readonly ClassReport[]): Html {
+  const cell = (value: number | null): Cell => value === null ? "-" : { number: number(value) };
+  const rows = classes.map((own): Cell[] => [
+    own.class,
+    { number: count(own.trainRows) },
+    { number: count(own.rows) },
+    ...[own.precision, own.recall, own.f1].map(cell),
+  ]);
+  return table(["Class", "Rows learnt from", "Rows judged", "Precision", "Recall", "F1"], rows);
 }
 
 /** Further classes would make a table that nobody reads. */
