@@ -6,6 +6,7 @@ import { createDeadLetterEndpoints } from "shared/bus/dead_letter_endpoints.ts";
 import * as contract from "shared/contracts/feature_store.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { transaction } from "shared/db/connection.ts";
+import { together } from "shared/db/together.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import { createBucketReader } from "./bucket_reader.ts";
@@ -66,6 +67,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
 
   const clocks = createProjectClocks(bus, log);
   const clock = createFeatureClock(db, clocks);
+  const position = createPosition(bus, { stream: STREAM.clean.name, durable: DURABLE, log });
   let handled = 0;
   const consumer = createConsumer(bus, {
     service: "feature-store",
@@ -74,19 +76,20 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     log,
     metrics,
     maxMessages: MESSAGES_AT_ONCE,
-    handle: createCleanHandler({
+    ...createCleanHandler({
       async store(batches) {
-        const refused = await transaction(db, async (tx) => {
-          await noteApplied(tx, batches.map(({ sequence }) => sequence));
-          return await storeEvents(tx, batches);
-        });
+        const [, refused] = await transaction(
+          db,
+          (tx) =>
+            together(noteApplied(tx, batches.map(({ sequence }) => sequence)), storeEvents(tx, batches)),
+        );
         handled += batches.reduce((sum, { events }) => sum + events.length, 0);
+        position.applied();
         return refused;
       },
     }),
   });
   const buckets = createBucketReader(db);
-  const position = createPosition(bus, { stream: STREAM.clean.name, durable: DURABLE, log });
   const build = createBuildingThread({
     databaseUrl: config.DATABASE_URL,
     maxValues: config.TRAINING_SET_MAX_VALUES,

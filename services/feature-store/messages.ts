@@ -12,17 +12,27 @@ export interface CleanHandlerDeps {
   store: (batches: readonly EventBatch[]) => Promise<RefusedEvent[]>;
 }
 
+/** A message read, and what of it is no event. */
+interface ReadMessage extends EventBatch {
+  aside: Aside[];
+}
+
 export function createCleanHandler({ store }: CleanHandlerDeps) {
-  return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    const batches = messages.map((message) => ({
-      sequence: message.sequence,
-      receivedAt: message.receivedAt,
-      clock: clockOf(message),
-      ...readBatch(message),
-    }));
-    const refused = await store(batches);
-    return { aside: [...batches.flatMap(({ aside }) => aside), ...refused.flatMap(toAside)] };
+  return {
+    /** Reads messages while those before them are stored. */
+    prepare: (messages: readonly Incoming[]): Promise<ReadMessage[]> =>
+      Promise.try(() => messages.map(readMessage)),
+    async handle(_messages: readonly Incoming[], read: readonly ReadMessage[]): Promise<Outcome> {
+      const refused = await store(read);
+      return { aside: [...read.flatMap(({ aside }) => aside), ...refused.flatMap(toAside)] };
+    },
   };
+}
+
+/** @throws {BadMessage} when it is no JSON array at all */
+function readMessage(message: Incoming): ReadMessage {
+  const { sequence, receivedAt } = message;
+  return { sequence, receivedAt, clock: clockOf(message), ...readBatch(message) };
 }
 
 function clockOf({ headers }: Incoming): EventBatch["clock"] {

@@ -18,7 +18,7 @@ export interface OnlineDeps {
   buckets: BucketReader;
   features: FeatureCache;
   clock: FeatureClock;
-  position: Position;
+  position: Pick<Position, "read" | "waitFor">;
 }
 
 type OnlineRequest = RequestOf<typeof online>;

@@ -1,6 +1,5 @@
 /** How far the CLEAN stream is applied. @module */
 import type { Bus } from "shared/bus/connection.ts";
-import { delay } from "shared/delay.ts";
 import { AppError } from "shared/errors.ts";
 import type { Logger } from "shared/log.ts";
 
@@ -8,7 +7,8 @@ import type { Logger } from "shared/log.ts";
 const FRESH_MS = 200;
 /** ... and in the background, as long as the last one is not older than this. */
 const OLDEST_MS = 1_000;
-/** Between two looks of a read that waits for a position. */
+/** Between two looks of a read that waits for a position: longer and longer, until something is applied here. */
+const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 20;
 /** A read does not wait longer for it: an older floor is as true, only lower. */
 const PATIENCE_MS = 100;
@@ -27,6 +27,8 @@ export interface Position {
    * @throws {AppError} `timeout` when that takes longer
    */
   waitFor(sequence: number, options: { timeoutMs: number }): Promise<void>;
+  /** Messages were applied here: who waits looks again, and soon. */
+  applied(): void;
 }
 
 export function createPosition(
@@ -37,6 +39,7 @@ export function createPosition(
   let floor = 0;
   let readAt = -Infinity;
   let refreshing: Promise<void> | undefined;
+  let next = Promise.withResolvers<void>();
 
   async function refresh(): Promise<void> {
     try {
@@ -59,12 +62,20 @@ export function createPosition(
     },
     async waitFor(sequence, { timeoutMs }) {
       const endsAt = performance.now() + timeoutMs;
-      for (let pauseMs = 1; floor < sequence; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
+      let pauseMs = FIRST_PAUSE_MS;
+      while (floor < sequence) {
         const left = endsAt - performance.now();
         if (left <= 0) throw tooLate(sequence, { timeoutMs, floor });
+        const appliedMore = next.promise.then(() => pauseMs = FIRST_PAUSE_MS);
         await atMost(refreshing ??= refresh(), left);
-        if (floor < sequence) await delay(Math.min(pauseMs, Math.max(left, 0)));
+        if (floor >= sequence) return;
+        await atMost(appliedMore, Math.min(pauseMs, left));
+        pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS);
       }
+    },
+    applied() {
+      next.resolve();
+      next = Promise.withResolvers();
     },
   };
 }
@@ -76,7 +87,7 @@ function tooLate(sequence: number, { timeoutMs, floor }: { timeoutMs: number; fl
   );
 }
 
-async function atMost(work: Promise<void>, ms: number): Promise<void> {
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   try {

@@ -2,6 +2,7 @@
 import type { PlatformEvent } from "shared/contracts/envelope.ts";
 import type { Instant } from "shared/contracts/time.ts";
 import type { Transaction } from "shared/db/connection.ts";
+import { together } from "shared/db/together.ts";
 import type { Reason } from "shared/errors.ts";
 import { type DescribedEntity, entitiesOf } from "./domain/event_records.ts";
 import { advanceClocks } from "./repository/applied_clocks.ts";
@@ -42,10 +43,13 @@ export interface RefusedEvent {
  * before they were
  */
 export async function storeEvents(tx: Transaction, batches: readonly EventBatch[]): Promise<RefusedEvent[]> {
-  await lockSources(tx, batches.flatMap(({ events }) => events.map(({ source }) => source)));
-  // From the table and not from memory: a view that was acknowledged must not miss an event after it.
-  const described = await readDescribedEntities(tx);
-  const fresh = await markCounted(tx, batches);
+  // Sent at once, and run one after the other. What is described comes from the table and not from memory: a view that
+  // was acknowledged must not miss an event after it.
+  const [, described, fresh] = await together(
+    lockSources(tx, batches.flatMap(({ events }) => events.map(({ source }) => source))),
+    readDescribedEntities(tx),
+    markCounted(tx, batches),
+  );
   const sorted = new SortedEvents(described);
   for (const { sequence, events } of batches) {
     for (const [position, event] of events.entries()) {
@@ -54,9 +58,11 @@ export async function storeEvents(tx: Transaction, batches: readonly EventBatch[
     }
   }
   const stored = await storeRecords(tx, sorted.storable);
-  await addCounts(tx, sorted.countsWith(stored));
-  await advanceClocks(tx, newestClocks(batches));
-  await forgetCounted(tx, 2 * batches.length);
+  await together(
+    addCounts(tx, sorted.countsWith(stored)),
+    advanceClocks(tx, newestClocks(batches)),
+    forgetCounted(tx, 2 * batches.length),
+  );
   return sorted.refused;
 }
 

@@ -2,6 +2,7 @@
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import type { Instant } from "shared/contracts/time.ts";
 import type { Transaction } from "shared/db/connection.ts";
+import { together } from "shared/db/together.ts";
 import { type Change, updateBuckets } from "./update_buckets.ts";
 import {
   insertRecords,
@@ -10,6 +11,7 @@ import {
   readKnown,
   type RecordRow,
 } from "./repository/records.ts";
+import { readFollowing } from "./repository/view_versions.ts";
 
 /** An event with the entities that it is a record of. */
 export interface EntityEvent {
@@ -40,7 +42,11 @@ export async function storeRecords(
   events: readonly EntityEvent[],
 ): Promise<Map<string, number>> {
   const incoming = Map.groupBy(events, eventName);
-  const known = Map.groupBy(await readKnown(tx, [...incoming.values()].map(([event]) => event!)), eventName);
+  const [rowsBefore, following] = await together(
+    readKnown(tx, [...incoming.values()].map(([event]) => event!)),
+    readFollowing(tx, [...new Set(events.map(({ source }) => source))]),
+  );
+  const known = Map.groupBy(rowsBefore, eventName);
   const stored = new Map<string, number>();
   const rows: RecordRow[] = [];
   const changes: Change[] = [];
@@ -65,9 +71,11 @@ export async function storeRecords(
     const taken = countTaken(versions, { added, before });
     if (taken > 0) stored.set(source, (stored.get(source) ?? 0) + taken);
   }
-  await markRetracted(tx, withdrawn);
-  await insertRecords(tx, rows);
-  await updateBuckets(tx, changes);
+  await together(
+    markRetracted(tx, withdrawn),
+    insertRecords(tx, rows),
+    updateBuckets(tx, changes, following),
+  );
   return stored;
 }
 

@@ -23,7 +23,7 @@ export interface WorkerDeps {
   /** Builds in a thread of its own. */
   build: BuildingThread;
   /** How far CLEAN is applied. */
-  position: Position;
+  position: Pick<Position, "read">;
 }
 
 export interface WorkerOptions {

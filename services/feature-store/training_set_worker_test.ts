@@ -71,7 +71,7 @@ function startWorker(
   const worker = createTrainingSetWorker({
     db,
     build,
-    position: { read: () => Promise.resolve(7), waitFor: () => Promise.resolve() },
+    position: { read: () => Promise.resolve(7) },
     log: silentLogger,
     files: {
       put() {

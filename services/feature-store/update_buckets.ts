@@ -22,7 +22,7 @@ import {
   removeBuckets,
 } from "./repository/buckets.ts";
 import { readHistories, type RecordRow } from "./repository/records.ts";
-import { readFollowing, readViewBody, type ViewVersionRow } from "./repository/view_versions.ts";
+import { readViewBody, type ViewVersionRow } from "./repository/view_versions.ts";
 
 /** A row of an entity that was stored. */
 export interface Change {
@@ -35,10 +35,15 @@ export interface Change {
 /**
  * Adds what was stored to the buckets of the views that follow it. Where an event came in another version its buckets
  * are marked as stale: reads go to the records until {@link fillKeys} made them anew.
+ *
+ * @param following versions of views over the sources of the changes
  */
-export async function updateBuckets(tx: Transaction, changes: readonly Change[]): Promise<void> {
+export async function updateBuckets(
+  tx: Transaction,
+  changes: readonly Change[],
+  following: readonly ViewVersionRow[],
+): Promise<void> {
   if (changes.length === 0) return;
-  const following = await readFollowing(tx, [...new Set(changes.map(({ row }) => row.source))]);
   const ofViews = Map.groupBy(changes, ({ row }) => `${row.source} ${row.entity}`);
   const added: Added[] = [];
   const stale: BucketKey[] = [];

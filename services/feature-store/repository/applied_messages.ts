@@ -1,6 +1,7 @@
 /** The SQL that leads from records to the messages that brought them. @module */
 import { type Instant, toInstant } from "shared/contracts/time.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
+import { together } from "shared/db/together.ts";
 import type { LateRecord, Snapshot } from "../domain/consistency.ts";
 
 /** As long as predictions are kept: after that nobody asks. */
@@ -9,11 +10,13 @@ const KEPT = "31 days";
 /** Notes which messages of CLEAN this transaction applies, and forgets a few old notes. */
 export async function noteApplied(tx: Transaction, positions: readonly number[]): Promise<void> {
   if (positions.length === 0) return;
-  await tx`insert into applied_messages (last_position) values (${Math.max(...positions)})`;
-  await tx`
-    delete from applied_messages where tx = any(array(
-      select tx from applied_messages where applied_at < now() - ${KEPT}::interval limit 2
-    ))`;
+  await together(
+    tx`insert into applied_messages (last_position) values (${Math.max(...positions)})`,
+    tx`
+      delete from applied_messages where tx = any(array(
+        select tx from applied_messages where applied_at < now() - ${KEPT}::interval limit 2
+      ))`,
+  );
 }
 
 /** What a snapshot did not see of an entity's records up to T, known by then, as they are now. */

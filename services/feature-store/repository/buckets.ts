@@ -1,4 +1,5 @@
 /** The SQL of buckets (domain/buckets.ts). @module */
+import { arrayText } from "shared/db/array_text.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
 import { type Bucket, type BucketRange, STALE_MS } from "../domain/buckets.ts";
 import { LIFETIME } from "../domain/view_storage.ts";
@@ -21,9 +22,6 @@ export interface BucketRow extends BucketKey {
 /** Buckets in one statement. */
 const AT_ONCE = 10_000;
 
-/** Position asked, start, newest event time, newest known-at, cells. */
-type StoredRow = readonly [string, string, string, string, string];
-
 /** Those of the buckets that are there, by their position in the list. */
 export async function readStored(
   tx: Transaction,
@@ -32,14 +30,15 @@ export async function readStored(
   const stored = new Map<number, Bucket>();
   for (let first = 0; first < keys.length; first += AT_ONCE) {
     const page = keys.slice(first, first + AT_ONCE);
-    const rows = await tx`
-      select asked.index::text, start_ms::text, max_time_ms::text, max_known_at_ms::text, cells
-      from unnest(
-        ${page.map(({ viewVersion }) => viewVersion)}::integer[], ${page.map(({ key }) => key)}::text[],
-        ${page.map(({ sizeMs }) => toSize(sizeMs))}::bigint[], ${page.map(({ startMs }) => startMs)}::bigint[]
-      ) with ordinality as asked(view_version, entity_key, size_ms, start_ms, index)
-      join buckets using (view_version, entity_key, size_ms, start_ms)`.values();
-    for (const row of rows as unknown as StoredRow[]) stored.set(first + Number(row[0]) - 1, toBucket(row));
+    const [row] = await tx<{ found: string | null }[]>`
+      select '[' || string_agg(
+        concat('[', asked.index, ',', start_ms, ',', max_time_ms, ',', max_known_at_ms, ',', cells, ']'), ','
+      ) || ']' as found
+      from ${unnest(tx, page)} with ordinality as asked(view_version, entity_key, size_ms, start_ms, index)
+      join buckets using (view_version, entity_key, size_ms, start_ms)`;
+    if (row!.found !== null) {
+      decodeBuckets(row!.found, (index, bucket) => stored.set(first + index - 1, bucket));
+    }
   }
   return stored;
 }
@@ -48,22 +47,32 @@ export async function readStored(
 export async function putBuckets(tx: Transaction, buckets: readonly BucketRow[]): Promise<void> {
   for (let first = 0; first < buckets.length; first += AT_ONCE) {
     const page = buckets.slice(first, first + AT_ONCE);
+    // JSON holds no line breaks.
     await tx`
       insert into buckets (view_version, entity_key, size_ms, start_ms, max_time_ms, max_known_at_ms, cells)
-      select * from unnest(
-        ${page.map(({ viewVersion }) => viewVersion)}::integer[], ${page.map(({ key }) => key)}::text[],
-        ${page.map(({ sizeMs }) => toSize(sizeMs))}::bigint[], ${
-      page.map(({ startMs }) => startMs)
-    }::bigint[],
-        ${page.map(({ maxTimeMs }) => maxTimeMs)}::bigint[],
-        ${page.map(({ maxKnownAtMs }) => maxKnownAtMs)}::bigint[],
-        ${page.map(({ cells }) => JSON.stringify(cells))}::text[]
+      select * from rows from (
+        ${unnest(tx, page)},
+        unnest(
+          ${arrayText(page.map(({ maxTimeMs }) => maxTimeMs))}::text::bigint[],
+          ${arrayText(page.map(({ maxKnownAtMs }) => maxKnownAtMs))}::text::bigint[]
+        ),
+        string_to_table(${page.map(({ cells }) => JSON.stringify(cells)).join("\n")}, E'\n')
       )
       on conflict (view_version, entity_key, size_ms, start_ms) do update set
         max_time_ms = excluded.max_time_ms,
         max_known_at_ms = excluded.max_known_at_ms,
         cells = excluded.cells`;
   }
+}
+
+/** Keys as rows, in the order of the primary key's columns. */
+function unnest(tx: Transaction, keys: readonly BucketKey[]) {
+  return tx`unnest(
+    ${arrayText(keys.map(({ viewVersion }) => viewVersion))}::text::integer[],
+    ${arrayText(keys.map(({ key }) => key))}::text::text[],
+    ${arrayText(keys.map(({ sizeMs }) => toSize(sizeMs)))}::text::bigint[],
+    ${arrayText(keys.map(({ startMs }) => startMs))}::text::bigint[]
+  )`;
 }
 
 /** Marks buckets as to be made anew; one that is not there is marked all the same. */
@@ -73,10 +82,7 @@ export async function markStale(tx: Transaction, keys: readonly BucketKey[]): Pr
     await tx`
       insert into buckets (view_version, entity_key, size_ms, start_ms, max_time_ms, max_known_at_ms, cells)
       select distinct view_version, entity_key, size_ms, start_ms, 0, ${STALE_MS}::bigint, '[]'
-      from unnest(
-        ${page.map(({ viewVersion }) => viewVersion)}::integer[], ${page.map(({ key }) => key)}::text[],
-        ${page.map(({ sizeMs }) => toSize(sizeMs))}::bigint[], ${page.map(({ startMs }) => startMs)}::bigint[]
-      ) as marked(view_version, entity_key, size_ms, start_ms)
+      from ${unnest(tx, page)} as marked(view_version, entity_key, size_ms, start_ms)
       on conflict (view_version, entity_key, size_ms, start_ms) do update set max_known_at_ms = ${STALE_MS}::bigint`;
   }
 }
@@ -147,7 +153,7 @@ export async function readRanges(db: Queryable, queries: readonly BucketQuery[])
     union all
     select asked.number::integer, found.buckets
     from rows from (
-      unnest(${intArray(asked.map(({ query }) => setOf[query]!))}::text::integer[]),
+      unnest(${arrayText(asked.map(({ query }) => setOf[query]!))}::text::integer[]),
       json_array_elements_text(${JSON.stringify(asked.map(({ key }) => key))}::text::json)
     ) with ordinality as asked(set, entity_key, number)
     cross join lateral (
@@ -155,12 +161,12 @@ export async function readRanges(db: Queryable, queries: readonly BucketQuery[])
         concat('[', range.place, ',', start_ms, ',', max_time_ms, ',', max_known_at_ms, ',', cells, ']'), ','
       ) || ']' as buckets
       from unnest(
-        ${intArray(ranges.map(({ set }) => set))}::text::integer[],
-        ${intArray(ranges.map(({ place }) => place))}::text::integer[],
-        ${intArray(ranges.map(({ viewVersion }) => viewVersion))}::text::integer[],
-        ${intArray(ranges.map(({ sizeMs }) => toSize(sizeMs)))}::text::bigint[],
-        ${intArray(ranges.map(({ fromMs }) => fromMs))}::text::bigint[],
-        ${intArray(ranges.map(({ toMs }) => toMs))}::text::bigint[]
+        ${arrayText(ranges.map(({ set }) => set))}::text::integer[],
+        ${arrayText(ranges.map(({ place }) => place))}::text::integer[],
+        ${arrayText(ranges.map(({ viewVersion }) => viewVersion))}::text::integer[],
+        ${arrayText(ranges.map(({ sizeMs }) => toSize(sizeMs)))}::text::bigint[],
+        ${arrayText(ranges.map(({ fromMs }) => fromMs))}::text::bigint[],
+        ${arrayText(ranges.map(({ toMs }) => toMs))}::text::bigint[]
       ) as range(set, place, view_version, size_ms, from_ms, to_ms)
       cross join lateral (
         select start_ms, max_time_ms, max_known_at_ms, cells from buckets
@@ -214,20 +220,6 @@ class RangeSets {
   }
 }
 
-/** Written by hand: postgres.js looks at each element. */
-function intArray(numbers: readonly number[]): string {
-  return `{${numbers.join()}}`;
-}
-
 function toSize(sizeMs: number): number {
   return sizeMs === LIFETIME ? 0 : sizeMs;
-}
-
-function toBucket([, startMs, maxTimeMs, maxKnownAtMs, cells]: StoredRow): Bucket {
-  return {
-    startMs: Number(startMs),
-    maxTimeMs: Number(maxTimeMs),
-    maxKnownAtMs: Number(maxKnownAtMs),
-    cells: JSON.parse(cells),
-  };
 }

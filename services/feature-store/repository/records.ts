@@ -1,6 +1,7 @@
 /** The SQL of records: storing what events say, and reading the histories of entities. @module */
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
+import { arrayText } from "shared/db/array_text.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
 import type { EntityRecord } from "../domain/history.ts";
 
@@ -19,23 +20,30 @@ export interface RecordRow {
   retracted: boolean;
 }
 
-/** Rows in one statement: more gain nothing (and one JSON text may not be larger than 1 GiB). */
+/** Rows in one statement: more gain nothing (and one text may not be larger than 1 GiB). */
 const ROWS_AT_ONCE = 5_000;
 
 /** Stores rows that are not there yet. */
 export async function insertRecords(tx: Transaction, rows: readonly RecordRow[]): Promise<void> {
   for (let first = 0; first < rows.length; first += ROWS_AT_ONCE) {
-    const batch = rows.slice(first, first + ROWS_AT_ONCE).map((row) =>
-      `{"s":${JSON.stringify(row.source)},"i":${JSON.stringify(row.id)},"v":${row.definition},` +
-      `"e":${JSON.stringify(row.entity)},"k":${JSON.stringify(row.entityKey)},"t":"${row.eventTime}",` +
-      `"n":"${row.knownAt}","r":${row.retracted},"d":${row.data}}`
-    );
+    const page = rows.slice(first, first + ROWS_AT_ONCE);
+    // Columns, because PostgreSQL takes twice as long to take JSON apart. JSON holds no line breaks.
     await tx`
       insert into records (source, id, definition, entity, entity_key, event_time, known_at, retracted, data)
-      select s, i, v, e, k, t, n, r, d
-      from json_to_recordset(${`[${batch.join()}]`}::text::json) as incoming(
-        s text, i text, v integer, e text, k text, t timestamptz, n timestamptz, r boolean, d jsonb
-      )`;
+      select source, id, definition, entity, entity_key, event_time, known_at, retracted, data::jsonb
+      from rows from (
+        unnest(
+          ${arrayText(page.map(({ source }) => source))}::text::text[],
+          ${arrayText(page.map(({ id }) => id))}::text::text[],
+          ${arrayText(page.map(({ definition }) => definition))}::text::integer[],
+          ${arrayText(page.map(({ entity }) => entity))}::text::text[],
+          ${arrayText(page.map(({ entityKey }) => entityKey))}::text::text[],
+          ${arrayText(page.map(({ eventTime }) => eventTime))}::text::timestamptz[],
+          ${arrayText(page.map(({ knownAt }) => knownAt))}::text::timestamptz[],
+          ${arrayText(page.map(({ retracted }) => `${retracted}`))}::text::boolean[]
+        ),
+        string_to_table(${page.map(({ data }) => data).join("\n")}, E'\n')
+      ) as incoming(source, id, definition, entity, entity_key, event_time, known_at, retracted, data)`;
   }
 }
 
@@ -53,7 +61,8 @@ export async function readKnown(
     // Without the offset the planner could turn the look-ups into one scan of everything.
     const rows = await tx<KnownRecord[]>`
       select found.* from unnest(
-        ${page.map(({ source }) => source)}::text[], ${page.map(({ id }) => id)}::text[]
+        ${arrayText(page.map(({ source }) => source))}::text::text[],
+        ${arrayText(page.map(({ id }) => id))}::text::text[]
       ) as asked(source, id)
       cross join lateral (
         select source, id, definition, entity, entity_key as "entityKey", event_time as "eventTime",

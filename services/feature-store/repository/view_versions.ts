@@ -87,9 +87,11 @@ export async function retireView(tx: Transaction, name: string): Promise<void> {
  * lock from before reading which views follow them.
  */
 export async function lockSources(tx: Transaction, sources: readonly string[]): Promise<void> {
-  for (const source of [...new Set(sources)].sort()) {
-    await tx`select pg_advisory_xact_lock(hashtextextended(${`records of ${source}`}, 0))`;
-  }
+  // In the order of the names: transactions that lock several at once do not wait for each other in a circle.
+  const sorted = [...new Set(sources)].sort();
+  await tx`
+    select pg_advisory_xact_lock(hashtextextended('records of ' || source, 0))
+    from unnest(${sorted}::text[]) as source`;
 }
 
 /** A version of a view that is to be filled further; nobody else is at it. */
