@@ -3,6 +3,7 @@ import { getCard, getVersion, importVersion, listVersions } from "shared/contrac
 import type { ReplyOf } from "shared/contracts/endpoint.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
+import type { Node, Tensor } from "shared/onnx/model_proto.ts";
 import { encodeModel } from "shared/onnx/writer.ts";
 import type { TestService } from "shared/testing/service.ts";
 import { compare, model, promote, startStand, train } from "./testing/stand.ts";
@@ -141,38 +142,53 @@ Deno.test("importVersion() refuses what does not fit its signature, and says wha
   assertEquals((await service.call(listVersions, { model })).versions, []);
 });
 
-/** A small file of operators that are all accepted, whose answer takes minutes: products of a matrix with itself. */
-function endless(): Uint8Array {
-  const size = 384;
-  const products = Array.from({ length: 20_000 }, (_, n) => ({
-    op: "MatMul",
-    inputs: [n === 0 ? "matrix" : `product${n - 1}`, "matrix"],
-    outputs: [`product${n}`],
-  }));
+/** A file whose answer is the mean of its row, and of what the nodes make of the constants. */
+function hostile(
+  nodes: readonly Node[],
+  constants: Readonly<Record<string, [rows: number, columns: number]>>,
+): Uint8Array {
   return encodeModel({
     irVersion: 8,
     producerName: "test",
     opsets: { "ai.onnx": 17 },
     metadata: {},
     graph: {
-      name: "endless",
+      name: "hostile",
       nodes: [
-        ...products,
-        { op: "ReduceMean", inputs: [products.at(-1)!.outputs[0]!], outputs: ["mean"], attributes: {} },
+        ...nodes,
+        { op: "ReduceMean", inputs: [nodes.at(-1)!.outputs[0]!], outputs: ["mean"] },
         { op: "ReduceMean", inputs: ["in"], outputs: ["row"], attributes: { axes: { ints: [1] } } },
         { op: "Add", inputs: ["row", "mean"], outputs: ["out"] },
       ],
-      initializers: [{
-        name: "matrix",
-        dims: [size, size],
+      initializers: Object.entries(constants).map(([name, dims]): Tensor => ({
+        name,
+        dims,
         type: "float",
-        data: new Float32Array(size * size).fill(1 / size),
-      }],
+        data: new Float32Array(dims[0] * dims[1]).fill(1 / Math.max(...dims)),
+      })),
       inputs: [{ name: "in", type: "float", dims: ["rows", 3] }],
       outputs: [{ name: "out", type: "float", dims: ["rows", 1] }],
     },
   });
 }
+
+/** Its answer takes minutes: products of a matrix with itself. */
+const endless = () =>
+  hostile(
+    Array.from({ length: 20_000 }, (_, n) => ({
+      op: "MatMul",
+      inputs: [n === 0 ? "matrix" : `product${n - 1}`, "matrix"],
+      outputs: [`product${n}`],
+    })),
+    { matrix: [384, 384] },
+  );
+
+/** 240 KB that ask for 3.6 GB: a column times a row. */
+const greedy = () =>
+  hostile([{ op: "Mul", inputs: ["tall", "wide"], outputs: ["product"] }], {
+    tall: [30_000, 1],
+    wide: [1, 30_000],
+  });
 
 Deno.test("importVersion() gives up a file that takes too long to check, and goes on with the next one", async () => {
   await using stand = await startStand({ env: { IMPORT_LIMIT_SECONDS: "1" } });
@@ -189,4 +205,25 @@ Deno.test("importVersion() gives up a file that takes too long to check, and goe
     "Cannot import a version of reorder: check the file: it took longer than the 1 s it may take",
   );
   assertStringIncludes((await next.json()).detail, "0".repeat(64));
+});
+
+Deno.test("importVersion() refuses a file that fails on a row or asks for gigabytes, and takes the next one", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  const refusal = async (file: Uint8Array) => {
+    const response = await send(service, file, { signature });
+    assertEquals(response.status, 422);
+    return (await response.json()).detail;
+  };
+  const begin = "Cannot import the ONNX file: it does not answer the test row: ";
+  assertEquals(
+    await refusal(greedy()),
+    `${begin}Cannot predict: it takes more memory than the 1024 MiB that a model may take`,
+  );
+  const unfit = hostile([
+    { op: "Shape", inputs: ["in"], outputs: ["shape"] },
+    { op: "Gather", inputs: ["matrix", "shape"], outputs: ["missing"] },
+  ], { matrix: [2, 2] });
+  assertStringIncludes(await refusal(unfit), `${begin}Cannot predict: the ONNX runtime failed`);
+  assertEquals((await send(service, linearClassifier([1, 1, 1]), { signature })).status, 201);
 });

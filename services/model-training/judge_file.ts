@@ -7,7 +7,7 @@ import {
   signatureSchema,
 } from "shared/contracts/signature.ts";
 import type { Instant } from "shared/contracts/time.ts";
-import { AppError, invalid } from "shared/errors.ts";
+import { AppError, invalid, messageOf } from "shared/errors.ts";
 import { admitModelFile } from "shared/onnx/admission.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
 import { loadModel } from "shared/onnx/runtime.ts";
@@ -146,7 +146,13 @@ function readSignature(metadata: Readonly<Record<string, string>>): Signature {
 async function tryRow(onnx: Uint8Array, signature: Signature, example: InputExample | null): Promise<void> {
   const model = await loadModel(onnx, shapeOf(signature));
   try {
-    const answers = await model.predict(exampleBatch(signature, example));
+    const answers = await model.predict(exampleBatch(signature, example)).catch((error) => {
+      // What fails is the file, and not the service.
+      throw new AppError(
+        "unprocessable",
+        `Cannot import the ONNX file: it does not answer the test row: ${messageOf(error)}`,
+      );
+    });
     const bad = answers.find((answer) => !Number.isFinite(answer));
     if (bad !== undefined) {
       throw new AppError("unprocessable", `Cannot import the ONNX file: it answers ${bad} to the test row`);

@@ -7,7 +7,8 @@ import { isTreeEnsemble, readTrees } from "./trees.ts";
 /**
  * Operators whose work and memory grow with their inputs and constants alone. Loops and branches are left out, because
  * a file can loop for ever with them; and so is whatever makes a tensor of a size that a number says (ConstantOfShape,
- * Expand, Tile, Range, Pad, Resize, OneHot): a few bytes would take gigabytes, which WASM never gives back.
+ * Expand, Tile, Range, Pad, Resize, OneHot): a few bytes would take gigabytes, which WASM never gives back. What the
+ * operators that are left make of small constants (a column times a row) is bounded by the memory of the runtime.
  */
 export const ALLOWED_OPERATORS: Readonly<Record<string, ReadonlySet<string>>> = {
   "ai.onnx": new Set(

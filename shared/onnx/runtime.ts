@@ -20,7 +20,7 @@ export interface LoadedModel {
   readonly shape: ModelShape;
   /**
    * @returns row after row, rows * outputs values
-   * @throws {AppError} `internal` when the runtime fails
+   * @throws {AppError} `internal` when the runtime fails; `unprocessable` when it takes too much memory
    */
   predict(batch: ModelBatch): Promise<Float32Array>;
   /** Frees its memory; the model can't predict any more. */
@@ -36,24 +36,45 @@ function exclusively<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** While it starts, the runtime puts Node's `Worker` in the place of the global one, which others still need. */
+/**
+ * Most memory of the instance, in pages of 64 KiB: 1 GiB, where the runtime itself would take 4. A small file of
+ * operators that are all accepted can ask for any amount (a column times a row; a tensor beside itself, again and again),
+ * and what WASM has taken it never gives back.
+ */
+const MAX_PAGES = 16_384;
+
+class BoundedMemory extends WebAssembly.Memory {
+  constructor(descriptor: WebAssembly.MemoryDescriptor) {
+    super({ ...descriptor, maximum: Math.min(descriptor.maximum ?? MAX_PAGES, MAX_PAGES) });
+  }
+}
+
+/**
+ * While it starts, the runtime puts Node's `Worker` in the place of the global one, which others still need, and makes
+ * its memory.
+ */
 async function createSession(file: Uint8Array): Promise<ort.InferenceSession> {
   const { Worker } = globalThis;
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = BoundedMemory;
   try {
     // Errors only: a model made elsewhere can be full of what the runtime warns of.
     return await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
   } finally {
     globalThis.Worker = Worker;
+    WebAssembly.Memory = Memory;
   }
 }
 
 /**
  * Loads an ONNX file.
  *
- * @throws {AppError} `invalid` when the runtime can't load it, or its inputs and outputs are not those of the shape
+ * @throws {AppError} `invalid` when the runtime can't load it, or its inputs and outputs are not those of the shape;
+ * `unprocessable` when it takes too much memory
  */
 export async function loadModel(file: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
   const session = await exclusively(() => createSession(file)).catch((error) => {
+    if (isOutOfMemory(error)) throw tooGreedy("load the model");
     throw invalid(`Cannot load the model: the ONNX runtime refuses it: ${messageOf(error)}`);
   });
   const expected = [
@@ -74,6 +95,7 @@ export async function loadModel(file: Uint8Array, shape: ModelShape): Promise<Lo
     async predict(batch) {
       const feeds = tensorsOf(batch, shape);
       const results = await exclusively(() => session.run(feeds)).catch((error) => {
+        if (isOutOfMemory(error)) throw tooGreedy("predict");
         throw new AppError("internal", `Cannot predict: the ONNX runtime failed: ${messageOf(error)}`, {
           cause: error,
         });
@@ -90,6 +112,14 @@ export async function loadModel(file: Uint8Array, shape: ModelShape): Promise<Lo
     unload: () => exclusively(() => session.release()),
   };
 }
+
+const isOutOfMemory = (error: unknown) => /bad_alloc|out of memory/i.test(messageOf(error));
+
+const tooGreedy = (action: string) =>
+  new AppError(
+    "unprocessable",
+    `Cannot ${action}: it takes more memory than the ${MAX_PAGES / 16} MiB that a model may take`,
+  );
 
 function tensorsOf(
   { rows, numbers, categories }: ModelBatch,
