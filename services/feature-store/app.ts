@@ -38,8 +38,8 @@ import { createTrainingSetWorker } from "./training_set_worker.ts";
 import { createViewCatalog, readProgress } from "./view_catalog.ts";
 
 const DURABLE = "feature-store";
-/** A message holds up to 1,000 events: more of them in one transaction gain nothing and delay their neighbours. */
-const MESSAGES_AT_ONCE = 32;
+/** Of messages in one transaction: each makes the buckets that it touches anew, of which many are the same. */
+const BYTES_AT_ONCE = 2 * 1024 * 1024;
 const FORGET_LABELS_SECONDS = 3_600;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
@@ -75,7 +75,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     durable: DURABLE,
     log,
     metrics,
-    maxMessages: MESSAGES_AT_ONCE,
+    maxBytes: BYTES_AT_ONCE,
     ...createCleanHandler({
       async store(batches) {
         const [, refused] = await transaction(
