@@ -209,6 +209,8 @@ CREATE TABLE view_versions (
   keys_filled bigint DEFAULT 0 NOT NULL,
   keys_total bigint DEFAULT 0 NOT NULL,
   changed_at timestamp(3) with time zone DEFAULT now() NOT NULL,
+  intact_from_ms bigint,
+  intact_from_changed_at timestamp(3) with time zone,
   CONSTRAINT view_versions_pkey PRIMARY KEY (id),
   CONSTRAINT view_versions_view_version_key UNIQUE (view, version),
   CONSTRAINT view_versions_status_check CHECK (status = ANY (ARRAY['building'::text, 'ready'::text, 'retired'::text]))

@@ -20,6 +20,7 @@ import { createInsight } from "./insight.ts";
 import { createLabelPublisher } from "./label_publisher.ts";
 import { createCleanHandler } from "./messages.ts";
 import { readOnline } from "./online.ts";
+import { forgetEvents } from "./forget_events.ts";
 import { forgetLabels } from "./forget_labels.ts";
 import { createFeatureClock } from "./feature_clock.ts";
 import { createViewFiller } from "./fill_views.ts";
@@ -31,6 +32,7 @@ import { readCounts } from "./repository/source_counts.ts";
 import { noteApplied } from "./repository/applied_messages.ts";
 import { readLabelProgress } from "./repository/labels.ts";
 import { listTrainingSets, readStatistics, readTrainingSet } from "./repository/training_sets.ts";
+import { removeOldBuckets } from "./remove_old_buckets.ts";
 import { requestTrainingSet } from "./request_training_set.ts";
 import { storeEvents } from "./store_events.ts";
 import { createBuildingThread } from "./training_set_thread.ts";
@@ -40,7 +42,7 @@ import { createViewCatalog, readProgress } from "./view_catalog.ts";
 const DURABLE = "feature-store";
 /** Of messages in one transaction: each makes the buckets that it touches anew, of which many are the same. */
 const BYTES_AT_ONCE = 2 * 1024 * 1024;
-const FORGET_LABELS_SECONDS = 3_600;
+const FORGET_SECONDS = 3_600;
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, config, db, log, metrics } = deps;
@@ -112,8 +114,26 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
   const forgetting = createPeriodicWork({ db, log }, {
     name: "retention of published labels",
-    everySeconds: FORGET_LABELS_SECONDS,
+    everySeconds: FORGET_SECONDS,
     work: (signal) => forgetLabels(db, { keepDays: config.LABEL_CORRECTION_DAYS, signal }),
+  });
+  const forgettingEvents = createPeriodicWork({ db, log }, {
+    name: "retention of events that are of no entity",
+    everySeconds: FORGET_SECONDS,
+    work: (signal) => forgetEvents(db, { keepDays: config.UNREAD_EVENT_DAYS, signal }),
+  });
+  const removal = createPeriodicWork({ db, log }, {
+    name: "removal of old buckets",
+    everySeconds: config.OLD_BUCKETS_SECONDS,
+    work: (signal) =>
+      removeOldBuckets({
+        db,
+        signal,
+        async now(view) {
+          const definition = await stored.get("view", view);
+          return definition && await clock.now(definition.project);
+        },
+      }),
   });
   const insight = createInsight({
     bus,
@@ -168,6 +188,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       builder,
       labels,
       forgetting,
+      forgettingEvents,
+      removal,
       ...insight.parts,
     ],
     stats: async () => ({ lag: await consumer.lag(), deadLetters: consumer.deadLetters(), handled }),

@@ -24,6 +24,14 @@ export interface Definitions {
 /** Features as a caller asks for them: by the service that lists them, or one by one. */
 export type FeatureSelection = { service: string; version?: number | undefined } | readonly string[];
 
+/** The buckets of a version of a view. */
+export interface BucketSource {
+  /** Row of `view_versions`. */
+  viewVersion: number;
+  /** A T before it is answered from the records; null: none is. */
+  intactFromMs: number | null;
+}
+
 /** What was asked for, found and compiled. */
 export interface AskedFeatures {
   plan: FeaturePlan;
@@ -33,8 +41,8 @@ export interface AskedFeatures {
   project: string;
   /** The key parts of the entities that the views describe. */
   keysOf: ReadonlyMap<string, Readonly<Record<string, KeyType>>>;
-  /** Rows of `view_versions`, of the views that are read from buckets. */
-  buckets: ReadonlyMap<string, number>;
+  /** By view: of those that are read from buckets. */
+  buckets: ReadonlyMap<string, BucketSource>;
   /** The views that a feature is computed from. */
   viewsBehind(feature: string): ReadonlySet<string>;
 }
@@ -56,12 +64,12 @@ export async function findFeatures(
   const views = await findViews(definitions, references, pins);
 
   const keysOf = new Map<string, EntityBody["keys"]>();
-  const buckets = new Map<string, number>();
+  const buckets = new Map<string, BucketSource>();
   for (const { name, version, body } of views.values()) {
     const { entity, source } = body;
     keysOf.set(entity, (await findEntity(definitions, entity)).keys);
     const row = await definitions.catalog.find(name, version);
-    if (row?.status === "ready") buckets.set(name, row.id);
+    if (row?.status === "ready") buckets.set(name, { viewVersion: row.id, intactFromMs: row.intactFromMs });
     if (!definitions.catalog.isFilled(source, entity)) {
       throw unavailable(
         `Cannot read features: the stored events of "${source}" are being made records of "${entity}"`,

@@ -18,7 +18,7 @@ export interface FeatureData {
 /** What a read asks for. */
 interface Question {
   plan: AskedFeatures["plan"];
-  /** Rows of `view_versions` by view, of the views that are read from buckets. */
+  /** Rows of `view_versions` by view, of the views that are read from buckets at this T. */
   viewVersions: ReadonlyMap<string, number>;
   /** By entity, the keys of each position. */
   keys: ReadonlyMap<string, readonly string[]>;
@@ -35,9 +35,14 @@ const NO_RECORDS = createHistory(createLayout(), []);
  */
 export async function readFeatureData(
   { db, buckets }: { db: Database; buckets: BucketReader },
-  { plan, buckets: viewVersions }: Pick<AskedFeatures, "plan" | "buckets">,
+  { plan, buckets: sources }: Pick<AskedFeatures, "plan" | "buckets">,
   { keys, sight }: { keys: ReadonlyMap<string, readonly string[]>; sight: Sight },
 ): Promise<FeatureData> {
+  const viewVersions = new Map(
+    [...sources]
+      .filter(([, { intactFromMs }]) => intactFromMs === null || sight.atMs >= intactFromMs)
+      .map(([view, { viewVersion }]) => [view, viewVersion]),
+  );
   const question = { plan, viewVersions, keys, sight };
   const read = new Reading(question);
   await read.readBuckets(buckets);

@@ -4,7 +4,7 @@ import type { Queryable } from "shared/db/connection.ts";
 import { readUnfilledSources, readViewVersions, type ViewVersionRow } from "./repository/view_versions.ts";
 
 export interface ViewCatalog {
-  /** Looks into the table; the versions only ever become ready, or are retired a minute before their buckets go. */
+  /** Looks into the table; a version is retired, or its old windows are given up, a minute before buckets go. */
   refresh(): Promise<void>;
   /** A version of a view; looks again when it does not know it. */
   find(view: string, version: number): Promise<ViewVersionRow | undefined>;
@@ -34,7 +34,7 @@ export function createViewCatalog(db: Queryable): ViewCatalog {
     versions = await readViewVersions(db);
     unfilled = await readUnfilledSources(db);
     const now = JSON.stringify([
-      versions.map(({ id, status }) => [id, status]),
+      versions.map(({ id, status, intactFromMs }) => [id, status, intactFromMs]),
       unfilled.map(({ source, entity }) => [source, entity]),
     ]);
     if (now === seen) return;

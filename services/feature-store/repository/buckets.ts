@@ -117,6 +117,46 @@ export async function removeBuckets(
     delete from buckets where view_version = ${viewVersion} and entity_key = any(${keys as string[]}::text[])`;
 }
 
+/** Where a bucket stands among those of a version of a view. */
+export type BucketPlace = Pick<BucketKey, "key" | "sizeMs" | "startMs">;
+
+/**
+ * Looks at the next buckets of a version of a view after a place, and removes those that begin before the oldest of their
+ * size.
+ *
+ * @returns the newest event time in them, and the place of the last one: undefined when these were all
+ */
+export async function removeBefore(
+  db: Queryable,
+  query: {
+    viewVersion: number;
+    oldest: readonly { sizeMs: number; startMs: number }[];
+    after: BucketPlace;
+    limit: number;
+  },
+): Promise<{ newestMs: number; last: BucketPlace | undefined }> {
+  const { viewVersion, oldest, after, limit } = query;
+  const [row] = await db<(BucketPlace & { seen: number; newestMs: number })[]>`
+    with page as materialized (
+      select entity_key, size_ms, start_ms, max_time_ms from buckets
+      where view_version = ${viewVersion}
+        and (entity_key, size_ms, start_ms) > (${after.key}, ${after.sizeMs}::bigint, ${after.startMs}::bigint)
+      order by entity_key, size_ms, start_ms limit ${limit}
+    ), removed as (
+      delete from buckets using page join unnest(
+        ${oldest.map(({ sizeMs }) => sizeMs)}::bigint[], ${oldest.map(({ startMs }) => startMs)}::bigint[]
+      ) as oldest(size_ms, start_ms) on oldest.size_ms = page.size_ms and page.start_ms < oldest.start_ms
+      where buckets.view_version = ${viewVersion} and buckets.entity_key = page.entity_key
+        and buckets.size_ms = page.size_ms and buckets.start_ms = page.start_ms
+    )
+    select entity_key as key, size_ms as "sizeMs", start_ms as "startMs",
+      (select count(*) from page) as seen, (select max(max_time_ms) from page) as "newestMs"
+    from page order by entity_key desc, size_ms desc, start_ms desc limit 1`;
+  if (row === undefined) return { newestMs: -Infinity, last: undefined };
+  const { seen, newestMs, ...last } = row;
+  return { newestMs, last: seen < limit ? undefined : last };
+}
+
 /** Buckets of one level of a version of a view, with a start in [from, to). */
 export interface VersionRange extends BucketRange {
   viewVersion: number;

@@ -47,6 +47,31 @@ export async function insertRecords(tx: Transaction, rows: readonly RecordRow[])
   }
 }
 
+/**
+ * Removes rows of a source that are of no entity and lie more than some days before the newest such row; not while they
+ * are being made records of an entity.
+ *
+ * @returns how many
+ */
+export async function removeUnplaced(
+  db: Queryable,
+  { source, keepDays, limit }: { source: string; keepDays: number; limit: number },
+): Promise<number> {
+  const { count } = await db`
+    delete from records where ctid = any(array(
+      select ctid from records
+      where entity = '' and source = ${source} and entity_key = '' and event_time < (
+        select event_time - make_interval(days => ${keepDays}) from records
+        where entity = '' and source = ${source} and entity_key = '' order by event_time desc limit 1
+      ) and not exists (
+        select 1 from described_sources as filling
+        where filling.source = ${source} and filled_to is not null
+      )
+      order by event_time limit ${limit}
+    ))`;
+  return count;
+}
+
 /** A row that is there of an event, without its data. */
 export type KnownRecord = Omit<RecordRow, "data">;
 

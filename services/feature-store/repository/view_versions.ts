@@ -16,6 +16,10 @@ export interface ViewVersionRow {
   keysTotal: number;
   /** Of the definition's body: equal ones are equal. */
   bodyHash: string;
+  /** Windows that end before it may miss buckets, milliseconds since 1970; null: none is missing. */
+  intactFromMs: number | null;
+  /** The same, once every copy has seen it. */
+  settledFromMs: number | null;
 }
 
 /** Buckets of so many versions of a view are kept; older ones are answered from records. */
@@ -23,7 +27,9 @@ const KEPT_VERSIONS = 3;
 
 const columns = (db: Queryable) =>
   db`id, view, view_versions.version, source, entity, status, filled_to as "filledTo",
-    keys_filled as "keysFilled", keys_total as "keysTotal", body_hash as "bodyHash"`;
+    keys_filled as "keysFilled", keys_total as "keysTotal", body_hash as "bodyHash",
+    intact_from_ms as "intactFromMs",
+    case when intact_from_changed_at < now() - interval '1 minute' then intact_from_ms end as "settledFromMs"`;
 
 const withDefinitions = (db: Queryable) =>
   db`view_versions join definitions
@@ -115,6 +121,16 @@ export async function advanceBuilding(
 export async function finishBuilding(tx: Transaction, id: number): Promise<void> {
   await tx`
     update view_versions set status = 'ready', keys_total = keys_filled, changed_at = now() where id = ${id}`;
+}
+
+/** Notes from which time on windows stay whole; it only ever rises. */
+export async function raiseIntactFrom(
+  db: Queryable,
+  { id, fromMs }: { id: number; fromMs: number },
+): Promise<void> {
+  await db`
+    update view_versions set intact_from_ms = ${fromMs}, intact_from_changed_at = now()
+    where id = ${id} and (intact_from_ms is null or intact_from_ms < ${fromMs})`;
 }
 
 /** Removes some buckets of versions that were retired a while ago, when no copy reads them any more. @returns how many */
