@@ -33,8 +33,8 @@ export interface BinnedRows {
   byColumn: readonly Uint8Array[];
 }
 
-/** Rows that are looked at to place the thresholds; more of them hardly move a quantile. */
-const SAMPLE_ROWS = 60_000;
+/** Rows that are looked at to place the thresholds; more of them hardly lower the loss. */
+const SAMPLE_ROWS = 200_000;
 /** A threshold between fewer rows than this would only follow noise. */
 const MIN_ROWS_PER_BIN = 3;
 
@@ -162,7 +162,7 @@ interface BinPlan {
 }
 
 /** The heavy values get their bins first; what is left of bins and rows decides the size of the others. */
-function equalShares(counts: readonly number[], rows: number, limit: number): BinPlan {
+function equalShares(counts: Uint32Array, rows: number, limit: number): BinPlan {
   const heavy = rows / limit;
   let heavyBins = 0;
   let heavyRows = 0;
@@ -175,7 +175,7 @@ function equalShares(counts: readonly number[], rows: number, limit: number): Bi
   return { size: (rows - heavyRows) / Math.max(1, limit - heavyBins), limit, heavy };
 }
 
-function closeBins(values: readonly number[], counts: readonly number[], plan: BinPlan): number[] {
+function closeBins(values: Float32Array, counts: Uint32Array, plan: BinPlan): number[] {
   const thresholds: number[] = [];
   let filled = 0;
   for (let i = 0; i < values.length - 1 && thresholds.length < plan.limit - 1; i++) {
@@ -193,16 +193,13 @@ function closeBins(values: readonly number[], counts: readonly number[], plan: B
 /** A float32 t with low <= t < high, so that the exported float32 comparison parts them as the trainer does. */
 const between = (low: number, high: number) => floorToFloat32(low + (high - low) / 2);
 
-function countDistinct(sorted: Float32Array): { values: number[]; counts: number[] } {
-  const values: number[] = [];
-  const counts: number[] = [];
+function countDistinct(sorted: Float32Array): { values: Float32Array; counts: Uint32Array } {
+  const values = new Float32Array(sorted.length);
+  const counts = new Uint32Array(sorted.length);
+  let last = -1;
   for (const value of sorted) {
-    if (values.length > 0 && value === values[values.length - 1]) {
-      counts[counts.length - 1] = counts[counts.length - 1]! + 1;
-    } else {
-      values.push(value);
-      counts.push(1);
-    }
+    if (last < 0 || value !== values[last]) values[++last] = value;
+    counts[last] = counts[last]! + 1;
   }
-  return { values, counts };
+  return { values: values.subarray(0, last + 1), counts: counts.subarray(0, last + 1) };
 }

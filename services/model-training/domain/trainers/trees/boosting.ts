@@ -11,18 +11,13 @@ import {
   type ThresholdMemory,
   thresholdMemory,
 } from "./binning.ts";
+import type { BinnedTree } from "./growth/binned_tree.ts";
+import { type GrowthMemory, growthMemory } from "./growth/growth_memory.ts";
+import { type GrownLeaf, type GrowthRules, TreeGrower } from "./growth/tree_grower.ts";
 import { type Grid, gridOf, pack } from "./histogram.ts";
 import type { Labelled, Objective } from "./objective.ts";
 import { shrink, valueWithin } from "./split_finder.ts";
 import type { Team } from "./team.ts";
-import {
-  type BinnedTree,
-  type GrownLeaf,
-  type GrowthMemory,
-  growthMemory,
-  type GrowthRules,
-  TreeGrower,
-} from "./tree_grower.ts";
 
 /** Rows to learn from or to watch, in shared memory. */
 export interface TreeRows extends Labelled {

@@ -34,8 +34,9 @@ export const hessianOf = (packed: number): number => packed - gradientOf(packed)
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
 /**
- * Packs the derivatives of rows `from` to `to`. Gradients are rounded up or down by a sequence that fills [0, 1) evenly
- * (multiples of the golden ratio), so that the errors of many equal gradients cancel out.
+ * Packs the derivatives of rows `from` to `to`. They are rounded up or down by a sequence that fills [0, 1) evenly
+ * (multiples of the golden ratio), so that the errors of many equal ones cancel out: rounded to the nearest step, all
+ * hessians of rows that are nearly certain would be off to the same side, and by a large part of them.
  */
 export function pack(
   packed: Float64Array,
@@ -45,10 +46,12 @@ export function pack(
   const { gradients, hessians, offset } = source;
   const { from, to, grid: { gradient, hessian }, round } = range;
   for (let row = from; row < to; row++) {
-    const dither = row * GOLDEN + round * Math.SQRT2;
-    const steps = Math.floor(gradients[offset + row]! * gradient + dither - Math.floor(dither));
+    const place = row * GOLDEN + round * Math.SQRT2;
+    const dither = place - Math.floor(place);
+    const steps = Math.floor(gradients[offset + row]! * gradient + dither);
     // At least one step: a sum of zero hessians must mean that there is no row.
-    packed[row] = steps * HESSIAN_SPAN + Math.max(1, Math.round(hessians[offset + row]! * hessian));
+    const hessianSteps = Math.max(1, Math.floor(hessians[offset + row]! * hessian + 1 - dither));
+    packed[row] = steps * HESSIAN_SPAN + hessianSteps;
   }
 }
 
