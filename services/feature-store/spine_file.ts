@@ -15,13 +15,10 @@ import {
  */
 export async function readGivenSpine(
   spine: GivenSpine,
-  { file, texts, ...options }: Omit<GivenSpineOptions, "time"> & {
-    file: Uint8Array | undefined;
-    /** Columns that stay text, also where all of it reads as numbers. */
-    texts: readonly string[];
-  },
+  { file, ...options }: Omit<GivenSpineOptions, "time" | "isText"> & { file: Uint8Array | undefined },
 ): Promise<SpineRow[]> {
-  const reader = createSpineReader({ ...options, time: spine.time });
+  const isText = "file" in spine && spine.format === "csv";
+  const reader = createSpineReader({ ...options, time: spine.time, isText });
   if ("rows" in spine) {
     for (const row of spine.rows) reader.add(row);
     return reader.finish();
@@ -31,9 +28,7 @@ export async function readGivenSpine(
     else reader.refuse({ path: `/spine/lines/${content.line}`, message: content.reason ?? "is no record" });
   }
   const rows = reader.finish();
-  return spine.format === "csv"
-    ? withNumbersRead(rows, options.columns.filter((name) => !texts.includes(name)))
-    : rows;
+  return isText ? withNumbersRead(rows, options.columns.filter((name) => !options.types.has(name))) : rows;
 }
 
 function recordsOf({ format, delimiter }: Extract<GivenSpine, { file: string }>, file: Uint8Array) {

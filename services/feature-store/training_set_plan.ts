@@ -4,6 +4,7 @@ import type { Instant } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { type AskedFeatures, type Definitions, findEntity, findFeatures } from "./catalog.ts";
 import { mistakesIn } from "./domain/check_observation.ts";
+import type { GivenSpineOptions } from "./domain/given_spine.ts";
 import { createLayout, type LayoutBuilder } from "./domain/history.ts";
 import { type LabelPlan, planLabel } from "./domain/label.ts";
 import { planSpine, type SpinePlan } from "./domain/spine.ts";
@@ -32,21 +33,21 @@ export interface TrainingSetParts {
 
 export const isGiven = (spine: Spine | GivenSpine): spine is GivenSpine => !("source" in spine);
 
-/** The columns that a given spine must have besides the key and T; texts are those that stay text. */
+/** The columns that a given spine must have besides the key and T, and the types of those that features read. */
 export function columnsOf(
   { spine, label, features }: {
     spine: GivenSpine;
     label: TrainingSetParts["label"];
     features: AskedFeatures;
   },
-): { columns: string[]; texts: string[] } {
+): Pick<GivenSpineOptions, "columns" | "types"> {
   const { request } = features.plan;
   const columns = [
     ...spine.carry,
     ...(label !== null && "column" in label ? [label.column] : []),
     ...request.keys(),
   ];
-  return { columns, texts: [...request].filter(([, type]) => type === "string").map(([name]) => name) };
+  return { columns, types: request };
 }
 
 /**

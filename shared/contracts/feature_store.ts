@@ -68,7 +68,8 @@ export const featureSchema = z.union([
   /**
    * CEL over other features: `f.spend_90d / f.orders_90d` of this view, `f["visits.visits_7d"]` of another view of the
    * same entity; and over values that come with the request (`r.basket / f.mean_basket`), which makes it an
-   * on-demand feature. Null where an operand is null or the result is not finite.
+   * on-demand feature. Null where it can not be computed, as with null in arithmetic, or the result is not finite; an
+   * expression may ask for null (`f.best == null ? 0 : f.best`).
    */
   z.object({ expression }),
 ]);

@@ -21,6 +21,10 @@ export interface GivenSpineOptions {
   time: string;
   /** Columns that there must be; a row that lacks one of them holds null there. */
   columns: readonly string[];
+  /** What on-demand features read of these columns; a row may hold null there. */
+  types: ReadonlyMap<string, "number" | "string" | "boolean">;
+  /** Every value is text, as in CSV: those with a type are read as that. */
+  isText: boolean;
   /** No T lies after it: what would be known then is not known yet. */
   clockMs: number;
 }
@@ -37,7 +41,7 @@ export interface SpineReader {
 }
 
 export function createSpineReader(options: GivenSpineOptions): SpineReader {
-  const { entity, keys, time, columns, clockMs } = options;
+  const { entity, keys, time, columns, types, isText, clockMs } = options;
   const parts = Object.entries(keys).map(([name, type]) => `${name} (${type})`).join(", ");
   const rows: SpineRow[] = [];
   const unseen = new Set(columns);
@@ -70,8 +74,20 @@ export function createSpineReader(options: GivenSpineOptions): SpineReader {
           message: `is ${instant}, after the project's clock (${clock})`,
         });
       }
+      const typed: DataRecord = {};
+      for (const [column, type] of types) {
+        const value = isText ? readText(data[column], type) : data[column];
+        if (value === undefined || value === null) continue;
+        if (typeof value !== type) {
+          return refuse({
+            path: `${path}/${column}`,
+            message: `is ${JSON.stringify(value)}: an on-demand feature reads a ${type}, or null`,
+          });
+        }
+        typed[column] = value;
+      }
       for (const column of unseen) if (Object.hasOwn(data, column)) unseen.delete(column);
-      rows.push({ key, at, data });
+      rows.push({ key, at, data: isText ? { ...data, ...typed } : data });
     },
     finish() {
       if (rows.length > 0) {
@@ -83,6 +99,14 @@ export function createSpineReader(options: GivenSpineOptions): SpineReader {
       throw invalid(`Cannot use the spine: ${first!.path} ${first!.message}${more}`, reasons);
     },
   };
+}
+
+/** As the type, where the text is one of it; an empty one is nothing. */
+function readText(value: unknown, type: "number" | "string" | "boolean"): unknown {
+  if (typeof value !== "string" || type === "string") return value;
+  if (value.trim() === "") return null;
+  if (type === "boolean") return { true: true, false: false }[value.trim()] ?? value;
+  return Number.isFinite(Number(value)) ? Number(value) : value;
 }
 
 /** CSV holds text: a column that is read as numbers, where all of it is. */
