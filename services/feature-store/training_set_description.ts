@@ -2,7 +2,7 @@
 import type { ColumnStatistics, TrainingSetStatus } from "shared/contracts/feature_store.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
 import { describeColumn, presence } from "./domain/column_statistics.ts";
-import type { EntityRecord } from "./domain/history.ts";
+import type { History } from "./domain/history.ts";
 import type { JoinedRows } from "./domain/joined_rows.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";
 import type { BuiltPart } from "./training_set_part.ts";
@@ -26,10 +26,9 @@ export interface SourceRange {
 
 export const emptyRange = (): SourceRange => ({ records: 0, fromMs: Infinity, toMs: -Infinity });
 
-/** @param records ascending by event time */
-export function extend(range: SourceRange, records: readonly EntityRecord[]): void {
-  if (records.length === 0) return;
-  merge(range, { records: records.length, fromMs: records[0]!.time, toMs: records.at(-1)!.time });
+export function extend(range: SourceRange, { length, times }: History): void {
+  if (length === 0) return;
+  merge(range, { records: length, fromMs: times[0]!, toMs: times[length - 1]! });
 }
 
 function merge(range: SourceRange, { records, fromMs, toMs }: SourceRange): void {

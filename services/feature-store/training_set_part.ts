@@ -3,14 +3,14 @@ import type { FeatureValue, RequestValues } from "shared/contracts/feature_store
 import type { Transaction } from "shared/db/connection.ts";
 import type { FeatureRow } from "./domain/feature_plan.ts";
 import type { SpineRow } from "./domain/given_spine.ts";
-import { createHistory, type EntityRecord, type History, toFeatureValue } from "./domain/history.ts";
+import { createHistory, type History, toFeatureValue } from "./domain/history.ts";
 import {
   createTrainingRows,
   type RowLimit,
   type TrainingPart,
   type TrainingRows,
 } from "./domain/training_rows.ts";
-import { readHistories, readKeysAfter } from "./repository/records.ts";
+import { readKeysAfter, readLaidOutHistories } from "./repository/records.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";
 import { emptyRange, extend, type SourceRange } from "./training_set_description.ts";
 import { isGiven, type TrainingSetPlan } from "./training_set_plan.ts";
@@ -59,7 +59,7 @@ export async function buildPart(tx: Transaction, options: PartOptions): Promise<
   let done = 0;
   for await (const page of readAhead(pagesOfKeys(tx, work), (keys) => readPage(tx, work, keys))) {
     for (const entity of page) {
-      for (const [source, records] of entity.records) extend(sources.get(source)!, records);
+      for (const [source, history] of entity.histories) extend(sources.get(source)!, history);
       addEntity(work, entity);
     }
     done += page.length;
@@ -77,9 +77,10 @@ interface Work extends PartOptions {
   entitiesAtOnce: number;
 }
 
-interface EntityRecords {
+interface Entity {
   key: string;
-  records: Map<string, readonly EntityRecord[]>;
+  /** By source. */
+  histories: ReadonlyMap<string, History>;
 }
 
 /** The entities of the rows, by their keys in order, a page at a time. */
@@ -104,11 +105,11 @@ async function* pagesOfKeys(tx: Transaction, work: Work): AsyncGenerator<string[
 }
 
 /** So many entities as have about {@link VALUES_AT_ONCE} values, going by those of a page. */
-function entitiesAtOnce(plan: TrainingSetPlan, page: readonly EntityRecords[]): number {
+function entitiesAtOnce(plan: TrainingSetPlan, page: readonly Entity[]): number {
   let values = 0;
-  for (const { records } of page) {
-    for (const [source, own] of records) {
-      values += own.length * Math.max(1, plan.layouts.get(source)!.fields.length);
+  for (const { histories } of page) {
+    for (const [source, { length }] of histories) {
+      values += length * Math.max(1, plan.layouts.get(source)!.fields.length);
     }
   }
   const each = Math.max(1, values / page.length);
@@ -135,35 +136,35 @@ async function readPage(
   tx: Transaction,
   { plan, request, share }: Work,
   keys: string[],
-): Promise<EntityRecords[]> {
+): Promise<Entity[]> {
   const { entity, layouts, label } = plan;
   const last = "given" in share
     ? Math.max(...keys.map((key) => share.given.get(key)!.at(-1)!.at))
     : lastTime(request);
   const until = last + (label?.withinMs ?? 0);
-  const histories = await Promise.all(
-    [...layouts].map(async ([source, { fields, filters }]) => {
+  const read = await Promise.all(
+    [...layouts].map(async ([source, layout]) => {
+      const { fields, filters } = layout;
       const needed = filters.length > 0 || fields.length > MAX_PICKED ? undefined : fields;
-      return [source, await readHistories(tx, { entity, source, keys, fields: needed, until })] as const;
+      const query = { entity, source, keys, fields: needed, until, layout };
+      return { source, layout, byKey: await readLaidOutHistories(tx, query) };
     }),
   );
   return keys.map((key) => ({
     key,
-    records: new Map(histories.map(([source, byKey]) => [source, byKey.get(key) ?? []])),
+    histories: new Map(
+      read.map(({ source, layout, byKey }) => [source, byKey.get(key) ?? createHistory(layout, [])]),
+    ),
   }));
 }
 
-function addEntity(work: Work, entity: EntityRecords): void {
+function addEntity(work: Work, { key, histories }: Entity): void {
   const { plan, request, share, carried, rows } = work;
-  const { features, label, layouts } = plan;
-  const histories = new Map<string, History>();
-  for (const [source, layout] of layouts) {
-    histories.set(source, createHistory(layout, entity.records.get(source)!));
-  }
+  const { features, label } = plan;
   const dataOf = new Map([...histories].map(([source, history]) => [source, { history }]));
   const isOnDemand = features.plan.request.size > 0;
   const clockMs = Date.parse(request.clock);
-  const observed = "given" in share ? share.given.get(entity.key)! : declaredRows(work, histories);
+  const observed = "given" in share ? share.given.get(key)! : declaredRows(work, histories);
   let evaluated: { at: number; row: FeatureRow } | undefined;
   for (const { at, place, data } of observed) {
     const mature = label === undefined || at + label.withinMs <= clockMs;
@@ -176,7 +177,7 @@ function addEntity(work: Work, entity: EntityRecords): void {
       evaluated = { at, row: features.plan.evaluate((view) => dataOf.get(view.source)!, moment) };
     }
     rows.add({
-      entity: entity.key,
+      entity: key,
       atMs: at,
       features: evaluated.row,
       label: labelOf(data, at, mature),

@@ -12,18 +12,22 @@ import { compileExpression, type Expression } from "shared/expressions/cel.ts";
 import { type Terms, toScaled } from "./exact_sum.ts";
 import { compareText } from "./text_order.ts";
 
-/** A clean record of an entity. Times are milliseconds since 1970. */
-export interface EntityRecord {
+/** When a record happened and became known, and which event it is of. Times are milliseconds since 1970. */
+export interface RecordStamp {
   time: number;
   knownAt: number;
   id: string;
   /** The version of the cleaning that made it. */
   definition: number;
-  data: DataRecord;
   /** This version says that there is no such record (of this entity, at this time): earlier ones stop counting. */
   retracted?: boolean;
   /** Canonical entity key, where there are records of several entities. */
   key?: string;
+}
+
+/** A clean record of an entity. */
+export interface EntityRecord extends RecordStamp {
+  data: DataRecord;
 }
 
 /** The order in which histories are made: by key where there is one, event time, id and definition. */
@@ -63,7 +67,13 @@ export function compileFilter(source: string): Expression {
   return compileExpression(source, { variables: { e: "map" }, gives: "boolean" });
 }
 
-export interface History {
+/** What records hold. */
+export interface RecordFields {
+  /** A field of a record; null as well for what no feature may be. */
+  value(field: number, position: number): FeatureValue;
+}
+
+export interface History extends RecordFields {
   readonly length: number;
   /** Event times, ascending. */
   readonly times: Float64Array;
@@ -77,7 +87,6 @@ export interface History {
   readonly newestBefore: number | undefined;
   /** @param filter -1: every record */
   lane(filter: number): Lane;
-  values(field: number): readonly unknown[];
   numbers(field: number): Numbers;
 }
 
@@ -107,23 +116,46 @@ export function createHistory(
   records: readonly EntityRecord[],
   options: { newestBefore?: number | undefined } = {},
 ): History {
-  const times = Float64Array.from(records, (record) => record.time);
-  const knownAt = Float64Array.from(records, (record) => record.knownAt);
-  const values = memoized((field) => {
-    const name = layout.fields[field]!;
-    return records.map(({ data }) => data[name] ?? null);
-  });
+  const value = (field: number, position: number) =>
+    toFeatureValue(records[position]!.data[layout.fields[field]!]);
+  return layOutHistory(
+    layout,
+    { stamps: records, value, data: (position) => records[position]!.data },
+    options,
+  );
+}
+
+/** Records that were laid out as they were read. */
+export interface LaidOutRecords extends RecordFields {
+  /** Ordered by event time, id and definition. */
+  stamps: readonly RecordStamp[];
+  /** A whole record, for filters. */
+  data(position: number): DataRecord;
+}
+
+export function layOutHistory(
+  layout: Layout,
+  { stamps, value, data }: LaidOutRecords,
+  options: { newestBefore?: number | undefined } = {},
+): History {
+  const times = Float64Array.from(stamps, ({ time }) => time);
+  const knownAt = Float64Array.from(stamps, ({ knownAt }) => knownAt);
+  const passing = (filter: number) => {
+    const there = Int32Array.from(stamps.keys()).filter((position) => stamps[position]!.retracted !== true);
+    const expression = layout.filters[filter];
+    return expression === undefined ? there : there.filter((position) => holds(expression, data(position)));
+  };
   return {
-    length: records.length,
+    length: stamps.length,
     times,
     knownAt,
-    ids: records.map(({ id }) => id),
-    revises: findRevisions(records),
-    retracted: findRetractions(records),
+    ids: stamps.map(({ id }) => id),
+    revises: findRevisions(stamps),
+    retracted: findRetractions(stamps),
     newestBefore: options.newestBefore,
-    lane: memoized((filter) => createLane({ times, knownAt }, passing(records, layout.filters[filter]))),
-    values,
-    numbers: memoized((field) => toNumbers(values(field))),
+    lane: memoized((filter) => createLane({ times, knownAt }, passing(filter))),
+    value,
+    numbers: memoized((field) => toNumbers(stamps.length, (position) => value(field, position))),
   };
 }
 
@@ -137,11 +169,6 @@ function memoized<T>(make: (position: number) => T): (position: number) => T {
     made.set(position, fresh);
     return fresh;
   };
-}
-
-function passing(records: readonly EntityRecord[], filter: Expression | undefined): Int32Array {
-  const positions = Int32Array.from(records.keys()).filter((index) => records[index]!.retracted !== true);
-  return filter === undefined ? positions : positions.filter((index) => holds(filter, records[index]!.data));
 }
 
 function createLane(all: Pick<History, "times" | "knownAt">, positions: Int32Array): Lane {
@@ -166,7 +193,7 @@ function holds(filter: Expression, data: DataRecord): boolean {
   }
 }
 
-function findRevisions(records: readonly EntityRecord[]): Uint8Array | undefined {
+function findRevisions(records: readonly RecordStamp[]): Uint8Array | undefined {
   let revises: Uint8Array | undefined;
   for (let index = 1; index < records.length; index++) {
     const [before, record] = [records[index - 1]!, records[index]!];
@@ -177,27 +204,26 @@ function findRevisions(records: readonly EntityRecord[]): Uint8Array | undefined
   return revises;
 }
 
-function findRetractions(records: readonly EntityRecord[]): Uint8Array | undefined {
+function findRetractions(records: readonly RecordStamp[]): Uint8Array | undefined {
   if (!records.some(({ retracted }) => retracted)) return undefined;
   return Uint8Array.from(records, ({ retracted }) => retracted ? 1 : 0);
 }
 
-function toNumbers(values: readonly unknown[]): Numbers {
-  const numbers = new Float64Array(values.length);
-  const scaled = new Float64Array(values.length);
+function toNumbers(length: number, valueAt: (position: number) => FeatureValue): Numbers {
+  const values = new Float64Array(length);
+  const scaled = new Float64Array(length);
   let complete = true;
-  values.forEach((value, index) => {
-    const number = toNumber(value);
-    numbers[index] = number;
-    scaled[index] = toScaled(number);
+  for (let position = 0; position < length; position++) {
+    const number = toNumber(valueAt(position));
+    values[position] = number;
+    scaled[position] = toScaled(number);
     if (Number.isNaN(number)) complete = false;
-  });
-  return { values: numbers, scaled, complete };
+  }
+  return { values, scaled, complete };
 }
 
-function toNumber(value: unknown): number {
-  if (typeof value === "number") return Number.isFinite(value) ? value : NaN;
-  return typeof value === "boolean" ? Number(value) : NaN;
+function toNumber(value: FeatureValue): number {
+  return typeof value === "number" || typeof value === "boolean" ? Number(value) : NaN;
 }
 
 /** A value as a feature may have it; null for what it may not be. */

@@ -1,6 +1,6 @@
 import type { FeatureValue, Label } from "shared/contracts/feature_store.ts";
 import { durationToMs } from "shared/contracts/time.ts";
-import { type History, type LayoutBuilder, toFeatureValue } from "./history.ts";
+import type { History, LayoutBuilder } from "./history.ts";
 import { NumbersPartial } from "./partial_numbers.ts";
 import { selectRecords } from "./selection.ts";
 
@@ -41,7 +41,7 @@ export function planLabel(label: Label, layout: LayoutBuilder): LabelPlan {
           return numbers.sum();
         }
         case "next":
-          return positions.length === 0 ? null : toFeatureValue(history.values(field)[positions[0]!]);
+          return positions.length === 0 ? null : history.value(field, positions[0]!);
       }
     },
   };

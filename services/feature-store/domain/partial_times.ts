@@ -1,5 +1,5 @@
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
-import { type History, toFeatureValue } from "./history.ts";
+import type { History } from "./history.ts";
 import type { PartialAggregate, PartialState } from "./partial.ts";
 import { compareText } from "./text_order.ts";
 
@@ -51,7 +51,7 @@ export class EdgePartial implements PartialAggregate {
     if (this.#kept !== undefined) return this.#kept[2 + place] as FeatureValue;
     if (this.#record === undefined) return null;
     const { history, position } = this.#record;
-    return toFeatureValue(history.values(this.#fields[place]!)[position]);
+    return history.value(this.#fields[place]!, position);
   }
 
   add(history: History, positions: Int32Array): void {

@@ -48,11 +48,10 @@ export class ValuesPartial implements PartialAggregate {
     return best;
   }
 
-  add({ values }: History, positions: Int32Array): void {
-    const column = values(this.#field);
+  add(history: History, positions: Int32Array): void {
     for (let index = 0; index < positions.length; index++) {
-      const value = column[positions[index]!];
-      if (isScalar(value)) this.#take(value, 1);
+      const value = history.value(this.#field, positions[index]!);
+      if (value !== null) this.#take(value, 1);
     }
   }
 
@@ -100,10 +99,6 @@ export class ValuesPartial implements PartialAggregate {
     );
     this.#counts = new Map(ordered.slice(0, this.#exactUpTo));
   }
-}
-
-function isScalar(value: unknown): value is Scalar {
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
 function comesFirst(a: Scalar, b: Scalar | null): boolean {

@@ -1,9 +1,17 @@
 /** The SQL of records: storing what events say, and reading the histories of entities. @module */
+import type { Buffer } from "node:buffer";
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
 import { arrayText } from "shared/db/array_text.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
-import type { EntityRecord } from "../domain/history.ts";
+import {
+  type EntityRecord,
+  type History,
+  type Layout,
+  layOutHistory,
+  type RecordStamp,
+} from "../domain/history.ts";
+import { createFieldTable } from "../domain/json_fields.ts";
 
 /** A row of `records`, as it is sent to PostgreSQL. */
 export interface RecordRow {
@@ -159,13 +167,85 @@ export async function readHistories(
   db: Queryable,
   query: HistoryQuery,
 ): Promise<Map<string, EntityRecord[]>> {
+  const histories = new Map<string, EntityRecord[]>();
+  for (const { key, time, known_at, id, definition, retracted, data } of await selectHistories(db, query)) {
+    const record: EntityRecord = { time: toMs(time), knownAt: toMs(known_at), id, definition, data };
+    if (retracted) record.retracted = true;
+    const history = histories.get(key);
+    if (history === undefined) histories.set(key, [record]);
+    else history.push(record);
+  }
+  return histories;
+}
+
+/** The same as histories, laid out while they are read: where there is much to read, most of it is this. */
+export async function readLaidOutHistories(
+  db: Queryable,
+  { layout, ...query }: HistoryQuery & { layout: Layout },
+): Promise<Map<string, History>> {
+  const rows = await selectHistories(db, query).raw() as unknown as RawHistoryRow[];
+  const fields = createFieldTable(layout.fields);
+  const histories = new Map<string, History>();
+  for (let first = 0; first < rows.length;) {
+    const key = rows[first]![0];
+    let end = first;
+    for (; end < rows.length && rows[end]![0].equals(key); end++) fields.add(rows[end]![6]);
+    const own = rows.slice(first, end);
+    const { value } = fields.from(first);
+    const records = {
+      stamps: own.map(toStamp),
+      value,
+      data: (position: number): DataRecord => JSON.parse(own[position]![6].toString()),
+    };
+    histories.set(key.toString(), layOutHistory(layout, records));
+    first = end;
+  }
+  return histories;
+}
+
+interface HistoryRow {
+  key: string;
+  /** Seconds since 1970. */
+  time: number;
+  known_at: number;
+  id: string;
+  definition: number;
+  retracted: boolean;
+  data: DataRecord;
+}
+
+/** The columns of a {@link HistoryRow} as PostgreSQL sends them. */
+type RawHistoryRow = readonly [
+  key: Buffer,
+  time: Buffer,
+  knownAt: Buffer,
+  id: Buffer,
+  definition: Buffer,
+  retracted: Buffer,
+  data: Buffer,
+];
+
+function toStamp([, time, knownAt, id, definition, retracted]: RawHistoryRow): RecordStamp {
+  const stamp = {
+    time: toMs(Number(time)),
+    knownAt: toMs(Number(knownAt)),
+    id: id.toString(),
+    definition: Number(definition),
+  };
+  return retracted[0] === TRUE ? { ...stamp, retracted: true } : stamp;
+}
+
+/** The first byte of a boolean that is true. */
+const TRUE = 0x74;
+
+function selectHistories(db: Queryable, query: HistoryQuery) {
   const { entity, source, keys, fields, after = -Infinity, until = Infinity, knownBy = Infinity } = query;
   const data = fields === undefined || fields.length > MAX_PROJECTED
     ? db`data`
     : db`${projection(db, fields)}`;
   // Key by key: the index gives each history in its order, whatever the planner believes of a table that has just grown.
-  const rows = await db<HistoryRow[]>`
-    select asked.key as entity_key, date_part('epoch', event_time) as time,
+  return db<HistoryRow[]>`
+    select asked.key, date_part('epoch', event_time) as time,
       date_part('epoch', known_at) as known_at, id, definition, retracted, data
     from unnest(${[...new Set(keys)]}::text[]) with ordinality as asked(key, number)
     cross join lateral (
@@ -176,26 +256,6 @@ export async function readHistories(
       order by event_time, id, definition
     ) as history
     order by asked.number, event_time, id, definition`;
-  const histories = new Map<string, EntityRecord[]>();
-  for (const { entity_key, time, known_at, id, definition, retracted, data } of rows) {
-    const record: EntityRecord = { time: toMs(time), knownAt: toMs(known_at), id, definition, data };
-    if (retracted) record.retracted = true;
-    const history = histories.get(entity_key);
-    if (history === undefined) histories.set(entity_key, [record]);
-    else history.push(record);
-  }
-  return histories;
-}
-
-interface HistoryRow {
-  entity_key: string;
-  /** Seconds since 1970. */
-  time: number;
-  known_at: number;
-  id: string;
-  definition: number;
-  retracted: boolean;
-  data: DataRecord;
 }
 
 /** A function of PostgreSQL takes at most 100 arguments, two of them a field. */

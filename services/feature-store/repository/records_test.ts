@@ -2,12 +2,16 @@ import { assertEquals } from "@std/assert";
 import { type Instant, toInstant } from "shared/contracts/time.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
+import { createHistory, createLayout } from "../domain/history.ts";
+import { selectRecords } from "../domain/selection.ts";
 import {
   countKeys,
   insertRecords,
   readHistories,
+  readKeyRanges,
   readKeysAfter,
   readKnown,
+  readLaidOutHistories,
   readNewestTimes,
   type RecordRow,
 } from "./records.ts";
@@ -104,6 +108,46 @@ Deno.test("readHistories() reads only the fields asked", async () => {
   assertEquals((await dataOf([...many, "amount"]))["amount"], 2);
 });
 
+Deno.test("readLaidOutHistories() gives the histories of the records", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  await store(db, [
+    row("b", { data: JSON.stringify({ amount: 2.25, note: 'two "words"', deep: { amount: 9 } }) }),
+    row("a", { eventTime: at(5), knownAt: at(9) }),
+    row("a", { eventTime: at(5), knownAt: at(20), definition: 2, retracted: true, data: "{}" }),
+    row("c", { entityKey: '["2"]', data: JSON.stringify({ amount: true }) }),
+  ]);
+  const layout = createLayout();
+  const [amount, note] = [layout.field("amount"), layout.field("note")];
+  const filters = [-1, layout.filter("e.amount > 2.0")];
+  const laidOut = await readLaidOutHistories(db, { ...customer, layout });
+  const records = await readHistories(db, customer);
+  assertEquals([...laidOut.keys()], [...records.keys()]);
+  for (const [key, history] of laidOut) {
+    const { times, knownAt, ids, revises, retracted, lane, value } = history;
+    const expected = createHistory(layout, records.get(key)!);
+    assertEquals(
+      { times, knownAt, ids, revises, retracted },
+      {
+        times: expected.times,
+        knownAt: expected.knownAt,
+        ids: expected.ids,
+        revises: expected.revises,
+        retracted: expected.retracted,
+      },
+    );
+    assertEquals(filters.map(lane), filters.map(expected.lane));
+    for (const position of ids.keys()) {
+      assertEquals(
+        [value(amount, position), value(note, position)],
+        [expected.value(amount, position), expected.value(note, position)],
+      );
+    }
+  }
+  const all = { after: -Infinity, until: Infinity, knownBy: Infinity, filter: filters[1]! };
+  assertEquals([...selectRecords(laidOut.get('["1"]')!, all)], [0]);
+});
+
 Deno.test("readHistories() takes bounds outside the calendar", async () => {
   await using database = await createTestDatabase("feature-store");
   await store(database.db, [row("a")]);
@@ -148,4 +192,20 @@ Deno.test("readKeysAfter() pages through the entities of a source", async () => 
   assertEquals(await page('["2"]'), ['["\u00e4"]']);
   assertEquals(await page('["\u00e4"]'), []);
   assertEquals(await countKeys(db, { entity: "customer", source: "orders" }), 4);
+});
+
+Deno.test("readKeyRanges() divides the entities of a source by the number of their records", async () => {
+  await using database = await createTestDatabase("feature-store");
+  const { db } = database;
+  const rows = [1, 1, 6, 2, 2].flatMap((records, key) =>
+    Array.from({ length: records }, (_, index) => row(`${key}-${index}`, { entityKey: `["${key}"]` }))
+  );
+  await store(db, rows);
+  const read = (ranges: number) => readKeyRanges(db, { entity: "customer", source: "orders", ranges });
+  assertEquals([...await read(1)], [{ upTo: '["4"]', keys: 5, records: 12 }]);
+  assertEquals([...await read(2)], [
+    { upTo: '["1"]', keys: 2, records: 2 },
+    { upTo: '["4"]', keys: 3, records: 10 },
+  ]);
+  assertEquals([...await readKeyRanges(db, { entity: "customer", source: "none", ranges: 2 })], []);
 });
