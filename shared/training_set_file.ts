@@ -6,10 +6,11 @@
  * @module
  */
 import { setImmediate } from "node:timers/promises";
-import { type FileMetaData, parquetMetadata, parquetRead } from "hyparquet";
+import { type ColumnChunk, type FileMetaData, parquetMetadata, parquetRead, type RowGroup } from "hyparquet";
 import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
 import { TRAINING_SET_COLUMN } from "./contracts/feature_store.ts";
 import { AppError, messageOf } from "./errors.ts";
+import { writeNumbers } from "./training_set_numbers.ts";
 import { createTextCodes, type TrainingSetColumn, type TrainingSetTable } from "./training_set_table.ts";
 
 /** Rows that are encoded in one go; between them the event loop has its turn. */
@@ -43,13 +44,18 @@ export async function writeTrainingSet(rows: TrainingSetRows | TrainingSetTable)
   });
   for (let first = 0; first < length; first += ROWS_A_GROUP) {
     const table = slice(first, Math.min(first + ROWS_A_GROUP, length));
+    const [numbers, others] = partition(valueColumns(table), isNumbers);
     await file.write({
       columnData: [
         { name: ENTITY, data: [...table.entities] },
         { name: TIME, data: BigInt64Array.from(table.times, BigInt) },
-        ...valueColumns(table).map(cellsOf),
+        ...others.map(cellsOf),
       ],
       rowGroupSize: ROWS_A_GROUP,
+    });
+    addColumns(file.row_groups.at(-1)!, {
+      chunks: numbers.map(({ name, values }) => writeNumbers(bytes, name, values)),
+      order: [ENTITY, TIME, ...columns.map(({ name }) => name)],
     });
     await setImmediate();
   }
@@ -103,15 +109,13 @@ function schemaOf({ name, type }: TrainingSetColumn) {
   return { ...optional, type: type === "boolean" ? "BOOLEAN" : "DOUBLE" } as const;
 }
 
+const isNumbers = ({ type }: TrainingSetColumn) => type === undefined;
+
+function partition<T>(all: readonly T[], test: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(test), all.filter((one) => !test(one))];
+}
+
 function cellsOf({ name, values: cells, type, categories = [] }: TrainingSetColumn): ColumnSource {
-  if (type === undefined) {
-    return {
-      name,
-      data: numberCells(cells),
-      encoding: "PLAIN",
-      codec: isVaried(cells) ? "UNCOMPRESSED" : "SNAPPY",
-    };
-  }
   const data = Array.from(cells, (cell) => {
     if (Number.isNaN(cell)) return null;
     return type === "text" ? categories[cell]! : cell === 1;
@@ -119,23 +123,18 @@ function cellsOf({ name, values: cells, type, categories = [] }: TrainingSetColu
   return type === "text" ? { name, data, encoding: "RLE_DICTIONARY" } : { name, data };
 }
 
-/** As they are where none is null: nothing is copied value by value. */
-function numberCells(cells: Float64Array): Float64Array | (number | null)[] {
-  return cells.some(Number.isNaN) ? Array.from(cells, (cell) => Number.isNaN(cell) ? null : cell) : cells;
-}
-
-const LOOKED_AT = 64;
-
-/** Numbers of which hardly any is there twice: packing them takes time, and makes them no smaller. */
-function isVaried(cells: Float64Array): boolean {
-  const step = Math.max(1, Math.floor(cells.length / LOOKED_AT));
-  const seen = new Set<number>();
-  let looked = 0;
-  for (let index = 0; index < cells.length; index += step) {
-    looked++;
-    seen.add(cells[index]!);
+/** Adds columns that stand behind the others in the file; a row group names all in the order of the schema. */
+function addColumns(
+  group: RowGroup,
+  { chunks, order }: { chunks: readonly ColumnChunk[]; order: readonly string[] },
+): void {
+  const places = new Map(order.map((name, place) => [name, place]));
+  const placeOf = ({ meta_data }: ColumnChunk) => places.get(meta_data!.path_in_schema[0]!)!;
+  group.columns = [...group.columns, ...chunks].sort((a, b) => placeOf(a) - placeOf(b));
+  for (const { meta_data } of chunks) {
+    group.total_byte_size += meta_data!.total_uncompressed_size;
+    group.total_compressed_size = (group.total_compressed_size ?? 0n) + meta_data!.total_compressed_size;
   }
-  return seen.size > looked * 0.75;
 }
 
 /** @throws {AppError} `invalid` when it is no Parquet file, or has other columns than a training set */

@@ -2,7 +2,7 @@
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
 import { writeTrainingSet } from "shared/training_set_file.ts";
-import { type JoinOptions, joinParts } from "./domain/joined_rows.ts";
+import { type JoinedRows, type JoinOptions, joinParts } from "./domain/joined_rows.ts";
 import { createRowLimit } from "./domain/training_rows.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";
 import { readGivenSpine } from "./spine_file.ts";
@@ -32,6 +32,8 @@ export interface BuildOptions {
   onProgress?(share: number): void;
 }
 
+/** The share of the columns that the thread describes which writes the file, too. */
+const WRITER_DESCRIBES = 0.2;
 /** The share of the work that is done when all records are read; the file is then written and stored. */
 const READ_SHARE = 0.8;
 
@@ -63,12 +65,12 @@ export async function buildTrainingSet(
     marksMature: plan.label?.mayBeNull ?? false,
   };
   const rows = joinParts(parts, join);
-  const [file, statistics] = await Promise.all([
-    writeTrainingSet(rows),
-    opened.length === 0
-      ? describeColumns(rows, 0, rows.valueColumns)
-      : describeWith(opened, { parts, join, columns: rows.valueColumns }),
+  const own = opened.length === 0 ? rows.valueColumns : Math.floor(rows.valueColumns * WRITER_DESCRIBES);
+  const [others, { file, described }] = await Promise.all([
+    describeWith(opened, { parts, join, first: own, end: rows.valueColumns }),
+    writeAndDescribe(rows, own),
   ]);
+  const statistics = [...described, ...others];
   return { file, ...describe({ rows, parts, statistics, bytes: file.byteLength, plan, request }) };
 }
 
@@ -127,14 +129,27 @@ async function exportSnapshot(tx: Transaction): Promise<string> {
   return row!.snapshot;
 }
 
-/** In the order of the columns, which the assistants divide among them. */
+/** The file, and what the first columns hold. */
+async function writeAndDescribe(
+  rows: JoinedRows,
+  columns: number,
+): Promise<{ file: Uint8Array; described: ColumnStatistics[] }> {
+  return { file: await writeTrainingSet(rows), described: describeColumns(rows, 0, columns) };
+}
+
+/** Columns of values [first, end), which the assistants divide among them. */
 async function describeWith(
   assistants: readonly Assistant[],
-  { parts, join, columns }: { parts: readonly BuiltPart[]; join: JoinOptions; columns: number },
+  { parts, join, first, end }: { parts: readonly BuiltPart[]; join: JoinOptions; first: number; end: number },
 ): Promise<ColumnStatistics[]> {
-  const each = Math.ceil(columns / assistants.length);
+  const each = Math.ceil((end - first) / assistants.length);
   const described = assistants.map((assistant, index) =>
-    assistant.describe({ parts, join, first: index * each, end: Math.min((index + 1) * each, columns) })
+    assistant.describe({
+      parts,
+      join,
+      first: first + index * each,
+      end: Math.min(first + (index + 1) * each, end),
+    })
   );
   return (await Promise.all(described)).flat();
 }

@@ -1,6 +1,7 @@
 /** What a column of a training set holds, exactly. @module */
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
 import type { TrainingSetColumn } from "shared/training_set_table.ts";
+import { sortNumbers } from "./sort_numbers.ts";
 import type { StatusCounts } from "./training_rows.ts";
 
 const TOP_VALUES = 10;
@@ -15,7 +16,7 @@ export function describeColumn(column: TrainingSetColumn, statuses: StatusCounts
       .sort((a, b) => b.rows - a.rows || (a.value < b.value ? -1 : 1));
     return { name, type, statuses, distinct: top.length, numbers: null, top: top.slice(0, TOP_VALUES) };
   }
-  present.sort();
+  sortNumbers(present);
   return { name, type, statuses, distinct: countRuns(present), numbers: describeNumbers(present), top: [] };
 }
 

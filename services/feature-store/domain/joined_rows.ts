@@ -111,7 +111,11 @@ function createRowReader(parts: readonly Cells[]) {
     },
     /** The cells of columns [first, end). */
     read(slots: Uint32Array, first: number, end: number): Float64Array[] {
-      const columns = Array.from({ length: end - first }, () => new Float64Array(slots.length));
+      const cells = new Float64Array((end - first) * slots.length);
+      const columns = Array.from(
+        { length: end - first },
+        (_, column) => cells.subarray(column * slots.length, (column + 1) * slots.length),
+      );
       for (let from = first; from < end; from += LINE_CELLS) {
         const to = Math.min(from + LINE_CELLS, end);
         for (let row = 0; row < slots.length; row++) {
