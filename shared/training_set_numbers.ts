@@ -9,6 +9,7 @@ import { ByteWriter } from "hyparquet-writer";
 import { writePageHeader } from "hyparquet-writer/src/datapage.js";
 import { writeRleBitPackedHybrid } from "hyparquet-writer/src/encoding.js";
 import { snappyCompress } from "hyparquet-writer/src/snappy.js";
+import { presentOf } from "./training_set_table.ts";
 
 /**
  * Writes the cells of a column of optional DOUBLE as one page; NaN is null.
@@ -17,9 +18,9 @@ import { snappyCompress } from "hyparquet-writer/src/snappy.js";
  */
 export function writeNumbers(writer: ByteWriter, name: string, cells: Float64Array): ColumnChunk {
   const start = writer.offset;
-  const present = cells.filter((cell) => !Number.isNaN(cell));
+  const present = presentOf(cells);
   const levels = new ByteWriter();
-  writeRleBitPackedHybrid(levels, Uint8Array.from(cells, (cell) => Number.isNaN(cell) ? 0 : 1), 1);
+  writeRleBitPackedHybrid(levels, levelsOf(cells), 1);
   const values = new Uint8Array(present.buffer, present.byteOffset, present.byteLength);
   const codec = isVaried(present) ? "UNCOMPRESSED" : "SNAPPY";
   const stored = codec === "SNAPPY" ? snappyCompress(values) : values;
@@ -53,6 +54,13 @@ export function writeNumbers(writer: ByteWriter, name: string, cells: Float64Arr
       data_page_offset: BigInt(start),
     },
   };
+}
+
+/** By cell: 1 where there is a value. */
+function levelsOf(cells: Float64Array): Uint8Array {
+  const levels = new Uint8Array(cells.length);
+  for (let row = 0; row < cells.length; row++) levels[row] = Number.isNaN(cells[row]!) ? 0 : 1;
+  return levels;
 }
 
 const LOOKED_AT = 64;

@@ -29,6 +29,18 @@ export interface TrainingSetColumn {
   readonly categories?: readonly string[];
 }
 
+/** The values of a column that are not null, in their order; a copy. */
+export function presentOf(values: Float64Array): Float64Array<ArrayBuffer> {
+  const present = new Float64Array(values.length);
+  let length = 0;
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row]!;
+    present[length] = value;
+    if (!Number.isNaN(value)) length++;
+  }
+  return present.subarray(0, length);
+}
+
 /** Text as numbers, while it is not known yet what texts there are. */
 export interface TextCodes {
   codeOf(text: string): number;

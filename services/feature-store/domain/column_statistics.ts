@@ -1,6 +1,6 @@
 /** What a column of a training set holds, exactly. @module */
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
-import type { TrainingSetColumn } from "shared/training_set_table.ts";
+import { presentOf, type TrainingSetColumn } from "shared/training_set_table.ts";
 import { sortNumbers } from "./sort_numbers.ts";
 import type { StatusCounts } from "./training_rows.ts";
 
@@ -8,7 +8,7 @@ const TOP_VALUES = 10;
 
 export function describeColumn(column: TrainingSetColumn, statuses: StatusCounts): ColumnStatistics {
   const { name, values, type = "number", categories } = column;
-  const present = values.filter((value) => !Number.isNaN(value));
+  const present = presentOf(values);
   if (categories !== undefined) {
     const rows = new Array<number>(categories.length).fill(0);
     for (const code of present) rows[code]!++;
@@ -31,7 +31,7 @@ function describeNumbers(sorted: Float64Array): ColumnStatistics["numbers"] {
   const at = (quantile: number) => sorted[Math.floor(quantile * (sorted.length - 1))]!;
   let mean = 0;
   // Of running means, which do not overflow.
-  sorted.forEach((value, index) => mean += (value - mean) / (index + 1));
+  for (let index = 0; index < sorted.length; index++) mean += (sorted[index]! - mean) / (index + 1);
   return {
     min: sorted[0]!,
     max: sorted.at(-1)!,
