@@ -13,6 +13,7 @@ import { compileFeatureExpression, orderFeatures, splitReference, toReference } 
 import { createLayout, type LayoutBuilder, toFeatureValue } from "./history.ts";
 import {
   type AskedAggregate,
+  clear,
   noValues,
   planView,
   type Values,
@@ -108,6 +109,8 @@ export function planFeatures(
     step: stepOf.get(reference)!,
     view: names.indexOf(splitReference(reference)[0]),
   }));
+  /** Of the read in hand; used again by the next one. */
+  const computed = noValues(ordered.length);
   return { features, views, layouts, request, evaluate };
 
   function addStep(reference: string, step: number): void {
@@ -129,7 +132,7 @@ export function planFeatures(
 
   function evaluate(dataOf: (view: ViewPlan) => ViewData, moment: Moment): FeatureRow {
     const sight = { atMs: moment.atMs, knownByMs: moment.knownByMs ?? moment.atMs };
-    const computed = noValues(ordered.length);
+    clear(computed);
     const absences = views.map((view) => view.evaluate(dataOf(view), sight, computed));
     for (const expression of expressions) {
       if (absences[expression.view] !== undefined && !expression.onDemand) continue;

@@ -138,12 +138,20 @@ export function layOutHistory(
   { stamps, value, data }: LaidOutRecords,
   options: { newestBefore?: number | undefined } = {},
 ): History {
-  const times = Float64Array.from(stamps, ({ time }) => time);
-  const knownAt = Float64Array.from(stamps, ({ knownAt }) => knownAt);
+  const times = new Float64Array(stamps.length);
+  const knownAt = new Float64Array(stamps.length);
+  const there = new Int32Array(stamps.length);
+  let thereAre = 0;
+  for (let position = 0; position < stamps.length; position++) {
+    const stamp = stamps[position]!;
+    times[position] = stamp.time;
+    knownAt[position] = stamp.knownAt;
+    if (stamp.retracted !== true) there[thereAre++] = position;
+  }
   const passing = (filter: number) => {
-    const there = Int32Array.from(stamps.keys()).filter((position) => stamps[position]!.retracted !== true);
+    const all = there.subarray(0, thereAre);
     const expression = layout.filters[filter];
-    return expression === undefined ? there : there.filter((position) => holds(expression, data(position)));
+    return expression === undefined ? all : all.filter((position) => holds(expression, data(position)));
   };
   return {
     length: stamps.length,

@@ -85,6 +85,12 @@ export function noValues(places: number): Values {
   };
 }
 
+export function clear({ values, eventTimes, approximate }: Values): void {
+  values.fill(null);
+  eventTimes.fill(null);
+  approximate.clear();
+}
+
 /** Records that several features look at: those of one window that pass one filter. */
 interface Slice {
   window: Window | null;
