@@ -3,7 +3,7 @@ import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
 import { type AppError, invalid, notFound, unavailable } from "shared/errors.ts";
-import { orderFeatures, splitReference, viewsReadBy } from "./domain/feature_order.ts";
+import { orderFeatures, requestReadBy, splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { type FeaturePlan, planFeatures } from "./domain/feature_plan.ts";
 import type { ViewCatalog } from "./view_catalog.ts";
 
@@ -45,6 +45,8 @@ export interface AskedFeatures {
   buckets: ReadonlyMap<string, BucketSource>;
   /** The views that a feature is computed from. */
   viewsBehind(feature: string): ReadonlySet<string>;
+  /** Whether a feature, or one that it is computed from, reads values of a request. */
+  isOnDemand(feature: string): boolean;
 }
 
 /**
@@ -88,6 +90,9 @@ export async function findFeatures(
     buckets,
     viewsBehind: (feature) =>
       new Set(orderFeatures([feature], viewOf).map((reference) => splitReference(reference)[0])),
+    isOnDemand: (feature) =>
+      orderFeatures([feature], viewOf).map(splitReference)
+        .some(([view, name]) => requestReadBy(viewOf(view).body.features[name]!).length > 0),
   };
 }
 

@@ -66,6 +66,30 @@ Deno.test("statistics of features are of the clock up to which events are applie
   });
 });
 
+Deno.test("statistics of features leave out those that are computed on demand", async () => {
+  await using service = await startShop({ FEATURE_STATISTICS_SECONDS: "1" });
+  await service.call(contract.putView, {
+    project,
+    name: "baskets",
+    body: {
+      entity: "customer",
+      source: "invoice_lines",
+      request: { basket: "number" },
+      features: {
+        lines: { aggregate: "count", window: null },
+        share: { expression: "r.basket / f.lines" },
+        doubled: { expression: "f.share * 2.0" },
+      },
+    },
+  });
+  const statistics = await eventually(async () => {
+    const { statistics } = await service.call(contract.featureStatistics, { view: "baskets" });
+    assert(statistics.length > 0);
+    return statistics;
+  });
+  assertEquals(new Set(statistics.map(({ feature }) => feature)), new Set(["baskets.lines"]));
+});
+
 Deno.test("lineage and usage follow expressions from view to view", async () => {
   await using service = await startFeatureStore();
   await defineShop(service);

@@ -43,7 +43,7 @@ async function sampleView(
 ): Promise<FeatureStatistics[]> {
   const view = await definitions.view(name);
   if (view === undefined) return [];
-  const { plan } = await findFeatures(
+  const { plan, isOnDemand } = await findFeatures(
     definitions,
     Object.keys(view.body.features).map((one) => `${name}.${one}`),
   );
@@ -77,7 +77,9 @@ async function sampleView(
       described.forEach((description, index) => description.add(row, index));
     }
   }
-  return described.map((description) => description.finish());
+  // Without a request there is nothing to say of an on-demand feature.
+  return described.filter((_, index) => !isOnDemand(plan.features[index]!))
+    .map((description) => description.finish());
 }
 
 async function sampleKeys(db: Queryable, query: { entity: string; source: string }): Promise<string[]> {

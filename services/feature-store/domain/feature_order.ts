@@ -13,6 +13,11 @@ function operandsOf(feature: Feature): readonly string[] {
   return "expression" in feature ? compileFeatureExpression(feature.expression).reads["f"] ?? [] : [];
 }
 
+/** The values of a request that the expression of a feature reads. */
+export function requestReadBy(feature: Feature): readonly string[] {
+  return "expression" in feature ? compileFeatureExpression(feature.expression).reads["r"] ?? [] : [];
+}
+
 /** `view.feature`, of a feature as an expression of a view names it. */
 export function toReference(view: string, operand: string): string {
   return operand.includes(".") ? operand : `${view}.${operand}`;
@@ -90,8 +95,7 @@ export function orderFeatures(asked: readonly string[], viewOf: (name: string) =
     feature: Feature,
     declared: Readonly<Record<string, string>>,
   ): void {
-    if (!("expression" in feature)) return;
-    for (const value of compileFeatureExpression(feature.expression).reads["r"] ?? []) {
+    for (const value of requestReadBy(feature)) {
       if (Object.hasOwn(declared, value)) continue;
       const message = `reads r.${value}, which "request" does not declare`;
       reasons.push({ path: `/features/${name}`, message });
