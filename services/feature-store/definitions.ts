@@ -6,7 +6,7 @@ import type { Database, Transaction } from "shared/db/connection.ts";
 import type { Outbox } from "shared/db/outbox.ts";
 import { repeatDefinition } from "shared/definitions/change.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
-import { AppError } from "shared/errors.ts";
+import { AppError, conflict } from "shared/errors.ts";
 import type { Logger } from "shared/log.ts";
 import { checkFeatureService, checkView } from "./domain/check_definitions.ts";
 import { checkLabel } from "./domain/check_observation.ts";
@@ -24,6 +24,7 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
         body: contract.entityBodySchema,
         put: contract.putEntity,
         remove: contract.removeEntity,
+        afterRemove: refuseDescribed,
       },
       {
         kind: "view",
@@ -65,6 +66,18 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
     ],
     list: contract.definitions,
   });
+}
+
+/** An entity goes after all that is said of it. @throws {AppError} `conflict` */
+async function refuseDescribed(entity: string, tx: Transaction): Promise<void> {
+  const users: string[] = [];
+  for (const kind of ["view", "label"]) {
+    for (const [name, body] of await readBodies(tx, kind)) {
+      if ((body as { entity: string }).entity === entity) users.push(`the ${kind} "${name}"`);
+    }
+  }
+  if (users.length === 0) return;
+  throw conflict(`Cannot remove the entity "${entity}": ${users.join(", ")} must be removed first`);
 }
 
 /** A version of a feature service stays with the versions of views in force now. */

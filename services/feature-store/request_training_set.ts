@@ -52,7 +52,8 @@ export async function requestTrainingSet(
     asKnown,
     from,
     to,
-    clock: toInstant(await clock.now(project)),
+    // The clock that an online read goes by, also where a model of another project is trained.
+    clock: toInstant(await clock.now(plan.features.project)),
   };
   const last = await checkSpine({ files: bus.files, plan }, job);
   await refuseBlocked(bus, reachOf(plan.layouts.keys(), { to: last, clock: job.clock, label: plan.label }));

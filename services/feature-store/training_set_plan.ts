@@ -116,6 +116,9 @@ function misplacedParts({ spine, label, from, to }: TrainingSetParts, features: 
           message: `is declared: give rows, with what on-demand features ask for (${values})`,
         }]
         : []),
+      ...(from !== null && to !== null && from > to
+        ? [{ path: "/from", message: `is ${from}, after the last T (${to})` }]
+        : []),
     ];
   }
   const message = "goes with a declared spine: of a given one every row is kept";

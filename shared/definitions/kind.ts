@@ -28,6 +28,6 @@ export interface DefinitionKind {
   /** What follows from a new version, in the transaction that writes it. Annotate the body with the kind's own type. */
   // deno-lint-ignore no-explicit-any -- a list of kinds has no common body type
   afterPut?(definition: StoredDefinition<any>, tx: Transaction): Promise<void>;
-  /** What follows when it is removed, in that transaction. */
+  /** What follows when it is removed, in that transaction. Throws to refuse. */
   afterRemove?(name: string, tx: Transaction): Promise<void>;
 }

@@ -39,6 +39,8 @@ export function mistakesIn(
       path,
       message: "must be longer than nothing",
     })),
+    ...(spine === undefined ? [] : compileMistake("/spine/where", () => planSpine(spine, createLayout()))),
+    ...(label === undefined ? [] : compileMistake("/label/where", () => planLabel(label, createLayout()))),
   ];
 }
 
@@ -48,12 +50,10 @@ export function checkLabel(
   body: ModelLabelBody,
   known: { hasEntity: boolean; views: ReadonlyMap<string, ViewBody> },
 ): void {
-  const { entity, spine, label } = body;
+  const { entity } = body;
   const reasons = [
     ...(known.hasEntity ? [] : [{ path: "/entity", message: `is "${entity}": there is no such entity` }]),
     ...mistakesIn(body, known.views.values()),
-    ...compileMistake("/spine/where", () => planSpine(spine, createLayout())),
-    ...compileMistake("/label/where", () => planLabel(label, createLayout())),
   ];
   const [first] = reasons;
   if (first === undefined) return;

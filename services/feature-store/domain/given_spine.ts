@@ -78,7 +78,8 @@ export function createSpineReader(options: GivenSpineOptions): SpineReader {
       for (const [column, type] of types) {
         const value = isText ? readText(data[column], type) : data[column];
         if (value === undefined || value === null) continue;
-        if (typeof value !== type) {
+        const found = typeof value;
+        if (found !== type) {
           return refuse({
             path: `${path}/${column}`,
             message: `is ${JSON.stringify(value)}: an on-demand feature reads a ${type}, or null`,
