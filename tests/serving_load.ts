@@ -13,7 +13,7 @@ export interface Failure {
 }
 
 export interface Load {
-  readonly answers: readonly Answer[];
+  readonly answered: number;
   readonly failures: readonly Failure[];
   /** Copies that connections lead to, with their number. */
   connections(): Map<string, number>;
@@ -38,7 +38,7 @@ export interface LoadOptions {
 /** Calls `predict` one after the other on each connection. */
 export function startLoad(options: LoadOptions): Load {
   const { url, model, connections = 32, calls = Infinity, body, check = () => {} } = options;
-  const answers: Answer[] = [];
+  let answered = 0;
   const failures: Failure[] = [];
   const led = new Map<number, string>();
   let next = 0;
@@ -60,7 +60,7 @@ export function startLoad(options: LoadOptions): Load {
           if (status !== 200) throw new Error(`${status} ${text}`);
           const answer: Answer = JSON.parse(text);
           check(answer, call);
-          answers.push(answer);
+          answered++;
         } catch (error) {
           failures.push({ instance: instance ?? "none", reason: String(error) });
           agent.destroy();
@@ -76,7 +76,9 @@ export function startLoad(options: LoadOptions): Load {
   const done = Promise.all(Array.from({ length: connections }, (_, number) => connection(number)))
     .then(() => {});
   return {
-    answers,
+    get answered() {
+      return answered;
+    },
     failures,
     connections() {
       const counts = new Map<string, number>();

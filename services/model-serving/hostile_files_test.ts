@@ -1,0 +1,57 @@
+/** Files that are made to do harm: each is kept out, says why, and stops nothing meanwhile. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { ReplyOf } from "shared/contracts/endpoint.ts";
+import { predict, servedModels } from "shared/contracts/model_serving.ts";
+import { eventually } from "shared/testing/poll.ts";
+import {
+  broadcastModelFile,
+  constantModelFile,
+  cyclicModelFile,
+  externalModelFile,
+  loopModelFile,
+} from "./testing/model_file.ts";
+import { MODEL, pointAlias, row, startServing } from "./testing/serving.ts";
+
+const FILES: Readonly<Record<string, { file: () => Uint8Array<ArrayBuffer>; says: string }>> = {
+  "an endless loop": { file: loopModelFile, says: "/graph/node/ai.onnx/Loop" },
+  "a constant of 4 GB": { file: constantModelFile, says: "/graph/node/ai.onnx/ConstantOfShape" },
+  "small constants that are 2.5 GB when they meet": {
+    file: broadcastModelFile,
+    says: "takes more memory than",
+  },
+  "a tree with a cycle": { file: cyclicModelFile, says: "TreeEnsembleRegressor" },
+  "constants in another file": { file: externalModelFile, says: "has constants in another file" },
+};
+
+Deno.test("hostile files are kept out one by one, each says why, and calls are answered all along", async (t) => {
+  await using service = await startServing({ weights: [1, 0] });
+  let stopped = false;
+  let answered = 0;
+  const calling = (async () => {
+    while (!stopped) {
+      const { version, predictions } = await service.call(predict, { model: MODEL, rows: [row(5, 0)] });
+      assertEquals([version, predictions[0]!.output], [1, 5]);
+      answered++;
+    }
+  })();
+  let version = 2;
+  for (const [name, { file, says }] of Object.entries(FILES)) {
+    await t.step(name, async () => {
+      await pointAlias(service.bus, "champion", version, file());
+      await eventually(async () => {
+        const { models }: ReplyOf<typeof servedModels> = await (await fetch(`${service.url}/v1/models`))
+          .json();
+        assertEquals([models[0]!.state, models[0]!.version], ["failed", 1]);
+        const admissions = await service.db`select reason from admissions where version = ${version}`;
+        assert(admissions.length > 0, "the refusal is kept");
+        assertStringIncludes(admissions[0]!["reason"], says);
+        assertStringIncludes(models[0]!.error!, says);
+      }, { timeoutMs: 60_000 });
+      const before = answered;
+      await eventually(() => assert(answered > before));
+      version++;
+    });
+  }
+  stopped = true;
+  await calling;
+});
