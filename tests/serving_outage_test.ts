@@ -220,18 +220,22 @@ Deno.test("predictions go on whatever is away, and the gap in their log is count
     await load.stop();
     assertEquals([load.failures, load.unreachable], [[], 0]);
     await other.stop();
+    await stack.restart("model-serving");
+    await answersOf(url);
     await eventually(async () => {
       const all = await boots();
       assertEquals(
-        all.filter(({ instance }) => instance === "the-other").map(({ closed, missing, outstanding }) => [
-          closed,
+        all.filter(({ instance }) => instance === "the-other").map(({ state, missing, outstanding }) => [
+          state,
           missing,
           outstanding,
         ]),
-        [[true, 0, 0]],
+        [["closed", 0, 0]],
       );
-      assertEquals(all.filter(({ instance }) => instance !== "the-other").map(({ closed }) => closed), [
-        false,
+      // Its next boot says that the one before has ended, newest first.
+      assertEquals(all.filter(({ instance }) => instance !== "the-other").map(({ state }) => state), [
+        "open",
+        "ended_without_closing",
       ]);
     }, { timeoutMs: 30_000 });
     // What is lost unseen is what it answered within its last flush.

@@ -218,18 +218,30 @@ Deno.test("model-monitoring counts the gaps of each boot: lost before its end, t
   await eventually(async () => {
     const { boots } = await service.call(logGaps, { model: "reorder" });
     assertEquals(
-      boots.map(({ boot, received, missing, outstanding, closed }) => [
+      boots.map(({ boot, received, missing, outstanding, state }) => [
         boot,
         received,
         missing,
         outstanding,
-        closed,
+        state,
       ]).sort(),
-      [["killed", 4, 2, 2, false], ["stopped", 2, 0, 1, true]],
+      [["killed", 4, 2, 2, "ended_without_closing"], ["stopped", 2, 0, 1, "closed"]],
     );
   });
+  // One of which nothing is heard has ended; one that says that it lives has not, whatever was asked of it.
+  const stateOf = async (boot: string) => {
+    const { boots } = await service.call(logGaps, { model: "reorder" });
+    return boots.find((one) => one.boot === boot)?.state;
+  };
+  await send("last", [0], { [LOG_HEADER.head]: "1" });
+  await eventually(async () => assertEquals(await stateOf("last"), "open"));
+  await service
+    .db`update prediction_boots set last_seen_at = now() - interval '91 seconds' where boot = 'last'`;
+  assertEquals(await stateOf("last"), "ended_without_closing");
+  await send("last", [], { [LOG_HEADER.head]: "1" });
+  await eventually(async () => assertEquals(await stateOf("last"), "open"));
   const metrics = await (await fetch(`${service.url}/metrics`)).text();
-  for (const [part, records] of [["received", 6], ["missing", 2], ["outstanding", 3]]) {
+  for (const [part, records] of [["received", 7], ["missing", 2], ["outstanding", 3]]) {
     assertStringIncludes(metrics, `prediction_log_records{model="reorder",part="${part}"} ${records}`);
   }
 });

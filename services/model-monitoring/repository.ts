@@ -234,7 +234,7 @@ export interface LogGap {
   received: number;
   missing: number;
   outstanding: number;
-  closed: boolean;
+  state: "open" | "closed" | "ended_without_closing";
   firstSeenAt: Instant;
   lastSeenAt: Instant;
 }
@@ -245,12 +245,23 @@ export async function listLogGaps(
   options: { model?: string | undefined; limit: number },
 ): Promise<LogGap[]> {
   return await db<LogGap[]>`
-    select model, instance, boot, received, last_sequence + 1 - received as missing,
-      greatest(head - last_sequence - 1, 0) as outstanding, closed,
-      first_seen_at as "firstSeenAt", last_seen_at as "lastSeenAt"
-    from prediction_boots
-    where ${options.model ? db`model = ${options.model}` : db`true`}
-    order by last_seen_at desc, model, instance, boot limit ${options.limit}`;
+    with boots as (
+      select instance, boot, min(first_seen_at) as first_seen_at, max(last_seen_at) as last_seen_at
+      from prediction_boots group by instance, boot)
+    select b.model, b.instance, b.boot, b.received, b.last_sequence + 1 - b.received as missing,
+      greatest(b.head - b.last_sequence - 1, 0) as outstanding,
+      case
+        when b.closed then 'closed'
+        when whole.last_seen_at < now() - interval '90 seconds' or exists (
+          select from boots later
+          where later.instance = b.instance and later.boot <> b.boot and later.first_seen_at > whole.last_seen_at)
+          then 'ended_without_closing'
+        else 'open'
+      end as state,
+      b.first_seen_at as "firstSeenAt", b.last_seen_at as "lastSeenAt"
+    from prediction_boots b join boots whole using (instance, boot)
+    where ${options.model ? db`b.model = ${options.model}` : db`true`}
+    order by b.last_seen_at desc, b.model, b.instance, b.boot limit ${options.limit}`;
 }
 
 export interface LogTotals {

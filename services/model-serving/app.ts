@@ -63,9 +63,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
+  /** Those that the deployments need. */
+  let wanted = new Map<string, readonly string[]>();
   const models = createLiveModels({
     log,
-    aliases: () => new Map([...deployments].map(([model, body]) => [model, aliasesOf(body)])),
+    aliases: () => wanted,
     async admit(entry) {
       // Not waited for: a version is served also while the database is away.
       const outcome = (reason: string | null) =>
@@ -97,6 +99,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
   definitions.onChange(() => {
     deployments = new Map(definitions.list("deployment").map(({ name, body }) => [name, body]));
+    wanted = new Map([...deployments].map(([model, body]) => [model, aliasesOf(body)]));
     models.aliasesChanged();
   });
   const aliases = watchBucket(bus, {
@@ -118,7 +121,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   };
   const routers = createRouters({
     deployments: () => deployments,
-    hasVersion: (model, alias) => models.versionOf(model, alias) !== undefined,
+    hasVersion: models.standsIn,
     onBreaker: (model, arm, state) =>
       log.warn({ model, arm, state }, "The circuit breaker of an arm changed"),
   });

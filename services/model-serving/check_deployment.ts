@@ -4,6 +4,7 @@ import type { Signature } from "shared/contracts/signature.ts";
 import type { Reason } from "shared/errors.ts";
 import { invalidInput } from "shared/validation.ts";
 import type { LiveModels } from "./live_models.ts";
+import { answersAlike } from "./routing/alike.ts";
 
 export interface DeploymentCheckDeps {
   models: Pick<LiveModels, "prove">;
@@ -69,9 +70,6 @@ export function createDeploymentCheck({ models, entityKeys }: DeploymentCheckDep
     }));
   }
 }
-
-const answersAlike = (one: Signature, other: Signature) =>
-  one.output === other.output && JSON.stringify(one.classes) === JSON.stringify(other.classes);
 
 function unknownDefaults({ features }: DeploymentBody, { inputs }: Signature): Reason[] {
   return Object.keys(features.defaults).filter((name) => inputs.every((input) => input.name !== name)).map((

@@ -6,6 +6,7 @@ import { AppError, messageOf, unavailable } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { answersAlike } from "./routing/alike.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 
 export interface LiveModelsDeps {
@@ -43,6 +44,8 @@ export interface LiveModels extends Part {
    * @returns its signature, or why it can't be served
    */
   prove(model: string, alias: string): Promise<Signature | { reason: string }>;
+  /** Whether the alias has a version in memory whose answers mean the same as the champion's. */
+  standsIn(model: string, alias: string): boolean;
   /** The version of the alias that is in memory. */
   versionOf(model: string, alias: string): number | undefined;
   list(): ServedModel[];
@@ -238,6 +241,12 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
     versions: (model) =>
       (aliases().get(model) ?? []).flatMap((alias) => slots.get(keyOf(model, alias))?.lease?.served ?? []),
     prove,
+    standsIn(model, alias) {
+      const [championAlias] = aliases().get(model) ?? [];
+      const its = slots.get(keyOf(model, alias))?.lease?.served;
+      const champion = slots.get(keyOf(model, championAlias ?? ""))?.lease?.served;
+      return its !== undefined && (champion === undefined || answersAlike(its.signature, champion.signature));
+    },
     versionOf: (model, alias) => slots.get(keyOf(model, alias))?.lease?.served.entry.version,
     list,
     checkReady() {

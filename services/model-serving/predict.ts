@@ -11,7 +11,7 @@ import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
 import { failureOf, loggedCall, type Outcome, outcomeOf } from "./log_outcome.ts";
 import type { LogEntry, LoggedCall } from "./prediction_log/log_entry.ts";
 import type { PredictionLog } from "./prediction_log/prediction_log.ts";
-import { asksAlike } from "./routing/asks_alike.ts";
+import { asksAlike } from "./routing/alike.ts";
 import { assignCall } from "./routing/assign_call.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
 import type { Routers } from "./routing/routers.ts";

@@ -83,10 +83,12 @@ const logGapSchema = z.object({
   /** Records that the process told of and that are not here: on their way, or, once it is gone, lost. */
   outstanding: z.int(),
   /**
-   * It stopped in order, and said so. One that was killed is never closed, and may have lost what it had not sent: at
-   * most what it made within a moment, unless NATS was away.
+   * `closed`: it stopped in order, and said so; what is outstanding then is on its way. `ended_without_closing`: another
+   * boot of the same copy has begun, or nothing was heard of it for 90 s, which a process that reaches NATS never lets
+   * pass: it was killed, or is cut off. What is outstanding is lost if it was killed; what it made since its last message
+   * nobody can count.
    */
-  closed: z.boolean(),
+  state: z.enum(["open", "closed", "ended_without_closing"]),
   firstSeenAt: instantSchema,
   lastSeenAt: instantSchema,
 });

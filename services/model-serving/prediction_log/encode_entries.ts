@@ -37,6 +37,8 @@ export interface EntryEncoder {
    * @param head how many records were made of the model so far
    */
   encode(entries: readonly NumberedEntry[], head: number, sample: number): Outgoing[];
+  /** A message that says how far the boot is, and that it lives; each by its number. */
+  tell(head: number, number: number): Outgoing;
   /** The message of a boot that ends in order. */
   close(head: number): Outgoing;
 }
@@ -135,6 +137,7 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
       if (text !== "") finish(entries.length);
       return messages;
     },
+    tell: (head, number) => message("[]", `tell-${number}`, head),
     close: (head) => message("[]", `closed-${head}`, head, { [LOG_HEADER.closed]: "true" }),
   };
 }

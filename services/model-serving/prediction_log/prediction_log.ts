@@ -34,6 +34,8 @@ export interface PredictionLogOptions {
   log: Logger;
   /** What the deployment of a model declares. */
   policyOf: (model: string) => LogPolicy;
+  /** How often it says that it is still there, in ms; default 30,000. */
+  tellEveryMs?: number;
 }
 
 /** How long entries gather: a message costs as much as dozens of entries in it. */
@@ -55,13 +57,14 @@ interface Lane {
 }
 
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
-  const { instance, log, policyOf } = options;
+  const { instance, log, policyOf, tellEveryMs = 30_000 } = options;
   const boot = crypto.randomUUID();
   const lanes = new Map<string, Lane>();
   let flushing: Promise<void> | undefined;
   let stopped = false;
   const stopSignal = new AbortController();
   const lastFlushOver = new AbortController();
+  let telling: Promise<void> = Promise.resolve();
 
   function laneOf(model: string): Lane | undefined {
     let lane = lanes.get(model);
@@ -126,6 +129,21 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     }
   }
 
+  /** Also when nobody asks anything: who reads the log can tell a process that is idle from one that is gone. */
+  async function tellWhileItLives(): Promise<void> {
+    for (let times = 0; !stopped; times++) {
+      await delay(tellEveryMs, stopSignal.signal);
+      // One model is enough: what is known of the others was said with their last records.
+      const [lane] = lanes.values();
+      if (stopped || lane === undefined) continue;
+      try {
+        await publishAll(bus, [lane.encoder.tell(lane.queue.head, times)], { signal: stopSignal.signal });
+      } catch (error) {
+        log.warn(`Cannot tell how far the prediction log is: ${messageOf(error)}`);
+      }
+    }
+  }
+
   const countsOf = ({ queue, refused }: Lane): LogCounts => ({
     made: queue.head,
     waiting: queue.waiting,
@@ -148,10 +166,14 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
         dropped: sum.dropped + one.dropped,
       }), { made: 0, waiting: 0, dropped: 0 }),
     countsByModel: () => new Map([...lanes].map(([model, lane]) => [model, countsOf(lane)])),
-    start: () => Promise.resolve(),
+    start() {
+      telling = tellWhileItLives();
+      return Promise.resolve();
+    },
     async stop() {
       stopped = true;
       stopSignal.abort();
+      await telling;
       const timer = setTimeout(() => lastFlushOver.abort(), LAST_FLUSH_MS);
       await flushing;
       await send([...lanes.values()].map(({ queue, encoder }) => encoder.close(queue.head)));

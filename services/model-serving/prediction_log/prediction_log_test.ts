@@ -191,6 +191,28 @@ for (
   });
 }
 
+Deno.test("the prediction log says how far it is while nobody asks anything, until it closes", async () => {
+  await using bus = await startTestBus();
+  const { log } = deploymentBodySchema.parse({});
+  const predictionLog = createPredictionLog(bus, {
+    instance: "test",
+    log: silentLogger,
+    policyOf: () => log,
+    tellEveryMs: 10,
+  });
+  await predictionLog.start();
+  predictionLog.append(entries(3));
+  const told = async () =>
+    (await storedMessages(bus, STREAM.predictions.name)).filter((message) => message.string() === "[]")
+      .map(({ header }) => [header.get(LOG_HEADER.head), header.get(LOG_HEADER.closed)]);
+  await eventually(async () => assert((await told()).length >= 3));
+  await predictionLog.stop();
+  const all = await told();
+  assertEquals(all.at(-1), ["3", "true"]);
+  assert(all.slice(0, -1).every(([head, closed]) => head === "3" && closed === ""));
+  assertEquals((await read(bus)).length, 3);
+});
+
 Deno.test("the prediction log refuses calls when it is full, where that is declared", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus, { buffer: 4, whenFull: "refuse" });

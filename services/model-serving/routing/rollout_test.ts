@@ -10,7 +10,7 @@ import { lossyBus } from "shared/testing/lossy_bus.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
-import { fragileModelFile, sumModelFile } from "../testing/model_file.ts";
+import { classesModelFile, classesSignature, fragileModelFile, sumModelFile } from "../testing/model_file.ts";
 import { deploy, MODEL, pointAlias, row, startServing } from "../testing/serving.ts";
 
 const CALLS = Number(Deno.env.get("MICROML_ROLLOUT_CALLS") ?? 2_000);
@@ -214,6 +214,24 @@ Deno.test("an arm that fails is taken out of the traffic, and callers get the ch
     // Each attempt that failed is there too.
     const failed = records.filter(({ outcome, arm }) => outcome === "error" && arm === "canary");
     assertEquals(failed.length, rerouted.filter(({ rerouted }) => rerouted === "error").length);
+  });
+});
+
+Deno.test("an arm whose alias moves to a version of other classes is answered by the champion", async () => {
+  await using service = await startTwoVersions();
+  await deploy(service, canary(0.5));
+  await inForce(service, "challenger", 0.5);
+  await pointAlias(service.bus, "challenger", 3, classesModelFile(), { signature: classesSignature });
+  await eventually(async () => {
+    const { models } = await service.call(servedModels, {});
+    assertEquals(models.find(({ alias }) => alias === "challenger")?.version, 3);
+  });
+  const answers = await callMany(service, 100);
+  assert(answers.every(({ arm, version }) => arm === "control" && version === 1));
+  await eventually(async () => {
+    const records = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const rerouted = records.filter(({ data }) => data.assigned === "canary");
+    assert(rerouted.length > 20 && rerouted.every(({ data }) => data.rerouted === "no_version"));
   });
 });
 

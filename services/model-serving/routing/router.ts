@@ -48,7 +48,7 @@ export interface Router {
 
 export interface RouterOptions {
   model: string;
-  /** Whether the alias has a version in memory. */
+  /** Whether the alias has a version in memory that may answer in the champion's place. */
   hasVersion: (alias: string) => boolean;
   /** Milliseconds of a clock that never goes back. */
   now?: () => number;

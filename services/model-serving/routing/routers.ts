@@ -11,7 +11,7 @@ export interface Routers {
 
 export interface RoutersDeps {
   deployments: () => ReadonlyMap<string, DeploymentBody>;
-  /** Whether the alias of the model has a version in memory. */
+  /** Whether the alias of the model has a version in memory that may answer in the champion's place. */
   hasVersion: (model: string, alias: string) => boolean;
   onBreaker?: (model: string, arm: string, state: BreakerState) => void;
 }

@@ -15,7 +15,7 @@ import { type PredictCall, type Prediction, sizeOf } from "../predict_call.ts";
 import type { LogEntry } from "../prediction_log/log_entry.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 import { nothingScored, type Score } from "../score.ts";
-import { asksAlike } from "./asks_alike.ts";
+import { answersAlike, asksAlike } from "./alike.ts";
 import { failureOf, loggedCall, type Outcome, outcomeOf } from "../log_outcome.ts";
 
 export interface ShadowsDeps {
@@ -102,7 +102,9 @@ export function createShadows(deps: ShadowsDeps): Shadows {
           into: scored,
         });
         log((row) => outcomeOf({ served, outputs: scored.outputs! }, row));
-        measure.compared(labels, task, scored.outputs!);
+        if (answersAlike(served.signature, prediction.served.signature)) {
+          measure.compared(labels, task, scored.outputs!);
+        } else measure.incomparable(labels);
       });
     } catch (error) {
       measure.failed(labels);
@@ -155,7 +157,8 @@ function createMeasures(registry: Registry) {
   const outcomes = new Counter({
     name: "shadow_rows_total",
     help:
-      "Rows that shadows were asked: alike, different (by more than the tolerance), failed calls, passed over calls.",
+      "Rows that shadows were asked: alike, different (by more than the tolerance); calls that failed, were answered " +
+      "otherwise than the champion does (incomparable), or passed over.",
     labelNames: [...labelNames, "outcome"],
     registers: [registry],
   });
@@ -182,6 +185,7 @@ function createMeasures(registry: Registry) {
       outcomes.inc({ ...labels, outcome: "different" }, different);
       outcomes.inc({ ...labels, outcome: "alike" }, prediction.ids.length - different);
     },
+    incomparable: (labels: Labels) => outcomes.inc({ ...labels, outcome: "incomparable" }),
     failed: (labels: Labels) => outcomes.inc({ ...labels, outcome: "failed" }),
     passedOver: (labels: Labels) => outcomes.inc({ ...labels, outcome: "passed_over" }),
   };

@@ -17,7 +17,10 @@ export type Mark = z.infer<typeof markSchema>;
 export const featuresFromSchema = z.enum(["request", "store", "last_known", "defaults"]);
 export type FeaturesFrom = z.infer<typeof featuresFromSchema>;
 
-/** Why another arm answered than the one that was assigned. */
+/**
+ * Why another arm answered than the one that was assigned. `no_version`: its alias has none in memory, or one whose answers
+ * mean something else than the champion's.
+ */
 export const rerouteSchema = z.enum(["no_version", "limit", "breaker", "error"]);
 export type Reroute = z.infer<typeof rerouteSchema>;
 
