@@ -162,7 +162,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       describeModels(document, models.list().flatMap(({ model }) => models.versions(model).slice(0, 1)), {
         policyOf: (model) => deployments.get(model)?.input ?? DEFAULT_DEPLOYMENT.input,
       }),
-    routes: (app) => addOpenInferenceRoutes(app, { models, predict, log }),
+    routes: (app) => addOpenInferenceRoutes(app, { models, routers, predict, log }),
     parts: [definitions.part, outbox, predictionLog, wasm, trial, models, shadows, aliases],
     ready: {
       // What is loaded answers, whatever else is away.

@@ -1,10 +1,10 @@
 /** The use case of the service: who answers, its answer, the log. @module */
 import { v7 as uuidv7 } from "uuid";
 import type { CallContext } from "shared/contracts/endpoint.ts";
-import type { DeploymentBody } from "shared/contracts/model_serving.ts";
+import type { DeploymentBody, Reroute } from "shared/contracts/model_serving.ts";
 import { nameSchema } from "shared/contracts/names.ts";
 import { toInstant } from "shared/contracts/time.ts";
-import { AppError, type ErrorCode, messageOf, notFound } from "shared/errors.ts";
+import { AppError, type ErrorCode, messageOf, notFound, unavailable } from "shared/errors.ts";
 import type { Explain } from "./explain.ts";
 import type { LiveModels } from "./live_models.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
@@ -119,13 +119,17 @@ export function createPredict(deps: PredictDeps): Predict {
     );
   }
 
-  /** The assigned arm answers; where it fails, and the champion need not fail as well, the champion does. */
+  /**
+   * The assigned arm answers; where it fails, and the champion need not fail as well, the champion does. Nobody stands in
+   * for a version that is asked for.
+   */
   async function answer(arm: Arm, router: Router, attempted: Attempted): Promise<Prediction> {
     const { call, context, startedAt, servedAt } = attempted;
     const rows = sizeOf(call.question);
     let place: Place;
     try {
       place = router.enter(arm, rows);
+      if (call.version !== undefined && place.arm !== arm) throw notNow(call, place);
     } catch (error) {
       logFailure(call, error, { context, startedAt, servedAt, arm: arm.name });
       throw error;
@@ -134,7 +138,7 @@ export function createPredict(deps: PredictDeps): Predict {
     try {
       return await attempt(place, attempted, failure);
     } catch (error) {
-      if (!failure.ofArm || place.arm.champion) throw error;
+      if (!failure.ofArm || place.arm.champion || call.version !== undefined) throw error;
       return await attempt(router.fallBack(place.arm, rows), attempted, failure);
     }
   }
@@ -252,6 +256,20 @@ export function createPredict(deps: PredictDeps): Predict {
     },
   );
 }
+
+/** Gives a place back that only another version has. */
+function notNow({ model, version }: PredictCall, place: Place): AppError {
+  place.done(undefined);
+  const why = REROUTES[place.rerouted!];
+  return unavailable(`Cannot predict with "${model}" version ${version}: ${why}`, { retryAfter: 1 });
+}
+
+const REROUTES: Readonly<Record<Reroute, string>> = {
+  no_version: "it may not stand in for the champion",
+  limit: "its arm is at its limit",
+  breaker: "the circuit breaker of its arm is open",
+  error: "it failed",
+};
 
 /** Failures that another arm would have answered alike. */
 const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -16,10 +16,12 @@ import type { LiveModels } from "../live_models.ts";
 import { type InferRequest, readInferRequest } from "../open_inference/infer_request.ts";
 import { outputsOf, toInferBody } from "../open_inference/infer_response.ts";
 import type { Predict } from "../predict.ts";
+import type { Routers } from "../routing/routers.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 
 export interface OpenInferenceDeps {
   models: LiveModels;
+  routers: Pick<Routers, "of">;
   predict: Predict;
   log: Logger;
 }
@@ -27,7 +29,10 @@ export interface OpenInferenceDeps {
 /** How many of the first bytes of a body are JSON, when the bytes of tensors follow. */
 const JSON_LENGTH = "Inference-Header-Content-Length";
 
-export function addOpenInferenceRoutes(app: OpenAPIHono, { models, predict, log }: OpenInferenceDeps): void {
+export function addOpenInferenceRoutes(
+  app: OpenAPIHono,
+  { models, routers, predict, log }: OpenInferenceDeps,
+): void {
   /** The protocol has an error body of its own. */
   const answering = (answer: (c: Context) => Response | Promise<Response>) => async (c: Context) => {
     try {
@@ -89,8 +94,10 @@ export function addOpenInferenceRoutes(app: OpenAPIHono, { models, predict, log 
   function servedVersions(c: Context): [ServedVersion, ...ServedVersion[]] {
     const model = c.req.param("model")!;
     const version = versionOf(c);
+    // What is in memory for shadows answers nobody.
+    const ofArms = new Set(routers.of(model)?.arms.map(({ alias }) => models.versionOf(model, alias)));
     const [first, ...others] = models.versions(model).filter(({ entry }) =>
-      version === undefined || entry.version === version
+      ofArms.has(entry.version) && (version === undefined || entry.version === version)
     );
     if (first === undefined) {
       throw notFound(

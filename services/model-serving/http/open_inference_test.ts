@@ -3,7 +3,8 @@ import { eventually } from "shared/testing/poll.ts";
 import { storedEvents } from "shared/testing/streams.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import type { PredictionRecord } from "shared/contracts/model_serving.ts";
-import { MODEL, startServing } from "../testing/serving.ts";
+import { fragileModelFile } from "../testing/model_file.ts";
+import { deploy, MODEL, pointAlias, startServing } from "../testing/serving.ts";
 
 /** Python with tritonclient and kserve; `deno run -A bench/peers/install.ts clients` installs them. */
 const PYTHON = Deno.env.get("MICROML_CLIENTS_PYTHON") ??
@@ -188,6 +189,38 @@ Deno.test("infer() reads 16-bit floats, of either kind", async () => {
     });
     assertEquals((await response.json()).outputs[0].data, [21, -1]);
   }
+});
+
+Deno.test("infer() of a version is answered by that version or not at all, and a shadow's answers nobody", async () => {
+  await using service = await startServing({ weights: [1, 10] });
+  await pointAlias(service.bus, "challenger", 2, fragileModelFile(100));
+  await deploy(service, {
+    arms: {
+      control: { alias: "champion", weight: 0.5 },
+      canary: { alias: "challenger", weight: 0.5, breaker: { minCalls: 3, errorRate: 0.5, pause: "PT60S" } },
+    },
+  });
+  const ask = async (version: number, count: number) => {
+    const { status, answer } = await infer(
+      service.url,
+      { inputs: [features({ shape: [1, 2], data: [count, 0] })] },
+      `/versions/${version}`,
+    );
+    return [status, answer.model_version];
+  };
+  await eventually(async () => assertEquals(await ask(2, 3), [200, "2"]));
+  assertEquals(await ask(1, 3), [200, "1"]);
+  // It fails there, and its breaker opens: the champion does not answer in its place.
+  for (let times = 0; times < 2; times++) assertEquals(await ask(2, 1_000), [500, undefined]);
+  assertEquals(await ask(2, 3), [503, undefined]);
+  const whole = await infer(service.url, { inputs: [features()] });
+  assertEquals([whole.status, whole.answer.model_version], [200, "1"]);
+
+  await deploy(service, { shadows: { candidate: { alias: "challenger" } } });
+  await eventually(async () => assertEquals(await ask(2, 3), [404, undefined]));
+  const ready = await fetch(`${service.url}/v2/models/${MODEL}/versions/2/ready`);
+  await ready.body?.cancel();
+  assertEquals(ready.status, 404);
 });
 
 Deno.test("the protocol tells of health, of models and of their tensors", async () => {
