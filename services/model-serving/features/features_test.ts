@@ -183,6 +183,14 @@ Deno.test("createReadFeatures() takes defaults for entities of which nothing is 
   assertEquals(statuses, [["PRESENT", "PRESENT"], ["DEFAULT", "DEFAULT"]]);
 });
 
+Deno.test("createReadFeatures() waits no longer than the caller, to whom defaults would come too late", async () => {
+  const { store, read } = readerOf({ deadline: "PT1H", fallback: "defaults" });
+  store.gate = new Promise(() => {});
+  const deadline = performance.now() + 20;
+  const error = await assertRejects(() => read([1], undefined, { deadline }), AppError);
+  assertEquals(error.code, "timeout");
+});
+
 Deno.test("createReadFeatures() lets given features override or complete what was looked up, as declared", async () => {
   const given = [{ "orders.count": 100 }, { "orders.count": 200 }];
   const overriding = await readerOf({}).read([5, 0], given);

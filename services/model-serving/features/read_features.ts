@@ -84,7 +84,7 @@ export function createReadFeatures(
         entities,
         request,
         asOf,
-        deadlineMs: Math.min(durationToMs(policy.deadline), deadline - performance.now()),
+        deadlineMs: Math.ceil(Math.min(durationToMs(policy.deadline), deadline - performance.now())),
         traceparent: context.traceparent,
       });
       const order = orderOf(signature, reply.features);
