@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { AppError } from "../errors.ts";
 import { admitModelFile } from "./admission.ts";
 import type { Attribute, Graph, Model, Node } from "./model_proto.ts";
+import { WireWriter } from "./wire.ts";
 import { encodeModel } from "./writer.ts";
 
 const fileOf = (nodes: readonly Node[], more: Partial<Model> = {}, graph: Partial<Graph> = {}) =>
@@ -116,6 +117,31 @@ Deno.test("admitModelFile() refuses trees of ai.onnx.ml 5 with a cycle", () => {
   const opsets = { "ai.onnx": 17, "ai.onnx.ml": 5 };
   assertEquals(reasonsOf(fileOf([node(0)], { opsets })).paths, ["/graph/node/ai.onnx.ml/TreeEnsemble"]);
   admitModelFile(fileOf([node(2)], { opsets }));
+});
+
+Deno.test("admitModelFile() refuses constants in another file, of the graph and of an attribute", () => {
+  const external = (tensor: WireWriter) => {
+    tensor.string(8, "elsewhere");
+    tensor.int(14, 1);
+  };
+  for (
+    const put of [
+      (graph: WireWriter) => graph.message(5, external),
+      (graph: WireWriter) =>
+        graph.message(1, (node) => {
+          node.string(4, "Constant");
+          node.message(5, (attribute) => attribute.message(5, external));
+        }),
+    ]
+  ) {
+    const file = new WireWriter();
+    file.int(1, 8);
+    file.message(7, (graph) => {
+      put(graph);
+      graph.message(12, (output) => output.string(1, "value"));
+    });
+    assertEquals(reasonsOf(file.finish()), { code: "unprocessable", paths: ["/graph"] });
+  }
 });
 
 Deno.test("admitModelFile() refuses formats and operator sets that it does not know", () => {

@@ -2,7 +2,7 @@
 import { type GoldenRows, MODEL_METADATA, type Signature } from "shared/contracts/signature.ts";
 import type { Graph } from "shared/onnx/model_proto.ts";
 import { WireWriter } from "shared/onnx/wire.ts";
-import { encodeModel, writeNode } from "shared/onnx/writer.ts";
+import { encodeModel, writeNode, writeValueInfo } from "shared/onnx/writer.ts";
 
 export const signature: Signature = {
   task: "regression",
@@ -130,6 +130,9 @@ export function externalModelFile(): Uint8Array<ArrayBuffer> {
       });
       tensor.int(14, 1);
     });
+    const tensorOf = (name: string) => ({ name, type: "float" as const, dims: ["rows", 2] });
+    graph.message(11, (input) => writeValueInfo(input, tensorOf("features")));
+    graph.message(12, (output) => writeValueInfo(output, tensorOf("value")));
   });
   return file.finish();
 }
