@@ -1,7 +1,7 @@
 /** Files that are made to do harm: each is kept out, says why, and stops nothing meanwhile. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { ReplyOf } from "shared/contracts/endpoint.ts";
-import { predict, servedModels } from "shared/contracts/model_serving.ts";
+import { predict, type servedModels } from "shared/contracts/model_serving.ts";
 import { eventually } from "shared/testing/poll.ts";
 import {
   broadcastModelFile,

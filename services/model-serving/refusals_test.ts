@@ -1,6 +1,6 @@
 /** Every outcome: what is refused before it became a call is logged where it names a model, and counted where not. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type PredictionRecord } from "shared/contracts/model_serving.ts";
+import type { PredictionRecord } from "shared/contracts/model_serving.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
