@@ -16,5 +16,5 @@ export const configSchema = baseConfigSchema.extend({
   /** For so long events that no view describes an entity of are kept for views to come. */
   UNREAD_EVENT_DAYS: integerSetting(1, 36_500).default(400),
   /** How often buckets are removed that no window reaches any more; 0: never. */
-  OLD_BUCKETS_SECONDS: integerSetting(0, 2_592_000).default(3_600),
+  OLD_BUCKETS_SECONDS: integerSetting(0, 2_592_000).default(86_400),
 });

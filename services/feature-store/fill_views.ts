@@ -4,6 +4,7 @@ import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { Logger } from "shared/log.ts";
 import { createPeriodicPart, type PeriodicPart } from "shared/periodic_part.ts";
 import { entitiesOf } from "./domain/event_records.ts";
+import { fillKeys } from "./fill_keys.ts";
 import { readStaleKeys, readStaleVersions } from "./repository/buckets.ts";
 import { readBodies } from "./repository/current_definitions.ts";
 import { countKeys, readEventsAfter, readKeysAfter } from "./repository/records.ts";
@@ -21,7 +22,6 @@ import {
   type ViewVersionRow,
 } from "./repository/view_versions.ts";
 import { storeRecords } from "./store_records.ts";
-import { fillKeys } from "./update_buckets.ts";
 
 /** In one transaction, during which nothing else of the source is stored. */
 const KEYS_AT_ONCE = 100;

@@ -35,7 +35,7 @@ export async function readOnline(
   const { waitFor } = request;
   if (waitFor !== undefined) await position.waitFor(waitFor.position, waitFor);
   const asked = await features.find(request.features);
-  const { plan, version, project } = asked;
+  const { plan, project } = asked;
   const requestValues = valuesOf(request, plan);
   const entities = request.entities.slice(request.from);
   if (entities.length === 0) {
@@ -49,14 +49,8 @@ export async function readOnline(
   const sight = { atMs: at, knownByMs: request.asKnown === "now" ? Infinity : at };
   const data = await readFeatureData({ db, buckets }, asked, { keys: keysOf(asked, entities), sight });
 
-  const reply = new OnlineReply({
-    features: [...plan.features],
-    version,
-    views: plan.views.map(({ name, version }) => ({ name, version })),
-    at: toInstant(at),
-    position: applied,
-    snapshot: data.snapshot,
-  }, context.maxReplyBytes);
+  const stamp = { at: toInstant(at), position: applied, snapshot: data.snapshot };
+  const reply = new OnlineReply(asked, stamp, context.maxReplyBytes);
   for (const [index, entity] of entities.entries()) {
     const number = request.from + index;
     const row = plan.evaluate((view) => data.of(view, index), { ...sight, request: requestValues(number) });

@@ -3,10 +3,8 @@ import { JsonText, type ReplyOf, type RequestOf } from "shared/contracts/endpoin
 import type { online } from "shared/contracts/feature_store.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import { tooLarge } from "shared/errors.ts";
-import type { FeatureRow } from "./domain/feature_plan.ts";
-
-/** What an answer says besides its rows. */
-export type ReplyHead = Omit<ReplyOf<typeof online>, "rows" | "next">;
+import type { AskedFeatures } from "./catalog.ts";
+import type { FeaturePlan, FeatureRow } from "./domain/feature_plan.ts";
 
 type Entity = RequestOf<typeof online>["entities"][number];
 
@@ -14,20 +12,26 @@ type Entity = RequestOf<typeof online>["entities"][number];
 export class OnlineReply {
   readonly #head: string;
   readonly #rows: string[] = [];
-  #room: number;
+  readonly #maxBytes: number;
+  #length: number;
+  /** Counted once it matters. */
+  #bytes: number | undefined;
 
   /** @param maxBytes of the whole answer; default: any number */
-  constructor(head: ReplyHead, maxBytes = Infinity) {
-    this.#head = JSON.stringify(head).slice(0, -1);
-    this.#room = maxBytes - MARGIN_BYTES;
-    if (maxBytes !== Infinity) this.#room -= byteLength(this.#head);
+  constructor(
+    asked: Pick<AskedFeatures, "plan" | "version">,
+    { at, position, snapshot }: Pick<ReplyOf<typeof online>, "at" | "position" | "snapshot">,
+    maxBytes = Infinity,
+  ) {
+    this.#head = `${headOf(asked)},"at":"${at}","position":${position},"snapshot":"${snapshot}"`;
+    this.#maxBytes = maxBytes - MARGIN_BYTES;
+    this.#length = this.#head.length;
   }
 
   /** @returns whether it fits @throws {AppError} `too_large` when not even the first one does */
   add(entity: Entity, row: FeatureRow): boolean {
     const text = rowText(entity, row);
-    if (this.#room !== Infinity) this.#room -= byteLength(text) + 1;
-    if (this.#room >= 0) return this.#rows.push(text) > 0;
+    if (this.#hasRoomFor(text)) return this.#rows.push(text) > 0;
     if (this.#rows.length > 0) return false;
     throw tooLarge(
       "Cannot read features: one entity's are more than a message holds; ask for fewer, or over HTTP",
@@ -38,6 +42,15 @@ export class OnlineReply {
   finish(next: number | null): JsonText {
     return new JsonText(`${this.#head},"rows":[${this.#rows.join()}],"next":${next}}`);
   }
+
+  #hasRoomFor(text: string): boolean {
+    this.#length += text.length + 1;
+    // A character has at most three bytes in UTF-8: most answers need no counting.
+    if (3 * this.#length <= this.#maxBytes) return true;
+    this.#bytes ??= this.#rows.reduce((sum, row) => sum + byteLength(row) + 1, byteLength(this.#head));
+    this.#bytes += byteLength(text) + 1;
+    return this.#bytes <= this.#maxBytes;
+  }
 }
 
 /** For `next`, and for brackets. */
@@ -47,6 +60,18 @@ const encoder = new TextEncoder();
 
 function byteLength(text: string): number {
   return encoder.encode(text).length;
+}
+
+/** What all answers to a selection begin with. */
+const heads = new WeakMap<FeaturePlan, string>();
+
+function headOf({ plan, version }: Pick<AskedFeatures, "plan" | "version">): string {
+  const known = heads.get(plan);
+  if (known !== undefined) return known;
+  const views = plan.views.map(({ name, version }) => ({ name, version }));
+  const head = JSON.stringify({ features: plan.features, version, views }).slice(0, -1);
+  heads.set(plan, head);
+  return head;
 }
 
 function rowText(entity: Entity, { values, statuses, eventTimes, approximate }: FeatureRow): string {

@@ -1,28 +1,21 @@
 /** Keeping the buckets of views up with what is stored of their source. @module */
 import type { DataRecord } from "shared/contracts/envelope.ts";
 import type { Transaction } from "shared/db/connection.ts";
+import { planOf } from "./bucket_plans.ts";
 import {
   type BucketPlan,
   type BucketUpdate,
   cellsOf,
   type KeyedRecord,
   mergeStored,
-  planBuckets,
   summarizeRecords,
 } from "./domain/bucket_updates.ts";
 import { bucketStart } from "./domain/buckets.ts";
 import { compareRecords } from "./domain/history.ts";
 import { compareText } from "./domain/text_order.ts";
-import {
-  type BucketKey,
-  type BucketRow,
-  markStale,
-  putBuckets,
-  readStored,
-  removeBuckets,
-} from "./repository/buckets.ts";
-import { readHistories, type RecordRow } from "./repository/records.ts";
-import { readViewBody, type ViewVersionRow } from "./repository/view_versions.ts";
+import { type BucketKey, type BucketRow, markStale, putBuckets, readStored } from "./repository/buckets.ts";
+import type { RecordRow } from "./repository/records.ts";
+import type { ViewVersionRow } from "./repository/view_versions.ts";
 
 /** A row of an entity that was stored. */
 export interface Change {
@@ -34,7 +27,7 @@ export interface Change {
 
 /**
  * Adds what was stored to the buckets of the views that follow it. Where an event came in another version its buckets
- * are marked as stale: reads go to the records until {@link fillKeys} made them anew.
+ * are marked as stale: reads go to the records until `fillKeys` made them anew.
  *
  * @param following versions of views over the sources of the changes
  */
@@ -65,35 +58,6 @@ export async function updateBuckets(
   });
   await putBuckets(tx, rows);
   await markStale(tx, stale);
-}
-
-/**
- * Makes the buckets of some entities anew from all their records. The caller holds the lock of the source.
- *
- * @param version of the view
- */
-export async function fillKeys(
-  tx: Transaction,
-  version: ViewVersionRow,
-  keys: readonly string[],
-): Promise<void> {
-  const plan = await planOf(tx, version);
-  const { entity, source } = version;
-  const { fields, filters } = plan.layout;
-  const histories = await readHistories(tx, {
-    entity,
-    source,
-    keys,
-    fields: filters.length > 0 ? undefined : fields,
-  });
-  const records = [...histories]
-    .flatMap(([key, records]) => records.map((record): KeyedRecord => ({ ...record, key })));
-  const rows = summarizeRecords(plan, records).map((update): BucketRow => {
-    const { maxTimeMs, maxKnownAtMs } = update;
-    return { ...toKey({ version, update }), maxTimeMs, maxKnownAtMs, cells: cellsOf(plan, update) };
-  });
-  await removeBuckets(tx, { viewVersion: version.id, keys });
-  await putBuckets(tx, rows);
 }
 
 interface Added {
@@ -133,18 +97,4 @@ function bucketsAt(version: ViewVersionRow, { levels }: BucketPlan, row: Change[
     sizeMs,
     startMs: bucketStart(timeMs, sizeMs),
   }));
-}
-
-/** By the hash of the body. */
-const plans = new Map<string, BucketPlan>();
-const MAX_PLANS = 10_000;
-
-/** A version of a view never changes: it is compiled once. */
-async function planOf(tx: Transaction, { id, bodyHash }: ViewVersionRow): Promise<BucketPlan> {
-  const known = plans.get(bodyHash);
-  if (known !== undefined) return known;
-  const plan = planBuckets(await readViewBody(tx, id));
-  if (plans.size >= MAX_PLANS) plans.clear();
-  plans.set(bodyHash, plan);
-  return plan;
 }

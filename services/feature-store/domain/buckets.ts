@@ -87,22 +87,28 @@ export function coverWindow(
   sight: Sight,
 ): Cover {
   const { atMs } = sight;
-  const cover: Cover = { buckets: [], spans: [] };
   if (buckets === undefined) {
-    cover.spans.push({ afterMs: windowStart(atMs, window), untilMs: atMs });
-    return cover;
+    return { buckets: [], spans: [{ afterMs: windowStart(atMs, window), untilMs: atMs }] };
   }
+  if (window === null) return coverLifetime(buckets, sight);
+  const cover: Cover = { buckets: [], spans: [] };
   for (const { sizeMs, fromMs, toMs } of rangesOf(window, ladder, atMs)) {
     const level = buckets.level(sizeMs);
     for (let index = firstFrom(level, fromMs); index < level.length; index++) {
       const bucket = level[index]!;
       if (bucket.startMs >= toMs) break;
       if (isUsable(bucket, sight)) cover.buckets.push({ sizeMs, bucket });
-      else if (sizeMs === LIFETIME) cover.spans.push({ afterMs: -Infinity, untilMs: atMs });
       else cover.spans.push({ afterMs: bucket.startMs, untilMs: Math.min(bucket.startMs + sizeMs, atMs) });
     }
   }
   return cover;
+}
+
+function coverLifetime(buckets: Buckets, sight: Sight): Cover {
+  const [bucket] = buckets.level(LIFETIME);
+  if (bucket === undefined) return { buckets: [], spans: [] };
+  if (isUsable(bucket, sight)) return { buckets: [{ sizeMs: LIFETIME, bucket }], spans: [] };
+  return { buckets: [], spans: [{ afterMs: -Infinity, untilMs: sight.atMs }] };
 }
 
 /** Ranges of one level that overlap become one. */

@@ -160,6 +160,10 @@ export interface HistoryQuery {
   until?: number;
   /** Known-at at or before; default: all. */
   knownBy?: number;
+  /** After this place in the order of a history; default: from its beginning. */
+  afterEvent?: Pick<EntityRecord, "time" | "id">;
+  /** Of each entity at most so many; default: all. */
+  limit?: number;
 }
 
 /** The records of some entities from one source by entity key, each ordered by event time, id and definition. */
@@ -240,6 +244,7 @@ const TRUE = 0x74;
 
 function selectHistories(db: Queryable, query: HistoryQuery) {
   const { entity, source, keys, fields, after = -Infinity, until = Infinity, knownBy = Infinity } = query;
+  const { afterEvent, limit } = query;
   const data = fields === undefined || fields.length > MAX_PROJECTED
     ? db`data`
     : db`${projection(db, fields)}`;
@@ -253,7 +258,11 @@ function selectHistories(db: Queryable, query: HistoryQuery) {
       from records
       where entity = ${entity} and source = ${source} and entity_key = asked.key
         and event_time > ${bound(after)} and event_time <= ${bound(until)} and known_at <= ${bound(knownBy)}
+        ${
+    afterEvent === undefined ? db`` : db`and (event_time, id) > (${bound(afterEvent.time)}, ${afterEvent.id})`
+  }
       order by event_time, id, definition
+      ${limit === undefined ? db`` : db`limit ${limit}`}
     ) as history
     order by asked.number, event_time, id, definition`;
 }
