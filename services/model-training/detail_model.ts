@@ -11,7 +11,6 @@ import { lastValues } from "./domain/evaluation/last_value.ts";
 import { evaluate, metricValue, type ScoredRows, scoreRows } from "./domain/evaluation/metrics.ts";
 import { evaluateSlices } from "./domain/evaluation/slices.ts";
 import { prior } from "./domain/trainers/prior.ts";
-import type { FittedModel } from "./domain/trainers/trainer.ts";
 import type { TrainingParts } from "./model_task.ts";
 
 /** Rows of the test part that features are dealt anew in; more of them would take long and tell the same. */
@@ -23,15 +22,26 @@ const SLICED_FEATURES = 5;
 /** Of the rows of a slice, for its interval: there are many slices, and their intervals are wide. */
 const SLICE_RESAMPLES = 200;
 
-/**
- * Looks at the answers to the test part from all sides.
- *
- * @param made the model and its file
- */
+/** What the model was made for, and the rows it is looked at with. */
+export interface DetailedParts extends Pick<TrainingParts, "train" | "test"> {
+  spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed" | "costs"> & {
+    /** Absent where it is not known how far the labels look: then nobody knows which was the last one at T. */
+    label?: Pick<TrainingParts["spec"]["label"], "within"> | undefined;
+  };
+}
+
+/** The model, and its file where that can be explained. */
+export interface AskedModel {
+  model: { predict(dataset: Dataset): Float64Array | Promise<Float64Array> };
+  onnx: Uint8Array | null;
+  classes: readonly string[] | null;
+}
+
+/** Looks at the answers to the test part from all sides. */
 export async function detailModel(
-  parts: TrainingParts,
+  parts: DetailedParts,
   answers: Float64Array,
-  made: { model: FittedModel; onnx: Uint8Array; classes: readonly string[] | null },
+  made: AskedModel,
 ): Promise<ModelDetail> {
   const { spec, train, test } = parts;
   const scored = scoreRows(test.labels, answers);
@@ -39,7 +49,7 @@ export async function detailModel(
     ? { costs: spec.costs, ...cheapestThreshold(scored, spec.costs) }
     : null;
   const table = spec.task === "regression" ? [] : confusion(scored, decision?.threshold);
-  const permutation = permutationOf(parts, made.model);
+  const permutation = await permutationOf(parts, made.model);
   return {
     baselines: await baselinesOf(parts),
     confusion: table,
@@ -57,22 +67,26 @@ function rowsByClass({ labels }: Dataset, classes: number): Float64Array {
   return rows;
 }
 
-async function baselinesOf({ spec, train, test }: TrainingParts): Promise<ModelDetail["baselines"]> {
-  const { task, seed } = spec;
+async function baselinesOf({ spec, train, test }: DetailedParts): Promise<ModelDetail["baselines"]> {
+  const { task, seed, label } = spec;
   const model = await prior.fit(train, { task, parameters: {}, seed });
   const answers = model.predict(test);
+  const judge = (outputs: Float64Array) => evaluate(task, scoreRows(test.labels, outputs));
+  if (label === undefined) return { prior: judge(answers) };
   const last = lastValues(test, [train, test], {
-    horizonMs: durationToMs(spec.label.within),
+    horizonMs: durationToMs(label.within),
     fallback: answers.subarray(0, model.outputs),
   });
-  const judge = (outputs: Float64Array) => evaluate(task, scoreRows(test.labels, outputs));
   return { prior: judge(answers), last_value: judge(last) };
 }
 
-function permutationOf({ spec, test }: TrainingParts, model: FittedModel): ModelDetail["permutation"] {
+async function permutationOf(
+  { spec, test }: DetailedParts,
+  model: AskedModel["model"],
+): Promise<ModelDetail["permutation"]> {
   const rows = sampleRows(test, DEALT_ROWS, spec.seed);
   try {
-    const losses = permutationImportance(rows, model.predict, spec);
+    const losses = await permutationImportance(rows, (dataset) => model.predict(dataset), spec);
     return [...losses].map((loss, feature) => ({ feature: test.featureNames[feature]!, loss }))
       .toSorted((a, b) => b.loss - a.loss);
   } catch (error) {
@@ -83,7 +97,7 @@ function permutationOf({ spec, test }: TrainingParts, model: FittedModel): Model
 }
 
 function slicesOf(
-  { spec, test }: TrainingParts,
+  { spec, test }: DetailedParts,
   scored: ScoredRows,
   permutation: ModelDetail["permutation"],
 ): ModelDetail["slices"] {
@@ -97,7 +111,7 @@ function slicesOf(
 }
 
 function sliceInterval(
-  { metric, seed }: TrainingParts["spec"],
+  { metric, seed }: DetailedParts["spec"],
   { test, scored, rows }: { test: Dataset; scored: ScoredRows; rows: Int32Array },
 ): Slice["interval"] {
   const width = scored.outputs.length / test.rows;
@@ -117,8 +131,9 @@ function sliceInterval(
 
 function shapOf(
   rows: Dataset,
-  { onnx, classes }: { onnx: Uint8Array; classes: readonly string[] | null },
+  { onnx, classes }: AskedModel,
 ): ModelDetail["shap"] {
+  if (onnx === null) return [];
   let explainer;
   try {
     explainer = createExplainer(onnx);

@@ -75,22 +75,19 @@ async function importVersion(
     );
   }
   const { trainingSet = null, trainUntil = null, signature = null, inputExample = null } = request;
-  if (trainingSet !== null && trainUntil === null) {
-    throw invalid(
-      `Cannot ${action}: to be judged by a training set, the request must say in trainUntil which rows the model has seen`,
-    );
-  }
   const onnx = await bus.files.get(request.sha256, { maxBytes });
-  const judgedBy = trainingSet === null || trainUntil === null ? null : {
+  const known = trainingSet === null ? null : {
     file: await bus.files.get(trainingSet),
     sha256: trainingSet,
     trainUntil,
     metric: definition?.body.metric ?? null,
+    costs: definition?.body.costs ?? contract.errorCostsSchema.parse({}),
+    within: definition?.body.label.within ?? null,
     seed: definition?.body.seed ?? 1,
   };
   const checked = await callWorker<OutsideWork, ImportedModel>(
     new URL("./outside_worker.ts", import.meta.url),
-    { import: { onnx, maxBytes, signature, inputExample, judgedBy } },
+    { import: { onnx, maxBytes, signature, inputExample, known } },
     { limitSeconds, action: `${action}: check the file` },
   );
   if (definition !== undefined && definition.body.task !== checked.signature.task) {
@@ -135,9 +132,8 @@ async function register(
   declared: { definition: number | null; horizon: string | null },
 ): Promise<{ reply: Reply; event: contract.RunEvent }> {
   const { model, algorithm, tags, notes, reason, trainingSet = null, trainUntil = null } = request;
-  const { onnx, signature, description, referenceBins, inputExample } = checked;
+  const { onnx, signature, evaluation, curves, hints, referenceBins, inputExample, environment } = checked;
   const run = uuidv7();
-  const evaluation = description?.evaluation ?? null;
   await insertRun(tx, {
     id: run,
     kind: "imported",
@@ -152,7 +148,7 @@ async function register(
     trainingSet,
     retryOf: null,
     gitRevision: null,
-    environment: {},
+    environment,
     actor,
     reason,
   });
@@ -170,8 +166,8 @@ async function register(
     lineage: null,
     trainUntil,
     evaluation,
-    curves: description?.curves ?? null,
-    hints: description?.hints ?? [],
+    curves,
+    hints,
     referenceBins,
     inputExample,
     tags,
@@ -190,6 +186,7 @@ async function register(
     evaluation,
     trials: [],
     parameters: {},
+    environment: {},
     results: evaluation?.model ?? {},
   });
   return { reply: { version, run, sha256, signature }, event: await appendEvent(tx, run) };

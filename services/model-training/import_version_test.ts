@@ -65,6 +65,17 @@ Deno.test("model-training imports a file made elsewhere, judges it, and serves i
     "output",
   ]);
 
+  const { curves, run } = await service.call(getCard, { model, version: 2 });
+  assertEquals(curves!.permutation[0]!.feature, "orders.recency");
+  assertEquals([Object.keys(curves!.baselines), curves!.confusion.length], [["prior", "last_value"], 2]);
+  assert(curves!.decision !== null && curves!.slices.length > 5);
+  assertEquals([run.environment, run.testLook!.rows, run.testLook!.before], [
+    { producer: "a trainer of the tests", onnx: "IR 8, ai.onnx 17, ai.onnx.ml 3" },
+    // All that is later than what it has learnt from; among them the rows of the version before.
+    240,
+    1,
+  ]);
+
   const { rows, champion } = await compare(service, 2);
   assertEquals([rows, champion], [180, own]);
   assertEquals((await promote(service, 2)).changed, true);
@@ -78,6 +89,37 @@ Deno.test("model-training imports a file made elsewhere, judges it, and serves i
   assertEquals([card.version.evaluation, card.curves, card.run.kind], [null, null, "imported"]);
   const page = await fetch(`${service.url}/v1/models/${model}/versions/3/card.html`);
   assertStringIncludes(await page.text(), "It was not judged");
+});
+
+Deno.test("importVersion() takes bins, an example and hints from a training set that it is not judged by", async () => {
+  await using stand = await startStand();
+  const { service, features } = stand;
+  features.table = {
+    ...features.table,
+    features: features.table.features.map((feature) =>
+      feature.name === "orders.noise" ? { ...feature, values: feature.values.map(() => 7) } : feature
+    ),
+  };
+  const { trainingSet } = await service.call(getVersion, { model, version: await train(service) });
+  const sha256 = await service.bus.files.put(linearClassifier([1, 1, 1]));
+  const { version } = await service.call(importVersion, {
+    model,
+    sha256,
+    signature,
+    trainingSet: trainingSet!,
+  }, {
+    timeoutMs: 30_000,
+  });
+  const found = await service.call(getVersion, { model, version });
+  assertEquals([found.evaluation, found.trainingSet], [null, trainingSet]);
+  assertEquals(found.referenceBins.map(({ name, counts }) => [name, counts.length > 1]), [
+    ["orders.recency", true],
+    ["orders.spend", true],
+    ["orders.noise", false],
+    ["output", true],
+  ]);
+  assertEquals(found.inputExample!["orders.noise"], 7);
+  assertEquals(found.hints.map(({ kind, feature }) => [kind, feature]), [["constant", "orders.noise"]]);
 });
 
 Deno.test("importVersion() answers the same to the same key, and registers once", async () => {

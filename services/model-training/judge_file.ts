@@ -1,5 +1,5 @@
 /** Models made elsewhere: their files checked, brought into the platform's form, tried and judged. @module */
-import type { InputExample, Metric } from "shared/contracts/model_training.ts";
+import type { Curves, ErrorCosts, Hint, InputExample, Metric } from "shared/contracts/model_training.ts";
 import {
   MODEL_METADATA,
   type ReferenceBins,
@@ -10,17 +10,21 @@ import type { Instant } from "shared/contracts/time.ts";
 import { AppError, invalid, messageOf } from "shared/errors.ts";
 import { admitModelFile } from "shared/onnx/admission.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
+import type { ModelSummary } from "shared/onnx/reader.ts";
 import { loadModel } from "shared/onnx/runtime.ts";
 import { parseWith } from "shared/validation.ts";
 import { binsOf, describeModel, type ModelDescription, signatureOf } from "./describe_model.ts";
+import { detailModel } from "./detail_model.ts";
 import { adaptModelFile } from "./domain/adapt_model_file.ts";
 import { numberLabels } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
+import { allTexts } from "./domain/encoding.ts";
 import { goldenRowsOf } from "./domain/golden_rows.ts";
-import { exampleBatch } from "./domain/input_example.ts";
+import { hintsOf } from "./domain/hints.ts";
+import { exampleBatch, exampleOf } from "./domain/input_example.ts";
 import { readParts, type TrainedModel, type TrainingTask } from "./model_task.ts";
 import { readSettledRows } from "./training_data.ts";
-import { scoreWithFile } from "./verify.ts";
+import { type Score, withModelFile } from "./verify.ts";
 
 export interface OutsideTask extends TrainingTask {
   /** What the trainer made of the training part. */
@@ -28,6 +32,7 @@ export interface OutsideTask extends TrainingTask {
   maxBytes: number;
   /** What the trainer had to say. */
   facts: Readonly<Record<string, number>>;
+  environment: Readonly<Record<string, string>>;
 }
 
 /**
@@ -41,27 +46,44 @@ export async function judgeOutsideModel(task: OutsideTask): Promise<TrainedModel
   const parts = await readParts(task);
   const { train, test } = parts;
   const summary = admitModelFile(task.onnx, { maxBytes });
-  const signature = signatureOf(task, train, train.featureNames.map(() => null));
+  const signature = signatureOf(task, train, allTexts(train));
   const bare = adaptModelFile(task.onnx, summary, { signature });
-  const { outputs } = shapeOf(signature);
-  const bins = binsOf(train, await scoreWithFile(bare, train, outputs), signature);
-  const answers = await scoreWithFile(bare, test, outputs);
-  refuseNoProbabilities(answers, signature);
-  const onnx = adaptModelFile(task.onnx, summary, {
-    signature,
-    trainingSet: { sha256: trainingSet.sha256, views: trainingSet.manifest.views },
-    referenceBins: bins,
-    goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: spec.seed }),
+  const shape = { dictionaries: train.dictionaries, outputs: shapeOf(signature).outputs };
+  return await withModelFile(bare, shape, async (score) => {
+    const bins = binsOf(train, await score(train), signature);
+    const answers = await score(test);
+    refuseNoProbabilities(answers, signature);
+    const description = await describeModel(parts, answers);
+    const detail = await detailModel(parts, answers, asked(score, signature));
+    return {
+      onnx: adaptModelFile(task.onnx, summary, {
+        signature,
+        trainingSet: { sha256: trainingSet.sha256, views: trainingSet.manifest.views },
+        referenceBins: bins,
+        goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: spec.seed }),
+      }),
+      signature,
+      ...description,
+      curves: { ...description.curves, ...detail },
+      referenceBins: bins,
+      trials: [],
+      parameters: spec.parameters,
+      facts,
+      environment: { ...originOf(summary), ...task.environment },
+      largestDifference: 0,
+    };
   });
+}
+
+/** Nothing is known of how such a file answers: it can be asked, and not explained. */
+const asked = (score: Score, { classes }: Signature) => ({ model: { predict: score }, onnx: null, classes });
+
+/** What a file says of where it comes from. */
+function originOf({ producerName, irVersion, opsets }: ModelSummary): Record<string, string> {
   return {
-    onnx,
-    signature,
-    ...await describeModel(parts, answers),
-    referenceBins: bins,
-    trials: [],
-    parameters: spec.parameters,
-    facts,
-    largestDifference: 0,
+    ...(producerName === "" ? {} : { producer: producerName }),
+    onnx: [`IR ${irVersion}`, ...Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`)]
+      .join(", "),
   };
 }
 
@@ -72,17 +94,22 @@ export interface ImportTask {
   signature: Signature | null;
   /** A row to try it with; null: zeros and missing texts. */
   inputExample: InputExample | null;
-  /** Rows to judge it by; null: it is not judged. */
-  judgedBy: {
-    /** Parquet. */
-    file: Uint8Array;
-    sha256: string;
-    /** The last T that the model has learnt from. */
-    trainUntil: Instant;
-    /** Null: log loss, or the root of the mean squared error. */
-    metric: Metric | null;
-    seed: number;
-  } | null;
+  /** Rows like those it has learnt from; null: none are known. */
+  known: KnownRows | null;
+}
+
+export interface KnownRows {
+  /** Parquet. */
+  file: Uint8Array;
+  sha256: string;
+  /** The last T that the model has learnt from: it is judged by what is later. Null: it is not judged. */
+  trainUntil: Instant | null;
+  /** Null: log loss, or the root of the mean squared error. */
+  metric: Metric | null;
+  costs: ErrorCosts;
+  /** How far the labels look, a duration; null where it is not known. */
+  within: string | null;
+  seed: number;
 }
 
 export interface ImportedModel {
@@ -90,39 +117,44 @@ export interface ImportedModel {
   signature: Signature;
   inputExample: InputExample | null;
   /** Null where it was not judged. */
-  description: ModelDescription | null;
+  evaluation: ModelDescription["evaluation"] | null;
+  curves: Curves | null;
+  hints: Hint[];
   referenceBins: ReferenceBins[];
+  environment: Record<string, string>;
 }
 
 /**
  * Checks a file: it parses, asks only for operators that are accepted, has the inputs and the output of its signature,
- * answers a test row, and is judged where rows are given.
+ * and answers a test row. Where rows are given, they tell its reference bins and an example, and it is judged by those
+ * that are later than what it has learnt from.
  *
  * @throws {AppError} `invalid`, `too_large` or `unprocessable`, with what is wrong
  */
 export async function checkImportedModel(task: ImportTask): Promise<ImportedModel> {
+  const { inputExample, known } = task;
   const summary = admitModelFile(task.onnx, { maxBytes: task.maxBytes });
   const signature = task.signature ?? readSignature(summary.metadata);
   const onnx = adaptModelFile(task.onnx, summary, { signature });
-  await tryRow(onnx, signature, task.inputExample);
-  if (task.judgedBy === null) {
-    return { onnx, signature, inputExample: task.inputExample, description: null, referenceBins: [] };
+  await tryRow(onnx, signature, inputExample);
+  const environment = originOf(summary);
+  if (known === null) {
+    const nothing = { evaluation: null, curves: null, hints: [], referenceBins: [] };
+    return { onnx, signature, inputExample, environment, ...nothing };
   }
-  const { sha256 } = task.judgedBy;
-  const { train, test, answers, description } = await judge(onnx, signature, task.judgedBy);
-  const trained = await scoreWithFile(onnx, train, shapeOf(signature).outputs);
-  const referenceBins = binsOf(train, trained, signature);
+  const { golden, ...found } = await lookAt(onnx, signature, known);
+  const goldenRows = goldenRowsOf(golden.rows, golden.answers, {
+    inputs: signature.inputs,
+    seed: known.seed,
+  });
+  const { referenceBins } = found;
+  const trainingSet = { sha256: known.sha256, views: [] };
   return {
-    onnx: adaptModelFile(task.onnx, summary, {
-      signature,
-      trainingSet: { sha256, views: [] },
-      referenceBins,
-      goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: task.judgedBy.seed }),
-    }),
+    onnx: adaptModelFile(task.onnx, summary, { signature, trainingSet, referenceBins, goldenRows }),
     signature,
-    inputExample: task.inputExample ?? description.inputExample,
-    description,
-    referenceBins,
+    environment,
+    ...found,
+    inputExample: inputExample ?? found.inputExample,
   };
 }
 
@@ -176,15 +208,48 @@ function refuseNoProbabilities(answers: ArrayLike<number>, { output }: Signature
   );
 }
 
+type Found = Pick<
+  ImportedModel,
+  "evaluation" | "curves" | "hints" | "referenceBins" | "inputExample"
+>;
+/** Rows with the file's answers. */
+interface Golden {
+  golden: { rows: Dataset; answers: Float64Array };
+}
+
+async function lookAt(onnx: Uint8Array, signature: Signature, known: KnownRows): Promise<Found & Golden> {
+  const settled = await readSettledRows(known.file);
+  const dataset = numberLabels(settled.dataset(signature.inputs.map(({ name }) => name)), signature);
+  const { dictionaries } = dataset;
+  const shape = { dictionaries, outputs: shapeOf(signature).outputs };
+  return await withModelFile(onnx, shape, async (score) => {
+    const { trainUntil } = known;
+    if (trainUntil !== null) {
+      return await judge(dataset, { score, signature, known: { ...known, trainUntil } });
+    }
+    const answers = await score(dataset);
+    return {
+      evaluation: null,
+      curves: null,
+      hints: hintsOf(dataset, signature.task),
+      referenceBins: binsOf(dataset, answers, signature),
+      inputExample: exampleOf(dataset),
+      golden: { rows: dataset, answers },
+    };
+  });
+}
+
 /** By the rows that are later than what it has learnt from; the earlier ones tell the baseline and the bins. */
 async function judge(
-  onnx: Uint8Array,
-  signature: Signature,
-  { file, trainUntil, metric, seed }: NonNullable<ImportTask["judgedBy"]>,
-): Promise<{ train: Dataset; test: Dataset; answers: Float64Array; description: ModelDescription }> {
-  const settled = await readSettledRows(file);
-  const dataset = numberLabels(settled.dataset(signature.inputs.map(({ name }) => name)), signature);
+  dataset: Dataset,
+  { score, signature, known }: {
+    score: Score;
+    signature: Signature;
+    known: KnownRows & { trainUntil: Instant };
+  },
+): Promise<Found & Golden> {
   const { task } = signature;
+  const { trainUntil, metric, costs, within, seed } = known;
   const until = Date.parse(trainUntil);
   const rows = Int32Array.from({ length: dataset.rows }, (_, row) => row);
   const parts = {
@@ -200,16 +265,29 @@ async function judge(
       } ${trainUntil}`,
     );
   }
-  const answers = await scoreWithFile(onnx, parts.test, shapeOf(signature).outputs);
-  const { times } = parts.test;
-  const description = await describeModel({
-    spec: { task, metric: metric ?? (task === "regression" ? "rmse" : "log_loss"), seed },
-    split: {
-      trainUntil: until,
-      testFrom: times.reduce((first, time) => Math.min(first, time)),
-      testUntil: times.reduce((last, time) => Math.max(last, time)),
-    },
-    ...parts,
-  }, answers);
-  return { ...parts, answers, description };
+  const { train, test } = parts;
+  const spec = {
+    task,
+    metric: metric ?? (task === "regression" ? "rmse" as const : "log_loss" as const),
+    seed,
+  };
+  const answers = await score(test);
+  const split = {
+    trainUntil: until,
+    testFrom: test.times.reduce((first, time) => Math.min(first, time)),
+    testUntil: test.times.reduce((last, time) => Math.max(last, time)),
+  };
+  const { curves, ...description } = await describeModel({ spec, split, ...parts }, answers);
+  const label = within === null ? undefined : { within };
+  const detail = await detailModel(
+    { spec: { ...spec, costs, label }, ...parts },
+    answers,
+    asked(score, signature),
+  );
+  return {
+    ...description,
+    curves: { ...curves, ...detail },
+    referenceBins: binsOf(train, await score(train), signature),
+    golden: { rows: test, answers },
+  };
 }

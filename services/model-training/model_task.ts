@@ -48,6 +48,8 @@ export interface TrainedModel {
   parameters: Parameters;
   /** What the trainer has to say, such as the trees it kept. */
   facts: Readonly<Record<string, number>>;
+  /** What it was trained in besides the service, where that is known. */
+  environment?: Readonly<Record<string, string>>;
   /** Largest difference between the file's answers and the trainer's, in units of max(1, |answer|). */
   largestDifference: number;
 }

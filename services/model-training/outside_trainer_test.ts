@@ -1,12 +1,5 @@
 import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import {
-  getRun,
-  listVersions,
-  putModel,
-  runMetrics,
-  startRun,
-  type TrainerMessage,
-} from "shared/contracts/model_training.ts";
+import { getRun, listVersions, putModel, runMetrics, startRun } from "shared/contracts/model_training.ts";
 import { MODEL_METADATA } from "shared/contracts/signature.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { readTrainingSet } from "shared/training_set_file.ts";
@@ -16,7 +9,7 @@ import { eventually } from "shared/testing/poll.ts";
 import { startTestFeatureStore } from "./testing/feature_store.ts";
 import { observe } from "./testing/observations.ts";
 import { compare, ended, model, promote, put, start, startStand, WEEKS } from "./testing/stand.ts";
-import { learnMeans, startTestTrainer } from "./testing/trainer.ts";
+import { learnMeans, startTestTrainer, type TrainerMessage } from "./testing/trainer.ts";
 
 const ask = { model, algorithm: "class_means", parameters: { shrinkage: 0.5, kind: "plain" } };
 
@@ -26,7 +19,11 @@ Deno.test("model-training has a trainer outside it learn, and judges and registe
   await using trainer = startTestTrainer(service.bus, "class_means", async (job, say) => {
     say({ log: "begins" });
     say({ progress: { round: 1, rounds: 2, metrics: { training_loss: 0.6 } } });
-    return { onnx: await learnMeans(service.bus, job), facts: { weights: job.features.length } };
+    return {
+      onnx: await learnMeans(service.bus, job),
+      facts: { weights: job.features.length },
+      environment: { numpy: "2.3" },
+    };
   });
   const { id } = await service.call(startRun, ask);
   const run = await ended(service, id);
@@ -34,6 +31,7 @@ Deno.test("model-training has a trainer outside it learn, and judges and registe
   assertEquals([run.error, run.algorithm, run.version], [null, "class_means", 1]);
   assertEquals(run.parameters, ask.parameters);
   assertEquals(run.metrics["weights"], 3);
+  assertEquals([run.environment["numpy"], run.environment["deno"]], ["2.3", Deno.version.deno]);
   const { model: own, baseline } = run.evaluation!;
   assertLess(own["log_loss"]!, baseline["log_loss"]!);
   assertEquals((await service.call(runMetrics, { id })).points, [{
@@ -44,6 +42,7 @@ Deno.test("model-training has a trainer outside it learn, and judges and registe
 
   const [job] = trainer.jobs;
   assertEquals([job!.run, job!.model, job!.seed, job!.validationSet], [id, model, 1, null]);
+  assertEquals([job!.categories, job!.classes], [[], ["0", "1"]]);
   const given = await readTrainingSet(await service.bus.files.get(job!.trainingSet));
   assertEquals(given.entities.length, run.evaluation!.trainRows, "the test part stays with the service");
   assertEquals(Math.max(...given.times), Date.parse(run.evaluation!.trainUntil));

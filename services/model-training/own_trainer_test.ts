@@ -1,5 +1,6 @@
-import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
-import { getRun, listVersions, startRun } from "shared/contracts/model_training.ts";
+import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes } from "@std/assert";
+import { getCard, getRun, listVersions, startRun } from "shared/contracts/model_training.ts";
+import type { TrainingSetColumn } from "shared/training_set_table.ts";
 import { compare, ended, model, startStand } from "./testing/stand.ts";
 
 /** Python with what the example needs; `deno run -A bench/peers/install.ts examples` installs it. */
@@ -20,7 +21,18 @@ Deno.test({
   ignore: !hasPython(),
   async fn() {
     await using stand = await startStand({ env: { TRAINER_WAIT_SECONDS: "60" } });
-    const { service } = stand;
+    const { service, features } = stand;
+    const { table } = features;
+    // Text that says a little of the label, and is missing now and then.
+    const region: TrainingSetColumn = {
+      name: "orders.region",
+      type: "text",
+      categories: ["east", "north", "west"],
+      values: table.labels.map((label, row) =>
+        row % 10 === 0 ? NaN : label === 1 && row % 3 > 0 ? 0 : 1 + row % 2
+      ),
+    };
+    features.table = { ...table, features: [region, ...table.features] };
     const trainer = new Deno.Command(PYTHON, {
       args: [`${EXAMPLE}sklearn_trainer.py`],
       env: { NATS_URL: `nats://${service.bus.nc.getServer()}` },
@@ -36,6 +48,22 @@ Deno.test({
       assertGreater(baseline["log_loss"]! * 0.9, own["log_loss"]!);
       const { versions: [version] } = await service.call(listVersions, { model });
       assertEquals(version!.algorithm, "sklearn_forest");
+      assertEquals(version!.signature.inputs[0], {
+        name: "orders.region",
+        type: "category",
+        nulls: "as_trained",
+        vocabulary: ["east", "north", "west"],
+        unseen: "as_other",
+      });
+      assertEquals(run.environment["producer"], "skl2onnx");
+      assertMatch(run.environment["scikit-learn"]!, /^\d+\.\d+/);
+      const { curves } = await service.call(getCard, { model, version: 1 });
+      assertEquals(curves!.permutation.slice(0, 2).map(({ feature }) => feature).toSorted(), [
+        "orders.recency",
+        "orders.region",
+      ]);
+      assertEquals(Object.keys(curves!.baselines), ["prior", "last_value"]);
+      assertGreater(curves!.slices.length, 5);
       assert((await compare(service, 1)).passed);
 
       const { id: odd } = await service.call(startRun, { ...ask, parameters: { trees: 3 } });

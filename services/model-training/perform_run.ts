@@ -140,12 +140,13 @@ async function finish(
         mediaType: "application/onnx",
         owned,
       });
-      const { evaluation, trials, parameters, facts } = trained;
+      const { evaluation, trials, parameters, facts, environment } = trained;
       await completeRun(tx, run.id, {
         version,
         evaluation,
         trials,
         parameters,
+        environment: environment ?? {},
         results: { ...facts, ...evaluation.model },
       });
       return await appendEvent(tx, run.id);

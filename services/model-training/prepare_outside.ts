@@ -1,7 +1,7 @@
 /** What a trainer outside the service learns from: the training part alone, as a training set of its own. @module */
-import { AppError } from "shared/errors.ts";
 import { writeTrainingSet } from "shared/training_set_file.ts";
-import { requireUsableLabels } from "./domain/classes.ts";
+import type { TrainingSetColumn } from "shared/training_set_table.ts";
+import { classNames, requireUsableLabels } from "./domain/classes.ts";
 import type { Dataset } from "./domain/dataset.ts";
 import { readParts, type TrainingTask } from "./model_task.ts";
 
@@ -11,38 +11,46 @@ export interface OutsideParts {
   /** Null where the split declares none. */
   validation: Uint8Array | null;
   features: readonly string[];
+  /** Those that hold text. */
+  categories: readonly string[];
   rows: number;
+  classes: readonly string[] | null;
 }
 
 /**
  * The test part stays here: nobody can learn from it, by mistake or otherwise.
  *
- * @throws {AppError} `unprocessable` for features that are no numbers; `invalid` for labels that nothing can be learnt from
+ * @throws {AppError} `invalid` for labels that nothing can be learnt from
  */
 export async function prepareOutside(task: TrainingTask): Promise<OutsideParts> {
   const { spec, train, validation } = await readParts(task);
-  const texts = train.featureNames.filter((_, feature) => train.dictionaries[feature] !== null);
-  if (texts.length > 0) {
-    throw new AppError(
-      "unprocessable",
-      `Cannot train with "${spec.algorithm}": trainers outside the service take numbers, and ${
-        texts.join(", ")
-      } is text`,
-    );
-  }
   requireUsableLabels(train, spec.task, "training");
   return {
     train: await toFile(train),
     validation: validation === undefined ? null : await toFile(validation),
     features: train.featureNames,
+    categories: train.featureNames.filter((_, feature) => train.dictionaries[feature] !== null),
     rows: train.rows,
+    classes: classNames(train, spec.task),
   };
 }
 
-const toFile = ({ entities, times, labels, featureNames, columns }: Dataset) =>
+const toFile = (dataset: Dataset) =>
   writeTrainingSet({
-    entities,
-    times,
-    labels,
-    features: featureNames.map((name, feature) => ({ name, values: Float64Array.from(columns[feature]!) })),
+    entities: dataset.entities,
+    times: dataset.times,
+    labels: dataset.labels,
+    features: dataset.featureNames.map((_, feature) => toColumn(dataset, feature)),
   });
+
+function toColumn({ featureNames, columns, dictionaries }: Dataset, feature: number): TrainingSetColumn {
+  const name = featureNames[feature]!;
+  const column = columns[feature]!;
+  const categories = dictionaries[feature]!;
+  return categories === null ? { name, values: Float64Array.from(column) } : {
+    name,
+    type: "text",
+    categories,
+    values: Float64Array.from(column, (code) => code === 0 ? NaN : code - 1),
+  };
+}

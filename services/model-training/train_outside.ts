@@ -46,12 +46,14 @@ export async function trainOutside(
     trainingSet: await patiently(() => bus.files.put(parts.train), options),
     validationSet: validation && await patiently(() => bus.files.put(validation), options),
     features: [...parts.features],
+    categories: [...parts.categories],
     rows: parts.rows,
+    classes: parts.classes && [...parts.classes],
     parameters,
     seed,
     silenceSeconds: outside.silenceSeconds,
   };
-  const { onnx: name, facts } = await askTrainer(bus, job, {
+  const { onnx: name, facts, environment } = await askTrainer(bus, job, {
     waitSeconds: outside.waitSeconds,
     signal,
     onProgress: (progress) => tell("fit", progress),
@@ -61,7 +63,7 @@ export async function trainOutside(
   const { maxBytes, judgeSeconds } = outside;
   return await callWorker<OutsideWork, TrainedModel>(
     WORKER,
-    { judge: { ...task, onnx, facts, maxBytes } },
-    { signal, limitSeconds: judgeSeconds },
+    { judge: { ...task, onnx, facts, environment, maxBytes } },
+    { signal, limitSeconds: judgeSeconds, action: `judge the file of the trainer of "${algorithm}"` },
   );
 }

@@ -14,26 +14,44 @@ export interface Verification {
   largestDifference: number;
 }
 
+/** The outputs for every row of a data set: [rows, outputs]. */
+export type Score = (dataset: Dataset) => Promise<Float64Array>;
+
+/**
+ * Works with an ONNX file in memory.
+ *
+ * @param shape the features of the data sets it is to score, and how many outputs it has for a row
+ * @throws {AppError} when the runtime can't load the file, or can't run it on these features
+ */
+export async function withModelFile<T>(
+  file: Uint8Array,
+  { dictionaries, outputs }: Pick<Dataset, "dictionaries"> & { outputs: number },
+  work: (score: Score) => Promise<T>,
+): Promise<T> {
+  const categories = dictionaries.filter((dictionary) => dictionary !== null).length;
+  const model = await loadModel(file, { numbers: dictionaries.length - categories, categories, outputs });
+  try {
+    return await work(async (dataset) => {
+      const answers = new Float64Array(dataset.rows * outputs);
+      for (let from = 0; from < dataset.rows; from += BATCH_ROWS) {
+        const to = Math.min(dataset.rows, from + BATCH_ROWS);
+        answers.set(await model.predict(modelBatch(dataset, from, to)), from * outputs);
+      }
+      return answers;
+    });
+  } finally {
+    await model.unload();
+  }
+}
+
 /**
  * The outputs of an ONNX file for every row of the data set: [rows, outputs].
  *
  * @param outputs values a row; default: 1
  * @throws {AppError} when the runtime can't load the file, or can't run it on these features
  */
-export async function scoreWithFile(file: Uint8Array, dataset: Dataset, outputs = 1): Promise<Float64Array> {
-  const categories = dataset.dictionaries.filter((dictionary) => dictionary !== null).length;
-  const numbers = dataset.columns.length - categories;
-  const model = await loadModel(file, { numbers, categories, outputs });
-  try {
-    const answers = new Float64Array(dataset.rows * outputs);
-    for (let from = 0; from < dataset.rows; from += BATCH_ROWS) {
-      const to = Math.min(dataset.rows, from + BATCH_ROWS);
-      answers.set(await model.predict(modelBatch(dataset, from, to)), from * outputs);
-    }
-    return answers;
-  } finally {
-    await model.unload();
-  }
+export function scoreWithFile(file: Uint8Array, dataset: Dataset, outputs = 1): Promise<Float64Array> {
+  return withModelFile(file, { dictionaries: dataset.dictionaries, outputs }, (score) => score(dataset));
 }
 
 /**

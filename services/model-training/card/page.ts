@@ -68,6 +68,7 @@ function origin({ version: v }: ModelCard): string {
 function summary(card: ModelCard): Html {
   const { version: { evaluation }, curves, comparisons: [judged] } = card;
   if (evaluation === null) return html``;
+  const decision = curves?.decision ?? null;
   const { metric, model, interval: [low, high], rows } = evaluation;
   const tiles = [
     tile(words(metric), number(model[metric]), `95%: ${rough(low)} to ${rough(high)}`),
@@ -75,8 +76,8 @@ function summary(card: ModelCard): Html {
       tile(words(name), number(metrics[metric]), "needs no model")
     ),
     tile("Test rows", count(rows), "not learnt from"),
-    ...(curves?.decision == null ? [] : [
-      tile("Threshold", number(curves.decision.threshold), `mean cost ${rough(curves.decision.cost)}`),
+    ...(decision === null ? [] : [
+      tile("Threshold", number(decision.threshold), `mean cost ${rough(decision.cost)}`),
     ]),
     ...(judged === undefined ? [] : [
       tile(

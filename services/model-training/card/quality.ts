@@ -141,7 +141,8 @@ export async function curvesSection(
 ): Promise<Section | undefined> {
   const { roc = [], precisionRecall = [], calibration = [], answers = [], confusion = [] } = curves ?? {};
   const rate = ([no = 0, yes = 0]: readonly number[] = []) => yes / Math.max(1, no + yes);
-  const chosen = curves?.decision == null
+  const decision = curves?.decision ?? null;
+  const chosen = decision === null
     ? undefined
     : { falsePositiveRate: rate(confusion[0]), truePositiveRate: rate(confusion[1]) };
   const figures = [

@@ -2,16 +2,15 @@
 import {
   type GoldenRows,
   MODEL_METADATA,
-  MODEL_TENSORS,
   type ReferenceBins,
   type Signature,
 } from "shared/contracts/signature.ts";
-import { AppError } from "shared/errors.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
 import type { Node, Tensor } from "shared/onnx/model_proto.ts";
 import type { ModelSummary, ModelValue } from "shared/onnx/reader.ts";
 import { readFields, readMessage, readText, type WireField, WireWriter } from "shared/onnx/wire.ts";
 import { writeNode, writeTensor, writeValueInfo } from "shared/onnx/writer.ts";
+import { type Adapted, adaptInputs, fits, list, unfit } from "./adapt_inputs.ts";
 import type { TrainingSetReference } from "./model_file.ts";
 
 /** What is written into the file beside its graph; what is not known is left out. */
@@ -26,7 +25,6 @@ export interface OutsideMetadata {
 const MODEL = { graph: 7, opset: 8, metadata: 14 } as const;
 const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 } as const;
 const FLOAT = 1;
-const DOUBLE = 11;
 /** For a file that uses no operator of the default set. */
 const DEFAULT_OPSET = 17;
 
@@ -79,12 +77,6 @@ function isOurs(entry: Uint8Array): boolean {
   return readFields(entry).some((field) => field.number === 1 && ours.includes(readText(field)));
 }
 
-interface Adapted {
-  nodes: Node[];
-  initializers: Tensor[];
-  write(graph: WireWriter): void;
-}
-
 function rewriteGraph(
   graph: Uint8Array,
   { inputs, output }: { inputs: Adapted; output: Adapted },
@@ -96,52 +88,12 @@ function rewriteGraph(
   for (const node of inputs.nodes) writer.message(GRAPH.node, (child) => writeNode(child, node));
   for (const field of fields) if (!dropped.includes(field.number)) writer.copy(field);
   for (const node of output.nodes) writer.message(GRAPH.node, (child) => writeNode(child, node));
-  for (const tensor of output.initializers) {
+  for (const tensor of [...inputs.initializers, ...output.initializers]) {
     writer.message(GRAPH.initializer, (child) => writeTensor(child, tensor));
   }
   inputs.write(writer);
   output.write(writer);
   return writer.finish();
-}
-
-function adaptInputs({ inputs }: ModelSummary, signature: Signature): Adapted {
-  const { numbers, categories } = shapeOf(signature);
-  const wanted = [
-    { name: MODEL_TENSORS.numbers, types: ["float", "double"], width: numbers },
-    { name: MODEL_TENSORS.categories, types: ["string"], width: categories },
-  ].filter(({ width }) => width > 0);
-  const found = wanted.map(({ name, types, width }) => {
-    const fitting = inputs.filter(({ type, dims }) => types.includes(type) && fits(dims, width));
-    if (inputs.length !== wanted.length || fitting.length !== 1) {
-      throw unfit(
-        `its inputs are ${list(inputs)}, the signature wants ` +
-          wanted.map(({ types, width }) => `one of ${types.join(" or ")} [rows, ${width}]`).join(" and "),
-      );
-    }
-    return { from: name, to: fitting[0]! };
-  });
-  return {
-    nodes: found.filter(({ from, to }) => from !== to.name || to.type === "double").map(
-      ({ from, to }): Node => {
-        if (from === to.name) {
-          throw unfit(
-            `its input "${from}" is of ${to.type}: export it with float inputs, or under another name`,
-          );
-        }
-        const ends = { inputs: [from], outputs: [to.name] };
-        return to.type === "double"
-          ? { op: "Cast", ...ends, attributes: { to: { int: DOUBLE } } }
-          : { op: "Identity", ...ends };
-      },
-    ),
-    initializers: [],
-    write(graph) {
-      for (const { name, width, types } of wanted) {
-        const type = types[0] === "string" ? "string" : "float";
-        graph.message(GRAPH.input, (child) => writeValueInfo(child, { name, type, dims: ["rows", width] }));
-      }
-    },
-  };
 }
 
 /** Names of ours within someone else's graph. */
@@ -209,17 +161,3 @@ function chooseOutput(outputs: readonly ModelValue[], signature: Signature): Mod
   }
   return chosen;
 }
-
-/** Whether a tensor may have this many columns; a dimension that is not a number may be any. */
-function fits(dims: ModelValue["dims"], width: number): boolean {
-  if (dims === null) return true;
-  return dims.length === 2 && (typeof dims[1] !== "number" || dims[1] === width);
-}
-
-const list = (values: readonly ModelValue[]) =>
-  values.map(({ name, type, dims }) =>
-    `"${name}" ${type} [${dims?.map((dim) => dim === "" ? "?" : dim).join(", ") ?? "?"}]`
-  )
-    .join(", ") || "none";
-
-const unfit = (reason: string) => new AppError("unprocessable", `Cannot use the ONNX file: ${reason}`);

@@ -23,25 +23,41 @@ export const otherCode = (vocabulary: readonly string[]): number => vocabulary.l
  * @throws {AppError} `invalid` for a feature of more than 1,000 texts
  */
 export function learnVocabularies(train: Dataset): Vocabularies {
-  return train.dictionaries.map((dictionary, feature) => {
-    if (dictionary === null) return null;
-    const counts = new Uint32Array(dictionary.length + 1);
-    for (const code of train.columns[feature]!) counts[code] = counts[code]! + 1;
-    const occurring = dictionary.map((text, index) => ({ text, rows: counts[index + 1]! }))
-      .filter(({ rows }) => rows > 0);
-    if (occurring.length > MAX_CATEGORIES) {
-      throw invalid(
-        `Cannot learn from the feature "${
-          train.featureNames[feature]
-        }": it has ${occurring.length} different texts, at most ${MAX_CATEGORIES} are accepted: leave it out, or group its rare values`,
-      );
-    }
-    return occurring.filter(({ rows }) => rows >= MIN_ROWS)
+  return train.dictionaries.map((_, feature) =>
+    occurringTexts(train, feature)
+      ?.filter(({ rows }) => rows >= MIN_ROWS)
       .sort((a, b) => b.rows - a.rows || (a.text < b.text ? -1 : 1))
       .slice(0, MAX_VOCABULARY)
       .map(({ text }) => text)
-      .sort();
-  });
+      .sort() ?? null
+  );
+}
+
+/**
+ * All texts of the training part: what a model may tell apart that encodes them itself.
+ *
+ * @throws {AppError} `invalid` for a feature of more than 1,000 texts
+ */
+export function allTexts(train: Dataset): Vocabularies {
+  return train.dictionaries.map((_, feature) =>
+    occurringTexts(train, feature)?.map(({ text }) => text).sort() ?? null
+  );
+}
+
+/** Null for a number. */
+function occurringTexts(train: Dataset, feature: number): { text: string; rows: number }[] | null {
+  const dictionary = train.dictionaries[feature]!;
+  if (dictionary === null) return null;
+  const counts = new Uint32Array(dictionary.length + 1);
+  for (const code of train.columns[feature]!) counts[code] = counts[code]! + 1;
+  const occurring = dictionary.map((text, index) => ({ text, rows: counts[index + 1]! }))
+    .filter(({ rows }) => rows > 0);
+  if (occurring.length <= MAX_CATEGORIES) return occurring;
+  throw invalid(
+    `Cannot learn from the feature "${
+      train.featureNames[feature]
+    }": it has ${occurring.length} different texts, at most ${MAX_CATEGORIES} are accepted: leave it out, or group its rare values`,
+  );
 }
 
 /**

@@ -101,17 +101,20 @@ export interface RunOutcome {
   /** Those it was fitted with in the end. */
   parameters: Readonly<Record<string, unknown>>;
   results: Readonly<Record<string, number>>;
+  /** What is known of it besides that of the copy that worked on it. */
+  environment: Readonly<Record<string, string>>;
 }
 
 /** Ends a run that is held. */
 export async function completeRun(tx: Transaction, id: string, outcome: RunOutcome): Promise<void> {
-  const { version, evaluation, trials, parameters, results } = outcome;
+  const { version, evaluation, trials, parameters, results, environment } = outcome;
   const look = evaluation && await lookAtTest(tx, id, { evaluation, tried: trials.length });
   await tx`
     update runs
     set status = 'done', stage = 'done', progress = 1, version = ${version},
       evaluation = ${evaluation && JSON.stringify(evaluation)}::text::json,
       test_look = ${look && JSON.stringify(look)}::text::json,
+      environment = (environment::jsonb || ${JSON.stringify(environment)}::text::jsonb)::json,
       trials = ${JSON.stringify(trials)}::text::json, finished_at = now(), lease = null, leased_until = null
     where id = ${id}`;
   await keepParameters(tx, id, parameters);
@@ -127,7 +130,8 @@ async function lookAtTest(
   const [row] = await tx<Pick<TestLook, "at" | "actor" | "before">[]>`
     select now() as at, actor, (
       select count(*)::int from runs
-      where training_set = own.training_set and test_look ->> 'from' = ${from} and test_look ->> 'until' = ${until}
+      where training_set = own.training_set and test_look is not null
+        and test_look ->> 'from' <= ${until} and test_look ->> 'until' >= ${from}
     ) as before
     from runs own where id = ${id}`;
   return { ...row!, rows, from, until, tried };

@@ -1,6 +1,11 @@
 /** A trainer outside the service, as the tests need it: it learns a mean a feature, and answers as it is told. @module */
 import type { Bus } from "shared/bus/connection.ts";
-import { type TrainerJob, trainerJobSchema, type TrainerMessage } from "shared/contracts/model_training.ts";
+import type { z } from "zod";
+import {
+  type TrainerJob,
+  trainerJobSchema,
+  type trainerMessageSchema,
+} from "shared/contracts/model_training.ts";
 import { subject } from "shared/contracts/streams.ts";
 import { delay } from "shared/delay.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
@@ -10,6 +15,9 @@ import { readTrainingSet } from "shared/training_set_file.ts";
 export interface TestTrainer extends AsyncDisposable {
   readonly jobs: TrainerJob[];
 }
+
+/** What a trainer says, as it is said. */
+export type TrainerMessage = z.input<typeof trainerMessageSchema>;
 
 /** What a trainer does with a job; what it resolves with is its last word, which it repeats until it is acknowledged. */
 export type TrainerWork = (

@@ -39,8 +39,8 @@ export const testLookSchema = z.object({
   /** Candidates that the search tried before, on validation only. */
   tried: z.int(),
   /**
-   * Runs that had looked at the test part of the same training set, of the same time, before this one. The more, the less
-   * is the result a measure of what is to come: it has been chosen from.
+   * Runs that had looked at rows of the same training set, of a time that overlaps, before this one. The more, the less is
+   * the result a measure of what is to come: it has been chosen from.
    */
   before: z.int(),
 });

@@ -34,9 +34,16 @@ export const trainerJobSchema = z.object({
   trainingSet: sha256Schema,
   /** Rows that tell when to stop, in the same form; null where the split declares none. */
   validationSet: sha256Schema.nullable(),
-  /** In the order in which the ONNX file takes them: one float32 input of shape [rows, features]. */
+  /**
+   * The columns to learn from. The ONNX file takes them as one float32 input of shape [rows, numbers] and one of text of
+   * shape [rows, categories], in this order; or each as an input of shape [rows, 1] under its name.
+   */
   features: z.array(featureReferenceSchema),
+  /** Those of them that hold text; null is a missing one, which the ONNX file gets as the empty text. */
+  categories: z.array(featureReferenceSchema),
   rows: z.int(),
+  /** Of a task of classes: their names, whose places the labels are. */
+  classes: z.array(z.string()).nullable(),
   parameters: parametersSchema,
   seed: z.int(),
   /** A trainer that says nothing for this long is given up. */
@@ -60,6 +67,8 @@ export const trainerMessageSchema = z.union([
     onnx: sha256Schema,
     /** Numbers worth keeping with the run. */
     facts: z.record(z.string(), z.number()).default({}),
+    /** What it was trained in, such as the versions of libraries; kept with the run. */
+    environment: z.record(z.string(), z.string()).default({}),
   }),
   z.object({ error: z.string().min(1) }),
 ]);

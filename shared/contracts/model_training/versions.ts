@@ -135,7 +135,10 @@ export const importRequestSchema = z.object({
   signature: signatureSchema.optional(),
   /** A row to try the file with. Default: zeros. */
   inputExample: inputExampleSchema.optional(),
-  /** SHA-256 of a training set: then the version is judged on its rows later than `trainUntil`. */
+  /**
+   * SHA-256 of a training set: it tells the reference bins and an example. With `trainUntil` the version is judged on the
+   * rows that are later, and what is told of it is what the rows up to then tell.
+   */
   trainingSet: z.string().optional(),
   /** The last T that the model has learnt from; without it no comparison can find rows that are later. */
   trainUntil: instantSchema.optional(),

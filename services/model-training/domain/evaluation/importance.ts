@@ -11,19 +11,22 @@ import { METRICS, metricValue, scoreRows } from "./metrics.ts";
  * @returns by feature
  * @throws {AppError} `invalid` where the metric is not defined on the rows
  */
-export function permutationImportance(
+export async function permutationImportance(
   dataset: Dataset,
-  predict: (dataset: Dataset) => Float64Array,
+  predict: (dataset: Dataset) => Float64Array | Promise<Float64Array>,
   { metric, seed }: { metric: Metric; seed: number },
-): Float64Array {
-  const valueOf = (rows: Dataset) => metricValue(metric, scoreRows(rows.labels, predict(rows)));
-  const whole = valueOf(dataset);
+): Promise<Float64Array> {
+  const valueOf = async (rows: Dataset) => metricValue(metric, scoreRows(rows.labels, await predict(rows)));
+  const whole = await valueOf(dataset);
   const sign = METRICS[metric].better === "higher" ? 1 : -1;
   const dealt = shuffled(dataset.rows, new Random(seed));
-  return Float64Array.from(dataset.columns, (column, feature) => {
+  const losses = new Float64Array(dataset.columns.length);
+  for (const [feature, column] of dataset.columns.entries()) {
     const changed = floats(dataset.rows, (row) => column[dealt[row]!]!);
-    return sign * (whole - valueOf({ ...dataset, columns: dataset.columns.with(feature, changed) }));
-  });
+    const value = await valueOf({ ...dataset, columns: dataset.columns.with(feature, changed) });
+    losses[feature] = sign * (whole - value);
+  }
+  return losses;
 }
 
 /** Row numbers in random order (Fisher and Yates; Knuth, volume 2, 3.4.2, algorithm P). */

@@ -7,10 +7,10 @@ Deno.test("permutationImportance() and gains name the features that the label de
   const train = mixedDataset("regression", { rows: 2_000, seed: 1 });
   const model = await gbdt.fit(train, { task: "regression", parameters: { rounds: 60 }, seed: 1 });
   const test = mixedDataset("regression", { rows: 2_000, seed: 2 });
-  const importance = permutationImportance(test, model.predict, { metric: "rmse", seed: 1 });
+  const importance = await permutationImportance(test, model.predict, { metric: "rmse", seed: 1 });
   // The columns: a and b and c (the label depends on them), the category, and noise as the last.
   const [noise] = [...importance].slice(-1);
   assert([...importance].slice(0, -1).every((value) => value > 10 * Math.abs(noise!)), String(importance));
   assert(model.gains!.slice(0, -1).every((gain) => gain > 5 * model.gains!.at(-1)!), String(model.gains));
-  assertEquals(permutationImportance(test, model.predict, { metric: "rmse", seed: 1 }), importance);
+  assertEquals(await permutationImportance(test, model.predict, { metric: "rmse", seed: 1 }), importance);
 });
