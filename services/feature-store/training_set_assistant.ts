@@ -1,4 +1,4 @@
-/** A second thread of a training set: it makes the rows of a share of the entities, and describes columns. @module */
+/** Another thread of a training set: it makes the rows of a share of the entities, and describes columns. @module */
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
 import { openWorker } from "shared/worker_call.ts";
 import type { JoinOptions } from "./domain/joined_rows.ts";

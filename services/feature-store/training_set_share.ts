@@ -35,13 +35,11 @@ export async function divide(tx: Transaction, { plan, given, threads }: DivideOp
     Math.max(1, Math.min(threads, Math.floor(rows * features / VALUES_A_THREAD)));
   if (given !== undefined) return divideGiven(given, worthwhile);
   const query = { entity: plan.entity, source: plan.spine!.source };
-  const ranges = await readKeyRanges(tx, { ...query, ranges: threads });
-  const records = ranges.reduce((sum, range) => sum + range.records, 0);
-  const shares = worthwhile(records) === ranges.length
-    ? ranges
-    : await readKeyRanges(tx, { ...query, ranges: worthwhile(records) });
+  let ranges = await readKeyRanges(tx, { ...query, ranges: threads });
+  const wanted = worthwhile(ranges.reduce((sum, range) => sum + range.records, 0));
+  if (wanted < threads) ranges = await readKeyRanges(tx, { ...query, ranges: wanted });
   let after = "";
-  const all = shares.map(({ upTo, keys }) => {
+  const all = ranges.map(({ upTo, keys }) => {
     const share = { after, upTo, keys };
     after = upTo;
     return share;

@@ -27,6 +27,10 @@ Deno.test("createFieldTable() reads the fields that JSON.parse() gives", () => {
     fc.double({ noDefaultInfinity: true, noNaN: true }),
     fc.integer(),
     fc.integer({ min: -1e9, max: 1e9 }).map((cents) => cents / 100),
+    // As many digits as there are.
+    fc.tuple(fc.maxSafeInteger(), fc.integer({ min: 1, max: 7 })).map(([all, places]) =>
+      all / 7 / 10 ** places
+    ),
   );
   const value = fc.oneof(
     number,
