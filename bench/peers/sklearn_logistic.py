@@ -1,13 +1,18 @@
 """Fits scikit-learn's logistic regression to standardised columns: the peer of bench/linear/fit.ts."""
 import json
+import os
 import sys
 import time
+
+# As many threads as the peer has, for its matrices too: to be said before they are loaded.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ[f"{library}_NUM_THREADS"] = sys.argv[6]
 
 import numpy
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-file, rows, features, l2, into = sys.argv[1:]
+file, rows, features, l2, into = sys.argv[1:6]
 rows, features = int(rows), int(features)
 data = numpy.fromfile(file, dtype=numpy.float32).reshape(features + 1, rows)
 x, y = data[:features].T.astype(numpy.float64), data[features]
