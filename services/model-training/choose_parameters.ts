@@ -28,7 +28,7 @@ export interface Chosen {
  */
 export async function chooseParameters(
   spec: ModelBody,
-  { dataset, rows }: { dataset: Dataset; rows: Int32Array },
+  { dataset, rows, threads }: { dataset: Dataset; rows: Int32Array; threads: number },
   onTrial: (trial: Trial, done: number, all: number) => void,
 ): Promise<Chosen> {
   const { search, split, metric, seed, parameters: declared } = spec;
@@ -41,7 +41,7 @@ export async function chooseParameters(
     seed,
   });
   const judge = (parameters: Parameters, share: number) =>
-    crossValidate({ ...spec, parameters }, { dataset, folds, share });
+    crossValidate({ ...spec, parameters }, { dataset, folds, share, threads });
   if (search === undefined) {
     const value = await judge(declared, 1);
     const trial: Trial = { trial: 1, parameters: declared, rows: mostRows(folds), value, error: null };
@@ -64,7 +64,12 @@ const mostRows = (folds: readonly Fold[]) => Math.max(...folds.map(({ fit }) => 
 /** Mean of the metric over the folds, each by a fit on a share of its rows. */
 async function crossValidate(
   { algorithm, task, parameters, metric, seed, positiveClass: positive }: ModelBody,
-  { dataset, folds, share }: { dataset: Dataset; folds: readonly Fold[]; share: number },
+  { dataset, folds, share, threads }: {
+    dataset: Dataset;
+    folds: readonly Fold[];
+    share: number;
+    threads: number;
+  },
 ): Promise<number> {
   let sum = 0;
   for (const { fit, judge } of folds) {
@@ -75,6 +80,7 @@ async function crossValidate(
       task,
       parameters,
       seed,
+      threads,
     });
     const judged = selectRows(numbered, judge);
     sum += metricValue(metric, scoreRows(judged.labels, model.predict(judged)));

@@ -23,7 +23,7 @@ const SLICED_FEATURES = 5;
 const SLICE_RESAMPLES = 200;
 
 /** What the model was made for, and the rows it is looked at with. */
-export interface DetailedParts extends Pick<TrainingParts, "train" | "test"> {
+export interface DetailedParts extends Pick<TrainingParts, "dataset" | "train" | "test"> {
   spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed" | "costs"> & {
     /** Absent where it is not known how far the labels look: then nobody knows which was the last one at T. */
     label?: Pick<TrainingParts["spec"]["label"], "within"> | undefined;
@@ -67,13 +67,13 @@ function rowsByClass({ labels }: Dataset, classes: number): Float64Array {
   return rows;
 }
 
-async function baselinesOf({ spec, train, test }: DetailedParts): Promise<ModelDetail["baselines"]> {
+async function baselinesOf({ spec, dataset, train, test }: DetailedParts): Promise<ModelDetail["baselines"]> {
   const { task, seed, label } = spec;
   const model = await prior.fit(train, { task, parameters: {}, seed });
   const answers = model.predict(test);
   const judge = (outputs: Float64Array) => evaluate(task, scoreRows(test.labels, outputs));
   if (label === undefined) return { prior: judge(answers) };
-  const last = lastValues(test, [train, test], {
+  const last = lastValues(test, dataset, {
     horizonMs: durationToMs(label.within),
     fallback: answers.subarray(0, model.outputs),
   });

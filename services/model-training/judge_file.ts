@@ -280,7 +280,7 @@ async function judge(
   const { curves, ...description } = await describeModel({ spec, split, ...parts }, answers);
   const label = within === null ? undefined : { within };
   const detail = await detailModel(
-    { spec: { ...spec, costs, label }, ...parts },
+    { spec: { ...spec, costs, label }, dataset, ...parts },
     answers,
     asked(score, signature),
   );

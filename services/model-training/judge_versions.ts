@@ -93,16 +93,32 @@ const UNDECIDED: GateDecision = {
 /** @throws {AppError} `unprocessable` for a slice by a feature that the candidate does not take */
 function slicedFeatures(gate: Gate, rows: Dataset, { referenceBins }: Contender): SlicedFeature[] {
   return (gate.slices?.features ?? []).map((name) => {
-    const values = rows.columns[rows.featureNames.indexOf(name)];
+    const feature = rows.featureNames.indexOf(name);
     const bins = referenceBins.find((bins) => bins.name === name);
-    if (values === undefined || bins === undefined) {
+    if (feature < 0 || bins === undefined) {
       throw new AppError(
         "unprocessable",
         `Cannot compare by slices of ${name}: the candidate has the features ${rows.featureNames.join(", ")}`,
       );
     }
-    return { values, bins };
+    return { values: placesOf(rows, feature, bins), bins };
   });
+}
+
+/** Numbers as they are; texts as the numbers that their bins have for them. NaN is missing. */
+function placesOf(
+  { columns, dictionaries }: Dataset,
+  feature: number,
+  { categories }: ReferenceBins,
+): ArrayLike<number> {
+  const column = columns[feature]!;
+  const dictionary = dictionaries[feature] ?? null;
+  if (dictionary === null || categories === undefined) return column;
+  const places = dictionary.map((text) => {
+    const place = categories.indexOf(text);
+    return place < 0 ? categories.length : place;
+  });
+  return Float64Array.from(column, (code) => code === 0 ? NaN : places[code - 1]!);
 }
 
 function laterRows(times: Float64Array, contenders: readonly Contender[]): Int32Array {

@@ -23,9 +23,10 @@ const SEARCH_SHARE = 0.8;
 
 function choose(
   { spec, dataset, split }: TrainingParts,
+  threads: number,
   tell: (progress: TrainingProgress) => void,
 ): Promise<Chosen> {
-  return chooseParameters(spec, { dataset, rows: split.train }, (trial, done, all) => {
+  return chooseParameters(spec, { dataset, rows: split.train, threads }, (trial, done, all) => {
     const { value, error, parameters, rows } = trial;
     tell({
       stage: "fit",
@@ -75,7 +76,7 @@ export async function trainModel(
   const { train, validation, test } = parts;
 
   tell({ stage: "fit", share: 0 });
-  const { parameters, trials } = await choose(parts, tell);
+  const { parameters, trials } = await choose(parts, task.threads, tell);
   const fitsFrom = trials.length === 0 ? 0 : SEARCH_SHARE;
   const model = await trainerFor(spec.algorithm, spec.task).fit(train, {
     task: spec.task,

@@ -23,7 +23,7 @@ export interface GateInput {
 }
 
 export interface SlicedFeature {
-  /** Of the rows that are judged; NaN is missing. */
+  /** Of the rows that are judged; of a category the number of its text in the bins; NaN is missing. */
   values: ArrayLike<number>;
   /** Where it is cut, by the candidate's reference bins. */
   bins: ReferenceBins;
@@ -127,7 +127,7 @@ function compareSlices(gate: Gate, input: SlicedInput): ComparedSlice[] {
   const minRows = gate.slices?.minRows ?? Infinity;
   return (input.sliced ?? [])
     .flatMap(({ values, bins }) => {
-      const { name, edges } = bins;
+      const { name, edges, categories } = bins;
       const rows = Array.from(
         { length: edges.length + 2 },
         (): number[] => [],
@@ -140,11 +140,14 @@ function compareSlices(gate: Gate, input: SlicedInput): ComparedSlice[] {
       return rows.map((rows, bin) => {
         if (rows.length < minRows) return undefined;
         const isMissing = bin === edges.length + 1;
-        const range = {
-          above: isMissing ? null : edges[bin - 1] ?? null,
-          upTo: isMissing ? null : edges[bin] ?? null,
-        };
-        return compareSlice(input, { feature: name, ...range, rows });
+        const isText = categories !== undefined;
+        return compareSlice(input, {
+          feature: name,
+          above: isMissing || isText ? null : edges[bin - 1] ?? null,
+          upTo: isMissing || isText ? null : edges[bin] ?? null,
+          text: isMissing || !isText ? null : categories[bin] ?? "",
+          rows,
+        });
       });
     })
     .filter((slice) => slice !== undefined)
@@ -153,7 +156,7 @@ function compareSlices(gate: Gate, input: SlicedInput): ComparedSlice[] {
 
 function compareSlice(
   { metric, candidate, champion }: SlicedInput,
-  { rows, ...slice }: Pick<ComparedSlice, "feature" | "above" | "upTo"> & { rows: readonly number[] },
+  { rows, ...slice }: Pick<ComparedSlice, "feature" | "above" | "upTo" | "text"> & { rows: readonly number[] },
 ): ComparedSlice | undefined {
   const pick = (values: Float64Array, width = 1) =>
     Float64Array.from(
@@ -184,7 +187,8 @@ function worseSlices(gate: Gate, metric: Metric, slices: readonly ComparedSlice[
   );
 }
 
-function describeSlice({ feature, above, upTo }: ComparedSlice): string {
+function describeSlice({ feature, above, upTo, text }: ComparedSlice): string {
+  if (text !== null) return text === "" ? `${feature} is a rare text` : `${feature} is "${text}"`;
   if (above === null && upTo === null) return `${feature} is missing`;
   const bounds = [
     ...(above === null ? [] : [`above ${format(above)}`]),

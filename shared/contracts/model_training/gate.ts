@@ -24,7 +24,7 @@ export const gateSchema = z.object({
   minRows: z.int().positive().default(100),
   /** Slices of the rows, in none of which the candidate may be much worse than the champion. */
   slices: z.object({
-    /** Each is cut at the edges of its reference bins; its missing values are a slice too. */
+    /** Each is cut at the edges of its reference bins, a category by its texts; missing values are a slice too. */
     features: z.array(featureReferenceSchema).min(1),
     /** By how much the metric may be worse, in its own unit. */
     maxLoss: z.number().min(0),
@@ -37,9 +37,11 @@ export type Gate = z.infer<typeof gateSchema>;
 /** A slice on which two versions were compared. */
 export const comparedSliceSchema = z.object({
   feature: featureReferenceSchema,
-  /** The values are above `above` and at most `upTo`; null is open, both null stands for missing values. */
+  /** The values are above `above` and at most `upTo`; null is open, all three null stands for missing values. */
   above: z.number().nullable(),
   upTo: z.number().nullable(),
+  /** Of a category: the text; the empty one for all texts that have no reference bin of their own. */
+  text: z.string().nullable().default(null),
   rows: z.int(),
   candidateValue: z.number(),
   championValue: z.number(),
