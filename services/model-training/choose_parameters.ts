@@ -63,7 +63,7 @@ const mostRows = (folds: readonly Fold[]) => Math.max(...folds.map(({ fit }) => 
 
 /** Mean of the metric over the folds, each by a fit on a share of its rows. */
 async function crossValidate(
-  { algorithm, task, parameters, metric, seed, positiveClass: positive }: ModelBody,
+  { algorithm, task, parameters, metric, seed, quantile, positiveClass: positive }: ModelBody,
   { dataset, folds, share, threads }: {
     dataset: Dataset;
     folds: readonly Fold[];
@@ -80,10 +80,11 @@ async function crossValidate(
       task,
       parameters,
       seed,
+      quantile,
       threads,
     });
     const judged = selectRows(numbered, judge);
-    sum += metricValue(metric, scoreRows(judged.labels, model.predict(judged)));
+    sum += metricValue(metric, scoreRows(judged.labels, model.predict(judged), quantile));
   }
   return sum / folds.length;
 }

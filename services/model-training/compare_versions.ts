@@ -95,7 +95,7 @@ async function prepare({ db, bus, definitions }: CompareDeps, request: Request):
   if (candidate === undefined) throw notFound(`Cannot ${action}: there is no such version`);
   const alias = await findAlias(db, model, against);
   const champion = alias === undefined ? undefined : await findForJudging(db, model, alias.version);
-  const { task, metric, gate } = definition.body;
+  const { task, metric, quantile, gate } = definition.body;
   for (const { version, signature } of champion === undefined ? [candidate] : [candidate, champion]) {
     if (signature.task === task) continue;
     throw new AppError(
@@ -118,6 +118,7 @@ async function prepare({ db, bus, definitions }: CompareDeps, request: Request):
     task: {
       file,
       metric,
+      quantile,
       gate,
       candidate: contenders[0]!,
       champion: contenders[1] ?? null,

@@ -28,7 +28,7 @@ import type { TrainingParts, TrainingTask } from "./model_task.ts";
 
 /** The rows that a model is judged on, and what is said of it for that. */
 export interface JudgedParts extends Pick<TrainingParts, "train" | "test"> {
-  spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed">;
+  spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed" | "quantile">;
   split: Pick<TrainingParts["split"], "trainUntil" | "testFrom" | "testUntil">;
 }
 
@@ -70,9 +70,9 @@ async function evaluateModel(
   { spec, split, train, test }: JudgedParts,
   answers: Float64Array,
 ): Promise<Evaluation> {
-  const { task, metric, seed } = spec;
-  const baseline = await prior.fit(train, { task, parameters: {}, seed });
-  const scored = scoreRows(test.labels, answers);
+  const { task, metric, seed, quantile } = spec;
+  const baseline = await prior.fit(train, { task, parameters: {}, seed, quantile });
+  const scored = scoreRows(test.labels, answers, quantile);
   // A run must not end with a model whose own metric says nothing.
   metricValue(metric, scored);
   return {
@@ -80,7 +80,7 @@ async function evaluateModel(
     rows: test.rows,
     baseRate: test.labels.reduce((sum, label) => sum + label, 0) / test.rows,
     model: evaluate(task, scored),
-    baseline: evaluate(task, scoreRows(test.labels, baseline.predict(test))),
+    baseline: evaluate(task, scoreRows(test.labels, baseline.predict(test), quantile)),
     // An entity's rows resemble each other: it is drawn with all of them.
     interval: bootstrapInterval(metric, scored, { seed, groups: test.entities }),
     trainRows: train.rows,

@@ -24,7 +24,7 @@ const SLICE_RESAMPLES = 200;
 
 /** What the model was made for, and the rows it is looked at with. */
 export interface DetailedParts extends Pick<TrainingParts, "dataset" | "train" | "test"> {
-  spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed" | "costs"> & {
+  spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed" | "costs" | "quantile"> & {
     /** Absent where it is not known how far the labels look: then nobody knows which was the last one at T. */
     label?: Pick<TrainingParts["spec"]["label"], "within"> | undefined;
   };
@@ -44,7 +44,7 @@ export async function detailModel(
   made: AskedModel,
 ): Promise<ModelDetail> {
   const { spec, train, test } = parts;
-  const scored = scoreRows(test.labels, answers);
+  const scored = scoreRows(test.labels, answers, spec.quantile);
   const decision = spec.task === "binary"
     ? { costs: spec.costs, ...cheapestThreshold(scored, spec.costs) }
     : null;
@@ -68,10 +68,10 @@ function rowsByClass({ labels }: Dataset, classes: number): Float64Array {
 }
 
 async function baselinesOf({ spec, dataset, train, test }: DetailedParts): Promise<ModelDetail["baselines"]> {
-  const { task, seed, label } = spec;
-  const model = await prior.fit(train, { task, parameters: {}, seed });
+  const { task, seed, quantile, label } = spec;
+  const model = await prior.fit(train, { task, parameters: {}, seed, quantile });
   const answers = model.predict(test);
-  const judge = (outputs: Float64Array) => evaluate(task, scoreRows(test.labels, outputs));
+  const judge = (outputs: Float64Array) => evaluate(task, scoreRows(test.labels, outputs, quantile));
   if (label === undefined) return { prior: judge(answers) };
   const last = lastValues(test, dataset, {
     horizonMs: durationToMs(label.within),
@@ -117,7 +117,7 @@ function sliceInterval(
   const width = scored.outputs.length / test.rows;
   const outputs = new Float64Array(rows.length * width);
   rows.forEach((row, at) => outputs.set(scored.outputs.subarray(row * width, (row + 1) * width), at * width));
-  const part = scoreRows(Float64Array.from(rows, (row) => test.labels[row]!), outputs);
+  const part = scoreRows(Float64Array.from(rows, (row) => test.labels[row]!), outputs, scored.quantile);
   const groups = Array.from(rows, (row) => test.entities[row]!);
   try {
     metricValue(metric, part);

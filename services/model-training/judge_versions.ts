@@ -6,6 +6,7 @@ import { AppError } from "shared/errors.ts";
 import { numberLabels } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
 import { type Answers, decideGate, type GateDecision, type SlicedFeature } from "./domain/gate.ts";
+import { quantileOf } from "./domain/quantile.ts";
 import { readSettledRows } from "./training_data.ts";
 import { scoreWithFile } from "./verify.ts";
 
@@ -29,6 +30,8 @@ export interface JudgingTask {
   /** The candidate's training set, Parquet. */
   file: Uint8Array;
   metric: Metric;
+  /** Of a regression that does not aim at the mean. */
+  quantile?: number | undefined;
   gate: Gate;
   candidate: Contender;
   /** Null when there is none yet. */
@@ -49,7 +52,7 @@ export interface Judgement extends GateDecision {
  * @throws {AppError} when a file can't be run, or the metric is not defined on the rows
  */
 export async function judgeVersions(task: JudgingTask): Promise<Judgement> {
-  const { metric, gate, candidate, champion } = task;
+  const { metric, quantile, gate, candidate, champion } = task;
   const settled = await readSettledRows(task.file);
   const dataset = settled.dataset(candidate.inputs);
   const chosen = laterRows(dataset.times, champion === null ? [candidate] : [candidate, champion]);
@@ -68,11 +71,12 @@ export async function judgeVersions(task: JudgingTask): Promise<Judgement> {
   const answers = await answersOf(candidate);
   const decision = decideGate(gate, {
     metric,
+    quantile,
     candidate: answers,
     champion: champion && await answersOf(champion),
     baseline: {
       labels: answers.labels,
-      outputs: priorAnswers(dataset, rows.rows, candidate),
+      outputs: priorAnswers(dataset, rows.rows, { candidate, quantile }),
     },
     sliced: slicedFeatures(gate, rows, candidate),
   });
@@ -128,18 +132,23 @@ function laterRows(times: Float64Array, contenders: readonly Contender[]): Int32
   return Int32Array.from(times, (_, row) => row).filter((row) => times[row]! >= border);
 }
 
-/** What the prior of the candidate's training part answers: the mean label, or the share of each class. */
+/** What the prior of the candidate's training part answers: the mean label, its quantile, or the share of each class. */
 function priorAnswers(
   dataset: Dataset,
   rows: number,
-  { trainUntil, outputs, signature }: Contender,
+  { candidate: { trainUntil, outputs, signature }, quantile }: {
+    candidate: Contender;
+    quantile: number | undefined;
+  },
 ): Float64Array {
   const { times, labels } = numberLabels(dataset, signature);
   const until = Date.parse(trainUntil);
   const known = labels.filter((_, row) => times[row]! <= until);
   const share = (of: (label: number) => number) =>
     Math.fround(known.reduce((sum, label) => sum + of(label), 0) / known.length);
-  const answer = outputs === 1
+  const answer = quantile !== undefined
+    ? [quantileOf(known, quantile)]
+    : outputs === 1
     ? [share((label) => label)]
     : Array.from({ length: outputs }, (_, own) => share((label) => label === own ? 1 : 0));
   return Float64Array.from({ length: rows * outputs }, (_, index) => answer[index % outputs]!);

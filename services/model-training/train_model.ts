@@ -82,6 +82,7 @@ export async function trainModel(
     task: spec.task,
     parameters,
     seed: spec.seed,
+    quantile: spec.quantile,
     ...(validation === undefined ? {} : { validation }),
     threads: task.threads,
     onProgress: batchProgress(tell, fitsFrom),

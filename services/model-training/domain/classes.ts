@@ -97,14 +97,15 @@ function numberBy(dataset: Dataset, known: readonly string[]): Dataset {
   const found = classesAmong(dataset, allRows(dataset));
   const arePlaces = dataset.classes === null && !found.some((name) => known.includes(name));
   const classes = arePlaces ? known : [...known, ...found.filter((name) => !known.includes(name))];
-  const numbers = new Map(classes.map((name, number) => [name, number]));
   const nameOf = namesOf(dataset);
+  // By label and not by name: there are many rows, and few labels.
+  const numbers = new Map(
+    labelsAmong(dataset, allRows(dataset)).map((label) => [label, classes.indexOf(nameOf(label))]),
+  );
   return {
     ...dataset,
     classes,
-    labels: arePlaces
-      ? dataset.labels
-      : doubles(dataset.rows, (row) => numbers.get(nameOf(dataset.labels[row]!))!),
+    labels: arePlaces ? dataset.labels : doubles(dataset.rows, (row) => numbers.get(dataset.labels[row]!)!),
   };
 }
 
@@ -152,9 +153,7 @@ function requireFlags(labels: Float64Array, part: string): void {
 
 /** Distinct ones, ascending. @throws {AppError} `invalid` for a number that is no class */
 function classesAmong(dataset: Dataset, rows: Int32Array): string[] {
-  const found = new Set<number>();
-  for (const row of rows) found.add(dataset.labels[row]!);
-  const labels = [...found].sort((a, b) => a - b);
+  const labels = labelsAmong(dataset, rows);
   const bad = dataset.classes === null ? labels.find((label) => !Number.isInteger(label)) : undefined;
   if (bad !== undefined) {
     throw invalid(
@@ -164,6 +163,12 @@ function classesAmong(dataset: Dataset, rows: Int32Array): string[] {
   const names = labels.map(namesOf(dataset));
   // Texts need not have been numbered in their order.
   return dataset.classes === null ? names : names.sort();
+}
+
+function labelsAmong({ labels }: Dataset, rows: Int32Array): number[] {
+  const found = new Set<number>();
+  for (const row of rows) found.add(labels[row]!);
+  return [...found].sort((a, b) => a - b);
 }
 
 const namesOf = ({ classes }: Dataset) => (label: number): string => classes?.[label] ?? String(label);

@@ -13,6 +13,8 @@ export interface Answers {
 /** Of the same rows, which are later than what either model was trained on. */
 export interface GateInput {
   metric: Metric;
+  /** That regressions aim at. */
+  quantile?: number | undefined;
   candidate: Answers;
   /** Null when there is no champion yet. */
   champion: Answers | null;
@@ -53,7 +55,7 @@ export interface GateDecision {
  * @throws {AppError} `invalid` when the metric is not defined on the rows, such as AUC on one class
  */
 export function decideGate(gate: Gate, input: GateInput): GateDecision {
-  const { metric, champion } = input;
+  const { metric, quantile, champion } = input;
   const rows = input.candidate.labels.length;
   if (rows < gate.minRows) {
     return {
@@ -67,7 +69,7 @@ export function decideGate(gate: Gate, input: GateInput): GateDecision {
       reasons: [`The comparison has ${rows} rows, the gate demands at least ${gate.minRows}`],
     };
   }
-  const valueOf = ({ labels, outputs }: Answers) => metricValue(metric, scoreRows(labels, outputs));
+  const valueOf = ({ labels, outputs }: Answers) => metricValue(metric, scoreRows(labels, outputs, quantile));
   const candidateValue = valueOf(input.candidate);
   const baselineValue = valueOf(input.baseline);
   const belowBaseline = missedGains(metric, {
@@ -155,8 +157,10 @@ function compareSlices(gate: Gate, input: SlicedInput): ComparedSlice[] {
 }
 
 function compareSlice(
-  { metric, candidate, champion }: SlicedInput,
-  { rows, ...slice }: Pick<ComparedSlice, "feature" | "above" | "upTo" | "text"> & { rows: readonly number[] },
+  { metric, quantile, candidate, champion }: SlicedInput,
+  { rows, ...slice }: Pick<ComparedSlice, "feature" | "above" | "upTo" | "text"> & {
+    rows: readonly number[];
+  },
 ): ComparedSlice | undefined {
   const pick = (values: Float64Array, width = 1) =>
     Float64Array.from(
@@ -165,7 +169,10 @@ function compareSlice(
     );
   const once = new Float64Array(rows.length).fill(1);
   const valueOf = ({ labels, outputs }: Answers) =>
-    METRICS[metric].compute(scoreRows(pick(labels), pick(outputs, outputs.length / labels.length)), once);
+    METRICS[metric].compute(
+      scoreRows(pick(labels), pick(outputs, outputs.length / labels.length), quantile),
+      once,
+    );
   const [candidateValue, championValue] = [valueOf(candidate), valueOf(champion)];
   // Not every metric is defined on every slice, such as AUC on one class.
   if (Number.isNaN(candidateValue) || Number.isNaN(championValue)) return undefined;

@@ -172,14 +172,20 @@ Deno.test("decideGate() names the slices of a category by their texts", () => {
   const bins = { name: "v.country", edges: [0, 1], counts: [2, 1, 1], missing: 1, categories: ["de", "fr"] };
   const sliced = [{ values: Float64Array.of(1, 0, 2, NaN), bins }];
   const input = { ...rmse(Float64Array.of(1.1, 2.9, 3.1, 4.1), off(0.5)), sliced };
-  const decision = decideGate({ ...gate, slices: { features: ["v.country"], maxLoss: 0.3, minRows: 1 } }, input);
+  const decision = decideGate(
+    { ...gate, slices: { features: ["v.country"], maxLoss: 0.3, minRows: 1 } },
+    input,
+  );
   assertEquals(decision.reasons, [
-    "The candidate's rmse is worse by 0.4 on the 1 rows where v.country is \"de\": the gate allows at most 0.3",
+    'The candidate\'s rmse is worse by 0.4 on the 1 rows where v.country is "de": the gate allows at most 0.3',
   ]);
-  assertEquals(decision.slices.map(({ text, above, upTo }) => [text, above, upTo]).toSorted(), [
-    ["", null, null],
-    [null, null, null],
-    ["de", null, null],
-    ["fr", null, null],
-  ].toSorted());
+  assertEquals(
+    decision.slices.map(({ text, above, upTo }) => [text, above, upTo]).toSorted(),
+    [
+      ["", null, null],
+      [null, null, null],
+      ["de", null, null],
+      ["fr", null, null],
+    ].toSorted(),
+  );
 });

@@ -26,7 +26,7 @@ export interface RunOverrides {
 export function planRun(name: string, body: ModelBody, overrides: RunOverrides = {}): ModelBody {
   const algorithm = overrides.algorithm ?? body.algorithm;
   const given = overrides.parameters ?? (algorithm === body.algorithm ? body.parameters : {});
-  const reasons = [...wrongMetric(body), ...emptyLengths(body)];
+  const reasons = [...wrongMetric(body), ...wrongQuantile({ ...body, algorithm }), ...emptyLengths(body)];
   if (reasons.length > 0) {
     const { path, message } = reasons[0]!;
     throw invalid(`Cannot train the model "${name}": ${path} ${message}`, reasons);
@@ -64,6 +64,21 @@ function wrongMetric({ task, metric }: ModelBody): Reason[] {
     path: "/metric",
     message: `is ${metric}: the metric of a ${task} task must be one of ${fitting.join(", ")}`,
   }];
+}
+
+function wrongQuantile({ task, quantile, algorithm }: ModelBody): Reason[] {
+  if (quantile === undefined) return [];
+  const refuse = (
+    message: string,
+  ): Reason[] => [{ path: "/quantile", message: `is ${quantile}: ${message}` }];
+  if (task !== "regression") return refuse("only a regression can answer a quantile");
+  if (TRAINERS.get(algorithm)?.answersQuantiles !== false) return [];
+  const able = [...TRAINERS.values()].filter(({ answersQuantiles }) => answersQuantiles);
+  return refuse(
+    `${algorithm} answers the mean; quantiles are answered by ${
+      able.map(({ algorithm }) => algorithm).join(", ")
+    }`,
+  );
 }
 
 function emptyLengths({ label, split }: ModelBody): Reason[] {

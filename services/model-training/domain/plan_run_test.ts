@@ -40,5 +40,10 @@ Deno.test("planRun() refuses what can't be trained", () => {
   refuse({ parameters: { rounds: true } }, "rounds is true: expected number");
   refuse({ metric: "mae" }, "/metric is mae: the metric of a binary task must be one of auc, ");
   refuse({ task: "regression", algorithm: "logistic", metric: "mae" }, 'Cannot train with "logistic"');
+  refuse({ quantile: 0.9 }, "/quantile is 0.9: only a regression can answer a quantile");
+  refuse(
+    { quantile: 0.9, task: "regression", metric: "pinball", algorithm: "linear" },
+    "linear answers the mean; quantiles are answered by gbdt, prior",
+  );
   refuse({ label: { source: "events", aggregate: "exists", within: "PT0S" } }, "/label/within is PT0S");
 });

@@ -18,6 +18,8 @@ export const modelBodySchema = z.object({
   task: taskSchema,
   /** Of a binary task whose label is text: the class whose probability is answered; default: the last in text order. */
   positiveClass: z.string().optional(),
+  /** Of a regression: the quantile of the label that is answered, and that `pinball` is judged at; default: the mean. */
+  quantile: z.number().gt(0).lt(1).optional(),
   entity: nameSchema,
   featureService: nameSchema,
   spine: spineSchema,

@@ -1,5 +1,6 @@
 import type { Metric } from "shared/contracts/model_training.ts";
 import { invalid } from "shared/errors.ts";
+import { quantileOfSorted } from "../quantile.ts";
 import { Random } from "../random.ts";
 import { METRICS, type ScoredRows } from "./metrics.ts";
 
@@ -54,7 +55,7 @@ export function bootstrapInterval(
     if (!Number.isNaN(value)) values[found++] = value;
   }
   values.sort();
-  return [quantile(values, (1 - level) / 2), quantile(values, (1 + level) / 2)];
+  return [quantileOfSorted(values, (1 - level) / 2), quantileOfSorted(values, (1 + level) / 2)];
 }
 
 function numberGroups(groups: readonly string[]): { groupOf: Int32Array; count: number } {
@@ -65,13 +66,4 @@ function numberGroups(groups: readonly string[]): { groupOf: Int32Array; count: 
     return number;
   });
   return { groupOf, count: numbers.size };
-}
-
-/** Linear between the two nearest ranks (Hyndman and Fan, "Sample quantiles", 1996, definition 7). */
-function quantile(sorted: Float64Array, share: number): number {
-  const position = share * (sorted.length - 1);
-  const below = Math.floor(position);
-  const low = sorted[below]!;
-  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
-  return low + (high - low) * (position - below);
 }

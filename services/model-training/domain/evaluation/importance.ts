@@ -14,9 +14,10 @@ import { METRICS, metricValue, scoreRows } from "./metrics.ts";
 export async function permutationImportance(
   dataset: Dataset,
   predict: (dataset: Dataset) => Float64Array | Promise<Float64Array>,
-  { metric, seed }: { metric: Metric; seed: number },
+  { metric, seed, quantile }: { metric: Metric; seed: number; quantile?: number | undefined },
 ): Promise<Float64Array> {
-  const valueOf = async (rows: Dataset) => metricValue(metric, scoreRows(rows.labels, await predict(rows)));
+  const valueOf = async (rows: Dataset) =>
+    metricValue(metric, scoreRows(rows.labels, await predict(rows), quantile));
   const whole = await valueOf(dataset);
   const sign = METRICS[metric].better === "higher" ? 1 : -1;
   const dealt = shuffled(dataset.rows, new Random(seed));

@@ -16,6 +16,8 @@ export interface ScoredRows {
   ranking: Int32Array;
   /** Of several classes, each against all others; else empty. */
   classes: readonly ScoredRows[];
+  /** That the outputs of a regression aim at, where they do not aim at the mean. */
+  quantile: number;
 }
 
 /** Sums over rows in which row i counts `weights[i]` times; NaN where the metric is not defined on the rows. */
@@ -44,16 +46,17 @@ export const METRICS: Readonly<Record<Metric, MetricSpec>> = {
   mae: { tasks: VALUES, better: "lower", compute: meanAbsoluteError },
   mape: { tasks: VALUES, better: "lower", compute: meanAbsolutePercentageError },
   r2: { tasks: VALUES, better: "higher", compute: determination },
-  pinball: { tasks: VALUES, better: "lower", compute: (rows, weights) => pinballLoss(rows, weights, 0.5) },
+  pinball: { tasks: VALUES, better: "lower", compute: pinballLoss },
 };
 
 /**
  * Pairs labels with outputs.
  *
  * @param outputs one a row, or one a row and class
+ * @param quantile that a regression is judged at by `pinball`
  * @throws {AppError} `invalid` when the lengths differ, there is no row, or an output is not a finite number
  */
-export function scoreRows(labels: Float64Array, outputs: Float64Array): ScoredRows {
+export function scoreRows(labels: Float64Array, outputs: Float64Array, quantile = 0.5): ScoredRows {
   if (labels.length === 0) throw invalid("Cannot evaluate: there are no rows");
   const width = outputs.length / labels.length;
   if (!Number.isInteger(width) || width === 0) {
@@ -64,13 +67,13 @@ export function scoreRows(labels: Float64Array, outputs: Float64Array): ScoredRo
     const row = Math.floor(index / width);
     throw invalid(`Cannot evaluate: the output is ${outputs[index]} in row ${row}, it must be finite`);
   }
-  if (width === 1) return { labels, outputs, ranking: rank(outputs), classes: [] };
+  if (width === 1) return { labels, outputs, ranking: rank(outputs), classes: [], quantile };
   const against = Array.from({ length: width }, (_, number) => {
     const own = Float64Array.from(labels, (_, row) => outputs[row * width + number]!);
     const isOwn = labels.map((label) => label === number ? 1 : 0);
-    return { labels: isOwn, outputs: own, ranking: rank(own), classes: [] };
+    return { labels: isOwn, outputs: own, ranking: rank(own), classes: [], quantile };
   });
-  return { labels, outputs, ranking: new Int32Array(0), classes: against };
+  return { labels, outputs, ranking: new Int32Array(0), classes: against, quantile };
 }
 
 function rank(outputs: Float64Array): Int32Array {
@@ -218,13 +221,9 @@ function meanAbsolutePercentageError(rows: ScoredRows, weights: Float64Array): n
   );
 }
 
-/**
- * The loss whose mean the quantile minimises (Koenker and Bassett, "Regression quantiles", 1978).
- *
- * @param quantile between 0 and 1
- */
-export function pinballLoss(rows: ScoredRows, weights: Float64Array, quantile: number): number {
-  const { labels, outputs } = rows;
+/** The loss whose mean the quantile minimises (Koenker and Bassett, "Regression quantiles", 1978). */
+function pinballLoss(rows: ScoredRows, weights: Float64Array): number {
+  const { labels, outputs, quantile } = rows;
   return weightedMean(rows, weights, (row) => {
     const missed = labels[row]! - outputs[row]!;
     return Math.max(quantile * missed, (quantile - 1) * missed);

@@ -1,9 +1,19 @@
-import { assert, assertAlmostEquals, assertEquals, assertLess, assertNotEquals } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
 import type { Task } from "shared/contracts/signature.ts";
+import { AppError } from "shared/errors.ts";
 import { datasetOf, metadataFor, noisyDataset } from "../../testing/datasets.ts";
 import type { Dataset } from "../dataset.ts";
 import { metricValue, scoreRows } from "../evaluation/metrics.ts";
+import { Random } from "../random.ts";
 import { gbdt } from "./gbdt.ts";
+import { prior } from "./prior.ts";
 import { randomForest } from "./random_forest.ts";
 
 const fit = (task: Task, train: Dataset, parameters = {}) => gbdt.fit(train, { task, parameters, seed: 1 });
@@ -156,9 +166,10 @@ for (const task of ["binary", "regression"] as const) {
     const validation = noisyDataset(task, { rows: 5_000, seed: 4 });
     const metadata = metadataFor(train, task);
     for (
-      const [trainer, parameters] of [
+      const [trainer, parameters, quantile] of [
         [gbdt, { rounds: 6, rowFraction: 0.7 }],
         [gbdt, { rounds: 4, earlyStoppingRounds: 2 }],
+        [gbdt, { rounds: 3, minGain: 0.5 }, task === "regression" ? 0.8 : undefined],
         [randomForest, { trees: 2, maxLeaves: 100 }],
       ] as const
     ) {
@@ -169,6 +180,7 @@ for (const task of ["binary", "regression"] as const) {
           task,
           parameters,
           seed: 1,
+          quantile,
           threads,
           validation,
           onProgress: ({ round, trainingLoss }) => round === 2 && losses.push(trainingLoss),
@@ -192,4 +204,33 @@ Deno.test("gbdt with samples of rows and features still learns", async () => {
   const plain = await error({ rounds: 100 });
   assertLess(plain, 0.5);
   assertLess(await error({ rounds: 100, rowFraction: 0.5, featureFraction: 0.6 }), 1.5 * plain);
+});
+
+Deno.test("gbdt answers a quantile of the label where it is asked for one", async () => {
+  // The label's spread grows with the feature: 0.9 of it lies below 9 tenths of the spread.
+  const draw = (seed: number, rows: number) => {
+    const random = new Random(seed);
+    const x = Array.from({ length: rows }, () => random.uniform());
+    return datasetOf([x], x.map((value) => 10 + value * random.uniform()));
+  };
+  const [train, test] = [draw(1, 8_000), draw(2, 8_000)];
+  const options = { task: "regression", parameters: { rounds: 60 }, seed: 1 } as const;
+  const upper = await gbdt.fit(train, { ...options, quantile: 0.9 });
+  const answers = upper.predict(test);
+  const below = test.labels.filter((label, row) => label <= answers[row]!).length / test.rows;
+  assertAlmostEquals(below, 0.9, 0.015);
+  const [narrow, wide] = upper.predict(datasetOf([[0.1, 0.9]], [0, 0]));
+  assertAlmostEquals(narrow!, 10.09, 0.03);
+  assertAlmostEquals(wide!, 10.81, 0.06);
+  const pinball = (outputs: Float64Array) => metricValue("pinball", scoreRows(test.labels, outputs, 0.9));
+  const plain = (await gbdt.fit(train, options)).predict(test);
+  const trivial = (await prior.fit(train, { task: "regression", parameters: {}, seed: 1, quantile: 0.9 }))
+    .predict(test);
+  assertLess(pinball(answers), 0.7 * pinball(plain));
+  assertLess(pinball(answers), 0.7 * pinball(trivial));
+  await assertRejects(
+    () => gbdt.fit(train, { ...options, quantile: 0.9, parameters: { monotone: { "view.f0": 1 } } }),
+    AppError,
+    "trees that answer a quantile have no direction",
+  );
 });

@@ -4,32 +4,36 @@ import { countClasses, requireUsableLabels } from "../classes.ts";
 import type { Dataset } from "../dataset.ts";
 import { learnVocabularies } from "../encoding.ts";
 import { COLUMNS, encodeModelFile, SCORES } from "../model_file.ts";
+import { quantileOf } from "../quantile.ts";
 import { resolveParameters } from "./parameters.ts";
 import type { FitOptions, FittedModel, Trainer } from "./trainer.ts";
 
 /**
  * The baseline that is run beside every other: it gives each row the mean of the training labels, which is the base
- * rate of a binary one, or the share of each class. A model that is no better has learnt nothing.
+ * rate of a binary one, a quantile of them, or the share of each class. A model that is no better has learnt nothing.
  */
 export const prior: Trainer = {
   algorithm: "prior",
   tasks: ["binary", "multiclass", "regression"],
+  answersQuantiles: true,
   parameters: ALGORITHM_PARAMETERS.prior,
   fit: (train, options) => Promise.try(() => fitPrior(train, options)),
 };
 
-function fitPrior(train: Dataset, { task, parameters }: FitOptions): FittedModel {
+function fitPrior(train: Dataset, { task, parameters, quantile }: FitOptions): FittedModel {
   resolveParameters("prior", ALGORITHM_PARAMETERS.prior, parameters);
   requireUsableLabels(train, task, "training");
   const answer = Float32Array.from(
-    task === "multiclass" ? classShares(train.labels) : [meanOf(train.labels)],
+    task === "multiclass"
+      ? classShares(train.labels)
+      : [quantile === undefined ? meanOf(train.labels) : quantileOf(train.labels, quantile)],
   );
   const vocabularies = learnVocabularies(train);
   return {
     task,
     vocabularies,
     outputs: answer.length,
-    facts: task === "multiclass" ? {} : { mean: answer[0]! },
+    facts: task === "multiclass" ? {} : { [quantile === undefined ? "mean" : "quantile"]: answer[0]! },
     predict: ({ rows }) =>
       Float64Array.from({ length: rows * answer.length }, (_, index) => answer[index % answer.length]!),
     toOnnx: (metadata) =>

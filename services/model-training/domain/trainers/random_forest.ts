@@ -12,6 +12,7 @@ import { fitTreeModel } from "./trees/tree_trainer.ts";
 export const randomForest: Trainer = {
   algorithm: "random_forest",
   tasks: ["binary", "multiclass", "regression"],
+  answersQuantiles: false,
   parameters: ALGORITHM_PARAMETERS.random_forest,
   async fit(train, options) {
     const parameters = resolveParameters(

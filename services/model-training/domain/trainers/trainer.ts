@@ -20,6 +20,8 @@ export interface FitOptions {
   /** As given by the user; the trainer fills in defaults and refuses what it does not know. */
   parameters: Readonly<Record<string, unknown>>;
   seed: number;
+  /** Of a regression: the quantile of the label to answer; default: the mean. */
+  quantile?: number | undefined;
   /** Later rows that tell when to stop; never the test part. */
   validation?: Dataset;
   /** Most threads that work at it, this one included; default: 1. Any number gives the same model. */
@@ -34,6 +36,8 @@ export interface FitOptions {
 export interface Trainer {
   readonly algorithm: BuiltInAlgorithm;
   readonly tasks: readonly Task[];
+  /** Whether it can answer a quantile instead of the mean. */
+  readonly answersQuantiles: boolean;
   /** What it can be told, with defaults, ranges and descriptions. */
   readonly parameters: z.ZodObject;
   /** @throws {AppError} `invalid` for parameters or rows it cannot learn from */

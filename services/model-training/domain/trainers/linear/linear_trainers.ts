@@ -17,6 +17,7 @@ import { minimise } from "./quasi_newton.ts";
 export const logistic: Trainer = {
   algorithm: "logistic",
   tasks: ["binary", "multiclass"],
+  answersQuantiles: false,
   parameters: ALGORITHM_PARAMETERS.logistic,
   fit: (train, options) =>
     Promise.try(() => {
@@ -29,6 +30,7 @@ export const logistic: Trainer = {
 export const linear: Trainer = {
   algorithm: "linear",
   tasks: ["regression"],
+  answersQuantiles: false,
   parameters: ALGORITHM_PARAMETERS.linear,
   fit: (train, options) =>
     Promise.try(() => {

@@ -64,9 +64,10 @@ export function findBinning(
 ): FeatureBinning[] {
   const { columns, vocabularies, rows } = data;
   const sample = rows > SAMPLE_ROWS ? new Random(options.seed).sample(rows, SAMPLE_ROWS) : undefined;
+  const room = roomFor(sample?.length ?? rows);
   for (let feature = team.rank; feature < columns.length; feature += team.size) {
     if (vocabularies[feature] !== null) continue;
-    const thresholds = thresholdsOf(columns[feature]!, sample, options.maxBins);
+    const thresholds = thresholdsOf(columns[feature]!, { sample, maxBins: options.maxBins, room });
     memory.thresholds.set(thresholds, feature * COLUMN_BINS);
     memory.counts[feature] = thresholds.length;
   }
@@ -82,15 +83,33 @@ export function findBinning(
   });
 }
 
+/** What the values of one feature after the other are looked at in: thrown away, it would pile up before it is collected. */
+interface Room {
+  values: Float32Array;
+  distinct: Float32Array;
+  counts: Uint32Array;
+}
+
+const roomFor = (rows: number): Room => ({
+  values: new Float32Array(rows),
+  distinct: new Float32Array(rows),
+  counts: new Uint32Array(rows),
+});
+
 /** None where the values offer no choice. */
-function thresholdsOf(column: Float32Array, sample: Int32Array | undefined, maxBins: number): Float64Array {
-  const values = sample ? Float32Array.from(sample, (row) => column[row]!) : Float32Array.from(column);
+function thresholdsOf(
+  column: Float32Array,
+  { sample, maxBins, room }: { sample: Int32Array | undefined; maxBins: number; room: Room },
+): Float64Array {
+  const { values } = room;
+  if (sample === undefined) values.set(column);
+  else for (let i = 0; i < values.length; i++) values[i] = column[sample[i]!]!;
   // The default order of a typed array puts NaN last.
   values.sort();
   let present = values.length;
   while (present > 0 && Number.isNaN(values[present - 1])) present--;
   if (present === 0) return new Float64Array(0);
-  const thresholds = placeThresholds(values.subarray(0, present), maxBins);
+  const thresholds = placeThresholds(values.subarray(0, present), maxBins, room);
   const hasMissing = present < values.length;
   return thresholds.length > 1 || hasMissing ? thresholds : new Float64Array(0);
 }
@@ -143,14 +162,17 @@ function binOf(thresholds: Float64Array, value: number): number {
   return low + 1;
 }
 
-function placeThresholds(sorted: Float32Array, maxBins: number): Float64Array {
-  const { values, counts } = countDistinct(sorted);
+function placeThresholds(sorted: Float32Array, maxBins: number, room: Room): Float64Array {
+  const { values, counts } = countDistinct(sorted, room);
   const limit = Math.max(1, Math.min(maxBins, Math.floor(sorted.length / MIN_ROWS_PER_BIN)));
   const thresholds = values.length <= limit
-    ? closeBins(values, counts, { size: MIN_ROWS_PER_BIN, limit, heavy: Infinity })
+    ? closeBins(values, counts, { size: MIN_ROWS_PER_BIN, limit, heavy: Infinity, partsSigns: false })
     : closeBins(values, counts, equalShares(counts, sorted.length, limit));
   return Float64Array.from(thresholds);
 }
+
+/** Of fewer bins, none can be spared for the sign. */
+const MIN_BINS_FOR_SIGNS = 16;
 
 interface BinPlan {
   /** Rows after which a bin is closed. */
@@ -159,9 +181,14 @@ interface BinPlan {
   limit: number;
   /** A value of at least so many rows stands alone. */
   heavy: number;
+  /** Whether no bin holds values of two signs, of which 0 is one: a sign often means something. */
+  partsSigns: boolean;
 }
 
-/** The heavy values get their bins first; what is left of bins and rows decides the size of the others. */
+/**
+ * The heavy values get their bins first; what is left of bins and rows decides the size of the others. Where signs are
+ * parted, as LightGBM does too, two bins are spared for it.
+ */
 function equalShares(counts: Uint32Array, rows: number, limit: number): BinPlan {
   const heavy = rows / limit;
   let heavyBins = 0;
@@ -172,7 +199,9 @@ function equalShares(counts: Uint32Array, rows: number, limit: number): BinPlan 
       heavyRows += count;
     }
   }
-  return { size: (rows - heavyRows) / Math.max(1, limit - heavyBins), limit, heavy };
+  const partsSigns = limit >= MIN_BINS_FOR_SIGNS;
+  const spared = heavyBins + (partsSigns ? 2 : 0);
+  return { size: (rows - heavyRows) / Math.max(1, limit - spared), limit, heavy, partsSigns };
 }
 
 function closeBins(values: Float32Array, counts: Uint32Array, plan: BinPlan): number[] {
@@ -181,7 +210,8 @@ function closeBins(values: Float32Array, counts: Uint32Array, plan: BinPlan): nu
   for (let i = 0; i < values.length - 1 && thresholds.length < plan.limit - 1; i++) {
     filled += counts[i]!;
     const nextIsHeavy = counts[i + 1]! >= plan.heavy && filled >= plan.size / 2;
-    if (filled >= plan.size || counts[i]! >= plan.heavy || nextIsHeavy) {
+    const signChanges = plan.partsSigns && Math.sign(values[i]!) !== Math.sign(values[i + 1]!);
+    if (filled >= plan.size || counts[i]! >= plan.heavy || nextIsHeavy || signChanges) {
       thresholds.push(between(values[i]!, values[i + 1]!));
       filled = 0;
     }
@@ -190,16 +220,24 @@ function closeBins(values: Float32Array, counts: Uint32Array, plan: BinPlan): nu
   return thresholds;
 }
 
-/** A float32 t with low <= t < high, so that the exported float32 comparison parts them as the trainer does. */
-const between = (low: number, high: number) => floorToFloat32(low + (high - low) / 2);
+/**
+ * A float32 t with low <= t < high, so that the exported float32 comparison parts them as the trainer does: halfway, or
+ * between the signs 0.
+ */
+const between = (low: number, high: number) =>
+  low < 0 && high > 0 ? 0 : floorToFloat32(low + (high - low) / 2);
 
-function countDistinct(sorted: Float32Array): { values: Float32Array; counts: Uint32Array } {
-  const values = new Float32Array(sorted.length);
-  const counts = new Uint32Array(sorted.length);
+function countDistinct(
+  sorted: Float32Array,
+  { distinct, counts }: Room,
+): { values: Float32Array; counts: Uint32Array } {
   let last = -1;
   for (const value of sorted) {
-    if (last < 0 || value !== values[last]) values[++last] = value;
-    counts[last] = counts[last]! + 1;
+    if (last >= 0 && value === distinct[last]) counts[last] = counts[last]! + 1;
+    else {
+      distinct[++last] = value;
+      counts[last] = 1;
+    }
   }
-  return { values: values.subarray(0, last + 1), counts: counts.subarray(0, last + 1) };
+  return { values: distinct.subarray(0, last + 1), counts: counts.subarray(0, last + 1) };
 }

@@ -42,6 +42,21 @@ Deno.test("findBinning() fills bins about equally and gives a heavy value one of
   assert([...sizes.values()].every((size) => size >= 50 && size <= 150), String([...sizes.values()]));
 });
 
+Deno.test("findBinning() parts the signs, and 0 from both", () => {
+  const values = Array.from({ length: 3_001 }, (_, i) => (i - 1_234) / 7);
+  for (const column of [values, values.map((value) => value + 0.01)]) {
+    const columns = binning([column], 64);
+    assert(columns[0]!.thresholds!.length <= 64);
+    const bins = bin([column], columns).byColumn[0]!;
+    const signs = Map.groupBy(column.keys(), (row) => bins[row]!).values()
+      .map((rows) => new Set(rows.map((row) => Math.sign(column[row]!))).size);
+    assertEquals(new Set(signs), new Set([1]));
+    const rows = Map.groupBy(column.keys(), (row) => bins[row]!).values().map((rows) => rows.length);
+    assert(Math.max(...rows) <= 60, "no bin is much larger than the others");
+  }
+  assertEquals([...binning([[...repeat(-1, 3), ...repeat(3, 3)]])[0]!.thresholds!], [0, MAX_FLOAT32]);
+});
+
 Deno.test("findBinning() leaves out features without a choice", () => {
   const rows = 9;
   const columns = binning([repeat(4, rows), repeat(NaN, rows), [NaN, ...repeat(4, rows - 1)]]);

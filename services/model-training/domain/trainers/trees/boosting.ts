@@ -48,6 +48,8 @@ export interface BoostingTask {
   validation: TreeRows | null;
   /** Scores of a row. */
   classes: number;
+  /** That `pinball` aims at. */
+  quantile?: number | undefined;
   vocabularies: Vocabularies;
   rules: BoostingRules;
   /** Whether anyone wants to know the training loss, which costs a pass over the rows. */
@@ -304,19 +306,13 @@ class Booster {
     { offset, isAdded }: { offset: number; isAdded: boolean },
   ): void {
     const { rules } = this.#task;
-    const { gradients, hessians, scores, values, next, growth: { order } } = this.#memory;
+    const { scores, values, next, growth: { order } } = this.#memory;
     Atomics.store(next, 0, 0);
     this.#team.barrier();
     for (let index = Atomics.add(next, 0, 1); index < leaves.length; index = Atomics.add(next, 0, 1)) {
       const leaf = leaves[index]!;
-      let [gradient, hessian] = [0, 0];
-      for (let i = leaf.begin; i < leaf.end; i++) {
-        const at = offset + order[i]!;
-        gradient += gradients[at]!;
-        hessian += hessians[at]!;
-      }
-      const step = hessian + leaf.l2 === 0 ? 0 : -shrink(gradient, rules.l1) / (hessian + leaf.l2);
-      const value = Math.fround(rules.learningRate * valueWithin(step, leaf));
+      const best = this.#objective.leafValue?.(this.#lacks(leaf)) ?? this.#newtonStep(leaf, offset);
+      const value = Math.fround(rules.learningRate * best);
       values[index] = value;
       if (!isAdded) continue;
       for (let i = leaf.begin; i < leaf.end; i++) {
@@ -326,6 +322,26 @@ class Booster {
     }
     this.#team.barrier();
     leaves.forEach(({ node }, index) => tree.value[node] = values[index]!);
+  }
+
+  #newtonStep(leaf: GrownLeaf, offset: number): number {
+    const { l1 } = this.#task.rules;
+    const { gradients, hessians, growth: { order } } = this.#memory;
+    let [gradient, hessian] = [0, 0];
+    for (let i = leaf.begin; i < leaf.end; i++) {
+      const at = offset + order[i]!;
+      gradient += gradients[at]!;
+      hessian += hessians[at]!;
+    }
+    const step = hessian + leaf.l2 === 0 ? 0 : -shrink(gradient, l1) / (hessian + leaf.l2);
+    return valueWithin(step, leaf);
+  }
+
+  /** What the scores of a leaf's rows lack of their labels. */
+  #lacks({ begin, end }: GrownLeaf): Float64Array {
+    const { scores, growth: { order } } = this.#memory;
+    const { labels } = this.#task.train;
+    return Float64Array.from(order.subarray(begin, end), (row) => labels[row]! - scores[row]!);
   }
 
   /** Adds the tree's value of each binned row to its score. */

@@ -1,3 +1,4 @@
+import { quantileOf, quantileOfSorted } from "../../quantile.ts";
 import { logLossOfScore, sigmoid } from "../log_odds.ts";
 import type { Link } from "./tree_model.ts";
 
@@ -21,12 +22,22 @@ export interface Objective {
   ): void;
   /** The sum of the losses of rows `from` to `to`. */
   loss(data: Labelled, scores: Float64Array, range: { from: number; to: number }): number;
+  /**
+   * The best value of a leaf, by what its rows' scores lack of their labels. Absent: a Newton step.
+   *
+   * @param lacks is put into order
+   */
+  leafValue?(lacks: Float64Array): number;
 }
 
 /** By a name, since functions can't be sent to a thread. */
-export type ObjectiveName = "logistic" | "softmax" | "squared" | "means";
+export type ObjectiveName = "logistic" | "softmax" | "squared" | "pinball" | "means";
 
-export function createObjective(name: ObjectiveName, { classes }: { classes: number }): Objective {
+/** @param options.quantile of `pinball`; default: 0.5 */
+export function createObjective(
+  name: ObjectiveName,
+  { classes, quantile = 0.5 }: { classes: number; quantile?: number | undefined },
+): Objective {
   switch (name) {
     case "logistic":
       return logistic;
@@ -34,6 +45,8 @@ export function createObjective(name: ObjectiveName, { classes }: { classes: num
       return softmax;
     case "squared":
       return squared;
+    case "pinball":
+      return pinball(quantile);
     case "means":
       return means(classes);
   }
@@ -121,6 +134,33 @@ const squared: Objective = {
     return sum / 2;
   },
 };
+
+/**
+ * Pinball loss. It has no curvature to step by: trees part the rows by its slope, and a leaf takes the quantile of what
+ * its rows still lack, as Friedman's least absolute deviation does for the median ("Greedy function approximation", 2001,
+ * algorithm 3).
+ */
+function pinball(quantile: number): Objective {
+  return {
+    link: "identity",
+    initialScores: ({ labels }) => Float64Array.of(quantileOf(labels, quantile)),
+    differentiate({ labels }, { scores, gradients, hessians }, { from, to }) {
+      for (let row = from; row < to; row++) {
+        gradients[row] = scores[row]! >= labels[row]! ? 1 - quantile : -quantile;
+        hessians[row] = 1;
+      }
+    },
+    loss({ labels }, scores, { from, to }) {
+      let sum = 0;
+      for (let row = from; row < to; row++) {
+        const lacks = labels[row]! - scores[row]!;
+        sum += Math.max(quantile * lacks, (quantile - 1) * lacks);
+      }
+      return sum;
+    },
+    leafValue: (lacks) => quantileOfSorted(lacks.sort(), quantile),
+  };
+}
 
 /**
  * What a forest's trees learn: the weighted mean of the label in each leaf, or of each class's flag. Scores play no

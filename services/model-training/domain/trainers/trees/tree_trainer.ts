@@ -26,7 +26,7 @@ export async function fitTreeModel(
   options: FitOptions,
   { objective, weights, monotone, rules }: TreeAlgorithm,
 ): Promise<FittedModel> {
-  const { task, seed, validation, threads = 1, onProgress } = options;
+  const { task, seed, quantile, validation, threads = 1, onProgress } = options;
   requireUsableLabels(train, task, "training");
   const classes = task === "multiclass" ? countClasses(train.labels) : 1;
   const vocabularies = learnVocabularies(train);
@@ -44,6 +44,7 @@ export async function fitTreeModel(
       train: rowsOf(train),
       validation: validation ? rowsOf(validation) : null,
       classes,
+      quantile,
       vocabularies,
       rules: { ...rules, seed, monotone: directions },
       isWatched: onProgress !== undefined,
