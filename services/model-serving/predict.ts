@@ -1,5 +1,4 @@
 /** The use case of the service: who answers, its answer, the log. @module */
-import { v7 as uuidv7 } from "uuid";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody, Reroute } from "shared/contracts/model_serving.ts";
 import { nameSchema } from "shared/contracts/names.ts";
@@ -16,6 +15,7 @@ import { assignCall } from "./routing/assign_call.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
 import type { Routers } from "./routing/routers.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
+import { predictionId } from "./prediction_id.ts";
 import { nothingScored, type Score, type Scored } from "./score.ts";
 import type { CheckedRows } from "./validation/row_checker.ts";
 
@@ -151,7 +151,7 @@ export function createPredict(deps: PredictDeps): Predict {
   ): Promise<Prediction> {
     const { call, context, startedAt, servedAt } = attempted;
     const enteredAt = performance.now();
-    const ids = Array.from({ length: sizeOf(call.question) }, () => uuidv7());
+    const ids = Array.from({ length: sizeOf(call.question) }, () => predictionId());
     const scored = nothingScored();
     let version: ServedVersion | undefined;
     try {
@@ -211,7 +211,7 @@ export function createPredict(deps: PredictDeps): Predict {
     },
   ): void {
     log.append([{
-      id: uuidv7(),
+      id: predictionId(),
       call: {
         project: null,
         model: call.model,

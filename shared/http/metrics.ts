@@ -5,7 +5,8 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
-import { Gauge, Histogram, type Registry } from "prom-client";
+import { Gauge, type Registry } from "prom-client";
+import { histogramSeries } from "../metric_series.ts";
 
 /**
  * Adds the process's memory. prom-client's own gauges read files of `/proc`, which a service may not: without
@@ -36,21 +37,18 @@ export function measureMemory(registry: Registry): void {
 
 /** Times each request by method, route (its pattern, not its path) and status. */
 export function measureRequests(registry: Registry): MiddlewareHandler {
-  const duration = new Histogram({
+  const duration = histogramSeries(registry, {
     name: "http_request_duration_seconds",
     help: "From the request's arrival to its answer.",
     labelNames: ["method", "route", "status"],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers: [registry],
   });
   return async (c, next) => {
     const start = performance.now();
     await next();
     // Patterns only: a label a path would let any caller fill the memory.
     const matched = routePath(c);
-    duration.observe(
-      { method: c.req.method, route: matched === "/*" ? "none" : matched, status: c.res.status },
-      (performance.now() - start) / 1000,
-    );
+    duration.of(c.req.method, matched === "/*" ? "none" : matched, c.res.status)
+      .observe((performance.now() - start) / 1000);
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Log entries as messages. The JSON is written by hand, with everything that a model's records have in common put
- * together once: the log has a record for every answer, and must cost little beside it.
+ * Log entries as messages. The JSON is written by hand, as bytes, and what the rows of a call have in common only once:
+ * the log has a record for every answer, and must cost little beside it.
  *
  * @module
  */
@@ -12,8 +12,9 @@ import {
   MAX_BATCH_BYTES,
   MAX_BATCH_EVENTS,
 } from "shared/contracts/envelope.ts";
-import { LOG_HEADER } from "shared/contracts/model_serving.ts";
+import { LOG_HEADER, type ServedStatus } from "shared/contracts/model_serving.ts";
 import { subject } from "shared/contracts/streams.ts";
+import { JsonBytes, toBytes } from "./json_bytes.ts";
 import type { LogEntry, LoggedCall } from "./log_entry.ts";
 
 /** An entry with its place in the sequence of its model. */
@@ -43,70 +44,115 @@ export interface EntryEncoder {
   close(head: number): Outgoing;
 }
 
-const encoder = new TextEncoder();
+/** Where something stands in what is being written. */
+interface Span {
+  from: number;
+  to: number;
+}
 
 export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryEncoder {
-  const start = `","source":"${model}","type":"${EVENT_TYPE.prediction}","time":"`;
-  const origin = `","instance":${JSON.stringify(instance)},"boot":"${boot}","sequence":`;
+  const out = new JsonBytes();
+  const source = `","source":"${model}","type":"${EVENT_TYPE.prediction}","time":"`;
+  const origin = `,"instance":${JSON.stringify(instance)},"boot":"${boot}"`;
+  /** Where the parts stand that the rows of a call share, as they were written for the row before. */
+  let shared: { call: LoggedCall; head: Span; tail: Span } | undefined;
   /** The names as they stand before their values, by the list of features, or of classes, that the calls of a version share. */
-  const namesOf = new WeakMap<readonly string[], string[]>();
+  const namesOf = new WeakMap<readonly string[], Uint8Array[]>();
 
-  function prefixes(list: readonly string[]): string[] {
+  function prefixes(list: readonly string[]): Uint8Array[] {
     let names = namesOf.get(list);
     if (names === undefined) {
-      names = list.map((name, index) => `${index === 0 ? "" : ","}${JSON.stringify(name)}:`);
+      names = list.map((name, index) => toBytes(`${index === 0 ? "" : ","}${JSON.stringify(name)}:`));
       namesOf.set(list, names);
     }
     return names;
   }
 
-  function toText({ entry, sequence }: NumberedEntry, sample: number): string {
+  function write({ entry, sequence }: NumberedEntry, sample: number): void {
     const { call } = entry;
-    const names = prefixes(call.features);
-    let features = "";
-    if (entry.given !== undefined) {
-      const offset = entry.row * names.length;
-      for (let index = 0; index < names.length; index++) {
-        features += names[index]! + valueText(entry.given[offset + index]);
-      }
-    }
-    let probabilities = "null";
-    if (entry.probabilities !== undefined && call.classes !== null) {
-      const ofClass = prefixes(call.classes);
-      const offset = entry.row * ofClass.length;
-      probabilities = "{";
-      for (let index = 0; index < ofClass.length; index++) {
-        probabilities += ofClass[index]! + valueText(entry.probabilities[offset + index]);
-      }
-      probabilities += "}";
-    }
-    return `{"specversion":"1.0","id":"${entry.id}${start}${call.at}","knownat":"${call.servedAt}","definition":` +
-      `${call.version ?? 0}` +
-      (call.traceparent === undefined ? "" : `,"traceparent":${JSON.stringify(call.traceparent)}`) +
-      `,"data":{"project":${nameText(call.project)},"model":"${model}","version":${call.version}` +
-      `,"arm":${nameText(call.arm)},"assigned":${nameText(call.assigned)},"rerouted":${
-        nameText(call.rerouted)
-      }` +
-      `,"shadowOf":${nameText(entry.shadowOf)},"outcome":"${entry.outcome}","code":${nameText(entry.code)}` +
-      `,"error":${entry.error === null ? "null" : JSON.stringify(entry.error)}` +
-      `,"output":${valueText(entry.output)}` +
-      `,"probabilities":${probabilities}` +
-      `,"entity":${entry.entity === null ? "null" : JSON.stringify(entry.entity)},"features":{${features}}` +
-      `,"statuses":{${entry.statuses === undefined ? "" : statusesText(names, entry.statuses)}}` +
-      `,"marks":${entry.marks === undefined ? "{}" : JSON.stringify(entry.marks)}` +
-      `,"request":${entry.request === undefined ? "null" : JSON.stringify(entry.request)}` +
-      `,"featuresFrom":${nameText(call.featuresFrom)},"featureService":${serviceText(call.featureService)}` +
-      `,"position":${call.position},"snapshot":${nameText(call.snapshot)}` +
-      `,"latencyMs":${valueText(call.latencyMs)},"sample":${
-        isAlwaysLogged(entry) ? 1 : sample
-      },"servedAt":"${call.servedAt}` +
-      `${origin}${sequence}}}`;
+    const known = shared?.call === call ? shared : undefined;
+    out.text(`,{"specversion":"1.0","id":"${entry.id}`);
+    const head = writeShared(known?.head, () => headText(call));
+    writeOutcome(entry);
+    out.bytes(ENTITY);
+    out.value(entry.entity);
+    out.bytes(FEATURES);
+    writeRow(call.features, entry.given, entry.row);
+    writeDetails(entry);
+    const tail = writeShared(known?.tail, () => tailText(call));
+    out.bytes(SAMPLE);
+    out.value(isAlwaysLogged(entry) ? 1 : sample);
+    out.bytes(SEQUENCE);
+    out.value(sequence);
+    out.bytes(END);
+    shared = { call, head, tail };
   }
 
-  function message(text: string, id: string, head: number, more: Record<string, string> = {}): Outgoing {
+  function writeShared(known: Span | undefined, text: () => string): Span {
+    const from = out.length;
+    if (known === undefined) out.text(text());
+    else out.again(known.from, known.to);
+    return { from, to: out.length };
+  }
+
+  /** Values by name; of rows that follow each other the one at `row`. */
+  function writeRow(names: readonly string[], values: ArrayLike<unknown> | undefined, row: number): void {
+    out.bytes(OPEN);
+    if (values !== undefined) {
+      const before = prefixes(names);
+      const offset = row * before.length;
+      for (let index = 0; index < before.length; index++) {
+        out.bytes(before[index]!);
+        out.value(values[offset + index]);
+      }
+    }
+    out.bytes(CLOSE);
+  }
+
+  function writeOutcome(
+    { call, shadowOf, outcome, code, error, output, probabilities, row }: LogEntry,
+  ): void {
+    if (outcome === "ok" && shadowOf === null) out.bytes(ANSWERED);
+    else {
+      out.text(`,"shadowOf":${nameText(shadowOf)},"outcome":"${outcome}","code":${nameText(code)},"error":`);
+      out.value(error);
+    }
+    out.bytes(OUTPUT);
+    out.value(output);
+    out.bytes(PROBABILITIES);
+    if (probabilities === undefined || call.classes === null) out.value(null);
+    else writeRow(call.classes, probabilities, row);
+  }
+
+  function writeDetails({ call, statuses, marks, request }: LogEntry): void {
+    if (statuses === undefined && marks === undefined && request === undefined) return out.bytes(NO_DETAILS);
+    out.bytes(STATUSES);
+    out.value(statuses === undefined ? {} : notPresent(call.features, statuses));
+    out.bytes(MARKS);
+    out.value(marks ?? {});
+    out.bytes(REQUEST);
+    out.value(request);
+  }
+
+  function headText(call: LoggedCall): string {
+    return `${source}${call.at}","knownat":"${call.servedAt}","definition":${call.version ?? 0}` +
+      (call.traceparent === undefined ? "" : `,"traceparent":${JSON.stringify(call.traceparent)}`) +
+      `,"data":{"project":${nameText(call.project)},"model":"${model}","version":${call.version}` +
+      `,"arm":${nameText(call.arm)},"assigned":${nameText(call.assigned)}` +
+      `,"rerouted":${nameText(call.rerouted)}`;
+  }
+
+  function tailText(call: LoggedCall): string {
+    return `,"featuresFrom":${nameText(call.featuresFrom)}` +
+      `,"featureService":${serviceText(call.featureService)}` +
+      `,"position":${call.position},"snapshot":${nameText(call.snapshot)}` +
+      `,"latencyMs":${call.latencyMs},"servedAt":"${call.servedAt}"${origin}`;
+  }
+
+  function message(data: Uint8Array, id: string, head: number, more: Record<string, string> = {}): Outgoing {
     return {
       subject: subject.predictions(model),
-      data: encoder.encode(text),
+      data,
       messageId: `${model}:${boot}:${id}`,
       headers: {
         [HEADER.contentType]: CLOUDEVENTS_BATCH_TYPE,
@@ -121,26 +167,42 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
   return {
     encode(entries, head, sample) {
       const messages: Outgoing[] = [];
-      let text = "";
       let first = 0;
-      const finish = (next: number) => {
-        messages.push(message(`[${text}]`, String(entries[first]!.sequence), head));
-        text = "";
+      const finish = (next: number, upTo = out.length) => {
+        messages.push(message(out.takeList(upTo), String(entries[first]!.sequence), head));
         first = next;
+        shared = undefined;
       };
       entries.forEach((numbered, index) => {
-        const event = toText(numbered, sample);
-        const isFull = index - first >= MAX_BATCH_EVENTS || text.length + event.length > MAX_BATCH_BYTES - 2;
-        if (isFull && text !== "") finish(index);
-        text += text === "" ? event : `,${event}`;
+        if (index - first >= MAX_BATCH_EVENTS) finish(index);
+        const from = out.length;
+        write(numbered, sample);
+        // What is too much for this message is the first of the next.
+        if (index > first && out.length > MAX_BATCH_BYTES) finish(index, from);
       });
-      if (text !== "") finish(entries.length);
+      finish(entries.length);
       return messages;
     },
-    tell: (head, number) => message("[]", `tell-${number}`, head),
-    close: (head) => message("[]", `closed-${head}`, head, { [LOG_HEADER.closed]: "true" }),
+    tell: (head, number) => message(EMPTY, `tell-${number}`, head),
+    close: (head) => message(EMPTY, `closed-${head}`, head, { [LOG_HEADER.closed]: "true" }),
   };
 }
+
+const EMPTY = toBytes("[]");
+const OPEN = toBytes("{");
+const CLOSE = toBytes("}");
+const ANSWERED = toBytes(`,"shadowOf":null,"outcome":"ok","code":null,"error":null`);
+const OUTPUT = toBytes(`,"output":`);
+const PROBABILITIES = toBytes(`,"probabilities":`);
+const ENTITY = toBytes(`,"entity":`);
+const FEATURES = toBytes(`,"features":`);
+const STATUSES = toBytes(`,"statuses":`);
+const MARKS = toBytes(`,"marks":`);
+const REQUEST = toBytes(`,"request":`);
+const NO_DETAILS = toBytes(`,"statuses":{},"marks":{},"request":null`);
+const SAMPLE = toBytes(`,"sample":`);
+const SEQUENCE = toBytes(`,"sequence":`);
+const END = toBytes("}}");
 
 /** Sampling leaves successes out, and what a shadow said of them. */
 export const isAlwaysLogged = ({ outcome, shadowOf }: LogEntry): boolean =>
@@ -152,19 +214,13 @@ const nameText = (name: string | null): string => name === null ? "null" : `"${n
 const serviceText = (service: LoggedCall["featureService"]): string =>
   service === null ? "null" : `{"name":"${service.name}","version":${service.version}}`;
 
-function valueText(value: unknown): string {
-  if (typeof value === "number") return Number.isFinite(value) ? `${value}` : "null";
-  return value === undefined ? "null" : JSON.stringify(value);
-}
-
-/** Those that are not PRESENT. */
-function statusesText(names: readonly string[], statuses: readonly string[]): string {
-  let text = "";
-  statuses.forEach((status, index) => {
-    if (status === "PRESENT") return;
-    const name = names[index]!;
-    // Only the first name has no comma before it.
-    text += `${text === "" ? "" : ","}${index === 0 ? name : name.slice(1)}"${status}"`;
-  });
-  return text;
+function notPresent(
+  features: readonly string[],
+  statuses: readonly ServedStatus[],
+): Record<string, ServedStatus> {
+  const others: Record<string, ServedStatus> = {};
+  for (const [index, status] of statuses.entries()) {
+    if (status !== "PRESENT") others[features[index]!] = status;
+  }
+  return others;
 }

@@ -5,13 +5,13 @@
  * @module
  */
 import { Counter, Histogram, type Registry } from "prom-client";
-import { v7 as uuidv7 } from "uuid";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import { AppError, messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { LiveModels } from "../live_models.ts";
 import { type PredictCall, type Prediction, sizeOf } from "../predict_call.ts";
+import { predictionId } from "../prediction_id.ts";
 import type { LogEntry } from "../prediction_log/log_entry.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 import { nothingScored, type Score } from "../score.ts";
@@ -79,7 +79,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
       const place = { arm: { name }, assigned: null, rerouted: null };
       const logged = loggedCall(version, place, { call, context, scored, servedAt: prediction.servedAt });
       append(prediction.ids.map((id, row) => ({
-        id: uuidv7(),
+        id: predictionId(),
         call: logged,
         ...outcome(row),
         entity: prediction.entities?.[row] ?? null,
