@@ -1,7 +1,7 @@
 /** What a version made of a call -> what is logged of it. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { Instant } from "shared/contracts/time.ts";
-import { outputOf, type PredictCall, type Prediction } from "./predict_call.ts";
+import { outputOf, type PredictCall, type Prediction, rounded } from "./predict_call.ts";
 import type { LogEntry, LoggedCall } from "./prediction_log/log_entry.ts";
 import type { Place } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
@@ -32,7 +32,7 @@ export function loggedCall(
     snapshot: scored.read?.snapshot ?? null,
     at: scored.read?.at ?? call.asOf ?? servedAt,
     servedAt,
-    latencyMs: scored.times.totalMs,
+    latencyMs: rounded(scored.times.totalMs),
     traceparent: context.traceparent,
   };
 }

@@ -61,6 +61,9 @@ export interface Prediction {
   times: PredictTimes;
 }
 
+/** To the microsecond: more digits say nothing, and cost more than the rest of a short answer. */
+export const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
+
 export const sizeOf = (question: Question): number =>
   "entities" in question ? question.entities.length : question.rows;
 

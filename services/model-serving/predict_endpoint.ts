@@ -8,8 +8,10 @@ import {
   outputOf,
   type PredictCall,
   type Prediction,
+  type PredictTimes,
   probabilitiesOf,
   type Question,
+  rounded,
 } from "./predict_call.ts";
 
 type Request = RequestOf<typeof contract>;
@@ -51,17 +53,19 @@ function toReply(parts: readonly PredictionPart[]): JsonText {
   const { served, arm, at, times } = first;
   return new JsonText(
     `{"model":"${served.entry.model}","version":${served.entry.version},"arm":"${arm}"` +
-      `,"at":${at === null ? "null" : `"${at}"`},"predictions":[${rows.join()}],"times":${
-        JSON.stringify(times)
-      }}`,
+      `,"at":${at === null ? "null" : `"${at}"`},"predictions":[${rows.join()}],"times":${timesText(times)}}`,
   );
 }
+
+const timesText = ({ featuresMs, queueMs, runMs, totalMs }: PredictTimes): string =>
+  `{"featuresMs":${rounded(featuresMs)},"queueMs":${rounded(queueMs)},"runMs":${rounded(runMs)}` +
+  `,"totalMs":${rounded(totalMs)}}`;
 
 /** The fields of one row as the contract has them, without the braces around. */
 export function rowText(prediction: Prediction, row: number): string {
   const { served, ids, entities, checked, read, explanations } = prediction;
   const marks = checked.marks.get(row);
-  let text = `"id":"${ids[row]}","output":${JSON.stringify(outputOf(prediction, row))}`;
+  let text = `"id":"${ids[row]}","output":${valueText(outputOf(prediction, row))}`;
   const probabilities = probabilitiesOf(prediction, row);
   if (probabilities !== undefined) {
     text += `,"class":${JSON.stringify(classOf(prediction, row))}` +
@@ -80,5 +84,25 @@ export function rowText(prediction: Prediction, row: number): string {
   return explanations === undefined ? text : `${text},"explanation":${JSON.stringify(explanations[row])}`;
 }
 
-const byName = (names: readonly string[], values: readonly unknown[]): string =>
-  JSON.stringify(Object.fromEntries(names.map((name, column) => [name, values[column]])));
+/** An object of values by name. */
+function byName(names: readonly string[], values: readonly unknown[]): string {
+  let text = "";
+  for (const [index, before] of quoted(names).entries()) text += before + valueText(values[index]);
+  return `{${text}}`;
+}
+
+/** The names as they stand before their values, by the list that the answers of a version share. */
+const prefixes = new WeakMap<readonly string[], readonly string[]>();
+
+function quoted(names: readonly string[]): readonly string[] {
+  let list = prefixes.get(names);
+  if (list === undefined) {
+    list = names.map((name, index) => `${index === 0 ? "" : ","}${JSON.stringify(name)}:`);
+    prefixes.set(names, list);
+  }
+  return list;
+}
+
+/** As `JSON.stringify` gives it, which takes longer over a number. */
+const valueText = (value: unknown): string =>
+  typeof value === "number" && Number.isFinite(value) ? `${value}` : JSON.stringify(value ?? null);

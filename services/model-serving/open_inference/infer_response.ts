@@ -2,7 +2,7 @@
 import { invalid } from "shared/errors.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { outputWidth } from "shared/contracts/signature.ts";
-import type { Prediction } from "../predict_call.ts";
+import { type Prediction, rounded } from "../predict_call.ts";
 import type { InferRequest } from "./infer_request.ts";
 import { textBytes } from "./tensor.ts";
 
@@ -54,9 +54,9 @@ export function toInferBody(prediction: Prediction, request: InferRequest): Infe
       ...(request.id === undefined ? {} : { id: request.id }),
       parameters: {
         arm,
-        queue_ms: times.queueMs,
-        run_ms: times.runMs,
-        total_ms: times.totalMs,
+        queue_ms: rounded(times.queueMs),
+        run_ms: rounded(times.runMs),
+        total_ms: rounded(times.totalMs),
         // Parameters are texts, numbers and booleans.
         ...(checked.marks.size === 0 ? {} : { marks: JSON.stringify(Object.fromEntries(checked.marks)) }),
       },
