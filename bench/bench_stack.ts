@@ -18,7 +18,7 @@ export interface BenchStack extends AsyncDisposable {
 
 export interface BenchStackOptions {
   say: (line: string) => void;
-  /** Whether heaps are kept small, as `deno task up` has them. Default: as in containers, where V8 may take what it likes. */
+  /** Whether heaps are kept small, as `deno task up` has them. Default: as in containers, by the service's `start` task. */
   smallHeap?: boolean;
 }
 

@@ -71,6 +71,8 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   }
   const theirP99 = figure("fastapi_def", "p99_us");
   if (theirP99 !== undefined) ratios["fastapi_p99"] = theirP99 / p99;
+  const plainP99 = figure("fastapi_plain_def", "p99_us");
+  if (plainP99 !== undefined) ratios["fastapi_plain_p99"] = plainP99 / p99;
   return {
     ratios,
     figures: {
@@ -79,13 +81,16 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
       ),
       ours_p50_us: figure("ours", "p50_us")!,
       ours_p99_us: p99,
+      echo_p99_us: figure("echo", "p99_us")!,
       ...(theirP99 === undefined ? {} : { fastapi_def_p99_us: theirP99 }),
+      ...(plainP99 === undefined ? {} : { fastapi_plain_def_p99_us: plainP99 }),
       ours_alone_p50_us: figure("ours_alone", "p50_us")!,
       echo_alone_p50_us: figure("echo_alone", "p50_us")!,
       answers_not_logged: unlogged.reduce((sum, count) => sum + count, 0),
     },
     notes: [
       `${CONNECTIONS} connections of wrk for ${seconds} s, one process each, all on one machine; alone: one connection`,
+      "fastapi: uvloop and httptools, no access log; fastapi_plain: asyncio and h11, with it, as plain uvicorn runs",
       "100 trees of depth 6 over 20 features; each answer of ours is a record in PREDICTIONS, which are counted",
       ...notes,
       ...await serving.bench.describe(),
@@ -97,6 +102,8 @@ const PEERS: Readonly<Record<string, string>> = {
   fastapi_def: "fastapi_def",
   fastapi_async: "fastapi_async",
   fastapi_pickle: "fastapi_pickle",
+  fastapi_plain_def: "fastapi_plain_def",
+  fastapi_plain_async: "fastapi_plain_async",
   bentoml: "bentoml",
   mlserver: "mlserver",
 };
@@ -133,16 +140,24 @@ async function startPeers(
     await make();
   };
   await start("fastapi", async () => {
-    const program = started.use(
-      await startProgram({
-        command: join(peerFolder("fastapi"), "bin/uvicorn"),
-        args: (port) => ["fastapi_app:app", "--port", String(port), "--no-access-log", "--app-dir", peers],
-        ready: "/ready",
-        env: () => env,
-      }),
-    );
+    const uvicorn = async (flags: readonly string[]) =>
+      started.use(
+        await startProgram({
+          command: join(peerFolder("fastapi"), "bin/uvicorn"),
+          args: (port) => ["fastapi_app:app", "--port", String(port), "--app-dir", peers, ...flags],
+          ready: "/ready",
+          env: () => env,
+        }),
+      );
+    // With what `uvicorn[standard]` adds and without an access log, as it is run for speed ...
+    const { port } = await uvicorn(["--no-access-log"]);
     for (const path of ["def", "async", "pickle"]) {
-      targets[`fastapi_${path}`] = { url: `http://127.0.0.1:${program.port}/${path}`, body };
+      targets[`fastapi_${path}`] = { url: `http://127.0.0.1:${port}/${path}`, body };
+    }
+    // ... and as `pip install fastapi uvicorn` and `uvicorn app:app` give it.
+    const plain = await uvicorn(["--loop", "asyncio", "--http", "h11"]);
+    for (const path of ["def", "async"]) {
+      targets[`fastapi_plain_${path}`] = { url: `http://127.0.0.1:${plain.port}/${path}`, body };
     }
   });
   await start("bentoml", async () => {

@@ -27,7 +27,7 @@ export const servingMemory: Bench = {
 
 async function run({ scale, say }: BenchOptions): Promise<BenchResult> {
   if (!await hasWrk()) return { ratios: {}, figures: {}, notes: ["wrk is not there: nothing was measured"] };
-  await using serving = await startServingStack({ say, smallHeap: true });
+  await using serving = await startServingStack({ say });
   const memory = async () => {
     const rows = await serving.bench.stack.memory();
     return rows.find(({ name }) => name === "model-serving")!.bytes / 2 ** 20;
@@ -85,7 +85,7 @@ async function run({ scale, say }: BenchOptions): Promise<BenchResult> {
       swaps,
     },
     notes: [
-      `${FORESTS} forests of 100 trees and ${SUMS} graphs that ONNX Runtime runs; V8 with the heap of \`deno task up\``,
+      `${FORESTS} forests of 100 trees and ${SUMS} graphs that ONNX Runtime runs; V8 with the heap of the service's container`,
       `limit: ${LIMIT_MB} MB beside the most under load; flat: after a fifth of the requests beside the end`,
     ],
   };

@@ -62,11 +62,18 @@ export async function commandOf(
     // What is missing is an error that can be read, not a question to nobody or a download at some later time.
     "--no-prompt",
     "--cached-only",
-    ...(options.smallHeap === false ? [] : [`--v8-flags=${V8_FLAGS}`]),
+    ...(options.smallHeap === false ? await heapOfContainer(row) : [`--v8-flags=${V8_FLAGS}`]),
     ...flags,
     ...await permissionsOf(row, options.env, options),
     join(ROOT, "services", row.name, "main.ts"),
   ];
+}
+
+/** What a service says of its heap where it runs alone: the flags of its `start` task, which its container runs. */
+async function heapOfContainer({ name }: ServiceRow): Promise<string[]> {
+  const file = JSON.parse(await Deno.readTextFile(join(ROOT, "services", name, "deno.json")));
+  const { start } = (file as { tasks: { start: string } }).tasks;
+  return start.split(" ").filter((word) => word.startsWith("--v8-flags="));
 }
 
 /** The launcher's variables that a service's process is given besides its settings. */

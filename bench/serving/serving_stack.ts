@@ -20,17 +20,15 @@ export interface ServingStack extends AsyncDisposable {
 }
 
 export interface ServingStackOptions {
-  /** As in `deno task up`; default: V8's own, as in a container. */
-  smallHeap?: boolean;
   say: (line: string) => void;
   /** Default: model-serving alone. */
   services?: readonly string[];
 }
 
 export async function startServingStack(
-  { say, services = ["model-serving"], smallHeap = false }: ServingStackOptions,
+  { say, services = ["model-serving"] }: ServingStackOptions,
 ): Promise<ServingStack> {
-  const bench = await startBenchStack(services, { say, smallHeap });
+  const bench = await startBenchStack(services, { say });
   const { bus, stack } = bench;
   const url = stack.services.get("model-serving")!.url;
   const deployed = new Set<string>();
