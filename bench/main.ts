@@ -12,6 +12,7 @@ import { linear } from "./linear.ts";
 import { load } from "./load.ts";
 import { online } from "./online.ts";
 import { predict } from "./predict.ts";
+import { onnxPaths } from "./onnx_paths.ts";
 import { predictBatch } from "./predict_batch.ts";
 import { servingMemory } from "./serving_memory.ts";
 import { predictFeatures } from "./predict_features.ts";
@@ -34,6 +35,7 @@ const BENCHES: readonly Bench[] = [
   trainingApi,
   predict,
   predictBatch,
+  onnxPaths,
   servingMemory,
   predictFeatures,
 ];
