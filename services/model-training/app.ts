@@ -42,6 +42,7 @@ import {
 } from "./repository/versions.ts";
 import { createRetention } from "./retention.ts";
 import { createRunQueue } from "./run_queue.ts";
+import { createSilentRuns } from "./silent_runs.ts";
 import { cancelRun, retryRun, startRun } from "./start_run.ts";
 
 const MiB = 1024 * 1024;
@@ -73,6 +74,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     progressDays: config.PROGRESS_DAYS,
     runDays: config.RUN_DAYS,
   });
+  const silentRuns = createSilentRuns({ db, bus, log }, { hours: config.LOGGED_SILENCE_HOURS });
   const startDeps = { db, bus, log, definitions, pokeQueue: queue.poke };
   const logging = createRunLogging({ db, bus, log });
   const importVersion = createImportVersion({ db, bus, log, definitions, poke: outbox.poke }, {
@@ -208,6 +210,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       outbox,
       createAliasKeeper({ db, bus, log, poke: outbox.poke }),
       queue,
+      silentRuns,
       retention,
     ],
     stats: async () => ({ ...await countRuns(db) }),

@@ -18,6 +18,8 @@ export const configSchema = baseConfigSchema.extend({
   FILE_LIMIT_MIB: integerSetting(1, 2_000).default(256),
   /** How long checks of an imported file may take; one that takes longer is refused. */
   IMPORT_LIMIT_SECONDS: integerSetting(1, 3_600).default(30),
+  /** A run of someone's own code that logs nothing for so many hours has failed. */
+  LOGGED_SILENCE_HOURS: integerSetting(1, 87_600).default(168),
   /** The progress events of a run are kept for so many days after its end; the last one stays. */
   PROGRESS_DAYS: integerSetting(1, 36_500).default(30),
   /** A run that registered no version is kept for so many days after its end; those of versions stay. */

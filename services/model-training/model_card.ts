@@ -1,5 +1,5 @@
 /** The use case of reading a version's card. @module */
-import type { ModelCard } from "shared/contracts/model_training.ts";
+import { curvesSchema, type ModelCard } from "shared/contracts/model_training.ts";
 import type { Database } from "shared/db/connection.ts";
 import { notFound } from "shared/errors.ts";
 import type { ModelDefinitions } from "./definitions.ts";
@@ -29,7 +29,8 @@ export async function readCard(
     version: detail,
     run,
     description: definition?.body.description ?? "",
-    curves,
+    // A version that was made before something was computed has none of it.
+    curves: curves && curvesSchema.parse(curves),
     moves: moves.slice(0, LISTED).map(({ id: _, ...move }) => move),
     comparisons: comparisons.slice(0, LISTED),
   };

@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
 import { annotateVersion, getCard, putModel } from "shared/contracts/model_training.ts";
+import { startTestBus } from "shared/testing/bus.ts";
+import { createTestDatabase } from "shared/testing/database.ts";
+import { startTestFeatureStore } from "./testing/feature_store.ts";
 import { observe } from "./testing/observations.ts";
-import { compare, model, promote, put, reorder, startStand, train, WEEKS } from "./testing/stand.ts";
+import { compare, model, promote, put, reorder, start, startStand, train, WEEKS } from "./testing/stand.ts";
 
 Deno.test("a model card tells what a version is, was learnt from and is worth, as JSON and as a page", async () => {
   await using stand = await startStand();
@@ -127,4 +130,23 @@ Deno.test("a run tells how many had looked at the same test part before it", asy
   assertEquals(await before(), 0);
   const page = await (await fetch(`${service.url}/v1/models/${model}/versions/2/card.html`)).text();
   assertStringIncludes(page, "1 run had looked at these rows before: the value may be chosen from");
+});
+
+Deno.test("a card of a version that was made before something was computed has none of it", async () => {
+  await using bus = await startTestBus();
+  await using database = await createTestDatabase("model-training");
+  await using _features = await startTestFeatureStore(bus, observe({ weeks: WEEKS }));
+  await using service = await start({ bus, databaseUrl: database.url });
+  await service.call(putModel, put());
+  await train(service);
+  await database.db`
+    update versions
+    set curves = (curves::jsonb - 'classes' - 'baselines' - 'shap' || jsonb_build_object(
+      'slices', (select jsonb_agg(slice - 'interval') from jsonb_array_elements(curves::jsonb -> 'slices') slice)))::json`;
+  const { curves } = await service.call(getCard, { model, version: 1 });
+  assertEquals([curves!.classes, curves!.baselines, curves!.shap], [[], {}, []]);
+  assert(curves!.slices.length > 0 && curves!.slices.every(({ interval }) => interval === null));
+  const page = await fetch(`${service.url}/v1/models/${model}/versions/1/card.html`);
+  assertEquals(page.status, 200);
+  assertStringIncludes(await page.text(), "Slices");
 });

@@ -147,6 +147,20 @@ export async function holdLoggedRun(
   return row && { ...row };
 }
 
+/** A run of someone's own code that is under way and has said nothing for so many hours, kept as it is. */
+export async function holdSilentRun(tx: Transaction, hours: number): Promise<string | undefined> {
+  const [row] = await tx<{ id: string }[]>`
+    select id from runs r
+    where kind = 'logged' and status = 'running' and created_at < now() - make_interval(hours => ${hours})
+      and not exists (
+        select from run_events
+        where run = r.id and sequence = r.events
+          and (event ->> 'at')::timestamptz >= now() - make_interval(hours => ${hours})
+      )
+    order by created_at limit 1 for update skip locked`;
+  return row?.id;
+}
+
 /** Ends a run of someone's own code. @param error why it failed; null when it is done */
 export async function endLoggedRun(tx: Transaction, id: string, error: string | null): Promise<void> {
   await tx`
