@@ -190,6 +190,12 @@ Deno.test("predict() lists every mistake in the rows with its path", async () =>
   ]);
 });
 
+Deno.test("predict() refuses columns that are none", async () => {
+  await using service = await startServing();
+  const error = await assertRejects(() => service.call(predict, { model: "reorder", columns: {} }), AppError);
+  assertEquals([error.code, error.reasons.map(({ path }) => path)], ["invalid", ["/columns"]]);
+});
+
 Deno.test("predict() refuses by default when the features do not come, and goes on where that is declared", async () => {
   await using service = await startServing();
   const ask = () => service.call(predict, { model: "reorder", entities: [{ customer_id: "1" }] });

@@ -87,12 +87,15 @@ export const predict = endpoint({
     /** Whose rows run first where they wait. */
     priority: z.enum(["high", "normal", "low"]).optional(),
     /** How long the caller waits: what has not begun by then is refused. */
-    timeoutMs: z.number().positive().optional(),
+    timeoutMs: z.number().min(1).optional(),
   }).refine(
     ({ entities, rows, columns }) =>
       [entities, rows, columns].filter((given) => given !== undefined).length === 1,
     { message: "must hold one of entities, rows and columns", path: ["entities"] },
-  ).refine(
+  ).refine(({ columns }) => columns === undefined || Object.keys(columns).length > 0, {
+    message: "must hold a feature",
+    path: ["columns"],
+  }).refine(
     ({ entities, features }) => features === undefined || features.length === entities?.length,
     { message: "must be as many as the entities", path: ["features"] },
   ).refine(
