@@ -9,6 +9,9 @@ import type { TrainingSetTable } from "shared/training_set_table.ts";
 
 export type TrainingSetAsked = z.input<typeof contract.buildTrainingSet.spec.request>;
 
+/** A busy machine may take long to check and load the modules of the threads that build. */
+const BUILD_TIMEOUT_MS = 60_000;
+
 /** Asks for a training set and waits for its end, whichever it is. */
 export async function build(
   service: Pick<TestService, "call">,
@@ -23,7 +26,7 @@ export function ended(service: Pick<TestService, "call">, id: string): Promise<c
     const status = await service.call(contract.getTrainingSet, { id });
     assert(!["queued", "running"].includes(status.status), status.status);
     return status;
-  });
+  }, { timeoutMs: BUILD_TIMEOUT_MS });
 }
 
 /** The table of a training set that must be done. */
