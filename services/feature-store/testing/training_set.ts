@@ -10,7 +10,7 @@ import type { TrainingSetTable } from "shared/training_set_table.ts";
 export type TrainingSetAsked = z.input<typeof contract.buildTrainingSet.spec.request>;
 
 /** A busy machine may take long to check and load the modules of the threads that build. */
-const BUILD_TIMEOUT_MS = 60_000;
+const BUILD_TIMEOUT_MS = 120_000;
 
 /** Asks for a training set and waits for its end, whichever it is. */
 export async function build(
