@@ -129,12 +129,17 @@ export async function countsOf(
 export async function startShop(env: Record<string, string> = {}): Promise<TestService> {
   const service = await startFeatureStore({ env });
   await defineShop(service);
+  // Known before there is anything to look at: no statistics of the wall clock's time.
+  await setClock(service.bus, day(150));
+  await eventually(async () => {
+    const asked = { features: ["orders.spend"], entities: [{ customer_id: 1 }] };
+    assertEquals((await service.call(contract.online, asked)).at, day(150));
+  });
   await publishLines(service.bus, history(20, 10));
   await eventually(async () => assertEquals((await countsOf(service)).records, 200));
   await eventually(() =>
     everythingIsAcknowledged(service.bus, { stream: STREAM.clean, durable: "feature-store" })
   );
-  await setClock(service.bus, day(150));
   return service;
 }
 
