@@ -30,6 +30,12 @@ export interface LogOrigin {
   boot: string;
 }
 
+/** A message with how many entries are in it. */
+export interface LogMessage {
+  message: Outgoing;
+  entries: number;
+}
+
 export interface EntryEncoder {
   /**
    * Messages of at most {@link MAX_BATCH_EVENTS} entries and about {@link MAX_BATCH_BYTES} bytes.
@@ -37,7 +43,7 @@ export interface EntryEncoder {
    * @param sample the share of successes that is logged
    * @param head how many records were made of the model so far
    */
-  encode(entries: readonly NumberedEntry[], head: number, sample: number): Outgoing[];
+  encode(entries: readonly NumberedEntry[], head: number, sample: number): LogMessage[];
   /** A message that says how far the boot is, and that it lives; each by its number. */
   tell(head: number, number: number): Outgoing;
   /** The message of a boot that ends in order. */
@@ -166,10 +172,13 @@ export function createEntryEncoder({ model, instance, boot }: LogOrigin): EntryE
 
   return {
     encode(entries, head, sample) {
-      const messages: Outgoing[] = [];
+      const messages: LogMessage[] = [];
       let first = 0;
       const finish = (next: number, upTo = out.length) => {
-        messages.push(message(out.takeList(upTo), String(entries[first]!.sequence), head));
+        messages.push({
+          message: message(out.takeList(upTo), String(entries[first]!.sequence), head),
+          entries: next - first,
+        });
         first = next;
         shared = undefined;
       };

@@ -1,6 +1,6 @@
 /** The prediction log: every outcome goes to `predictions.<model>`, in batches, off the caller's path. @module */
 import type { Bus } from "shared/bus/connection.ts";
-import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
+import { publishAll } from "shared/bus/publisher.ts";
 import { MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
 import type { LogPolicy } from "shared/contracts/model_serving.ts";
 import { delay } from "shared/delay.ts";
@@ -8,7 +8,7 @@ import { AppError, messageOf, unavailable } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { hashText } from "shared/statistics/hash.ts";
-import { createEntryEncoder, type EntryEncoder, isAlwaysLogged } from "./encode_entries.ts";
+import { createEntryEncoder, type EntryEncoder, isAlwaysLogged, type LogMessage } from "./encode_entries.ts";
 import type { LogEntry } from "./log_entry.ts";
 import { createLogQueue, type LogQueue } from "./log_queue.ts";
 
@@ -56,6 +56,11 @@ interface Lane {
   refused: number;
 }
 
+/** A message of a lane, on its way. */
+interface Parcel extends LogMessage {
+  lane: Lane;
+}
+
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
   const { instance, log, policyOf, tellEveryMs = 30_000 } = options;
   const boot = crypto.randomUUID();
@@ -92,41 +97,47 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   async function flush(): Promise<void> {
     await delay(GATHER_MS, stopSignal.signal);
     while (true) {
-      const taken = [...lanes.values()].filter(({ queue }) => queue.waiting > 0).map(takeFrom);
-      if (taken.length === 0) break;
-      const isSent = await send(taken.flatMap(({ messages }) => messages));
-      for (const { lane, count } of taken) {
-        lane.queue.settle(count);
-        if (!isSent) lane.refused += count;
-      }
+      const parcels = [...lanes.values()].filter(({ queue }) => queue.waiting > 0).flatMap(takeFrom);
+      if (parcels.length === 0) break;
+      for (const { lane, entries } of await send(parcels)) lane.refused += entries;
+      for (const { lane, entries } of parcels) lane.queue.settle(entries);
       await delay(GATHER_MS, stopSignal.signal);
     }
     // In the same turn as the last look: an entry that comes from here on begins a new flush.
     flushing = undefined;
   }
 
-  function takeFrom(lane: Lane): { lane: Lane; count: number; messages: Outgoing[] } {
+  function takeFrom(lane: Lane): Parcel[] {
     const entries = lane.queue.take(MAX_TAKEN);
     const { sample } = policyOf(entries[0]!.entry.call.model);
-    return { lane, count: entries.length, messages: lane.encoder.encode(entries, lane.queue.head, sample) };
+    return lane.encoder.encode(entries, lane.queue.head, sample).map((message) => ({ ...message, lane }));
   }
 
-  /** Until JetStream has all of it. @returns false when it never will */
-  async function send(messages: readonly Outgoing[]): Promise<boolean> {
+  /** Until JetStream has all that it ever will. @returns the rest */
+  async function send(parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
+    const messages = parcels.map(({ message }) => message);
     while (true) {
       try {
         await publishAll(bus, messages, { signal: lastFlushOver.signal });
-        return true;
+        return [];
       } catch (error) {
         const isRefused = error instanceof AppError && ["too_large", "unprocessable"].includes(error.code);
+        // One that is refused takes no other with it.
+        if (isRefused && parcels.length > 1) return await sendEach(parcels);
         if (stopped || isRefused) {
           log.error({ err: error, messages: messages.length }, `Cannot log predictions: ${messageOf(error)}`);
-          return false;
+          return parcels;
         }
         log.warn({ messages: messages.length }, `Cannot log predictions, trying again: ${messageOf(error)}`);
         await delay(RETRY_MS, stopSignal.signal);
       }
     }
+  }
+
+  async function sendEach(parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
+    const lost: Parcel[] = [];
+    for (const parcel of parcels) lost.push(...await send([parcel]));
+    return lost;
   }
 
   /** Also when nobody asks anything: who reads the log can tell a process that is idle from one that is gone. */
@@ -176,7 +187,9 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
       await telling;
       const timer = setTimeout(() => lastFlushOver.abort(), LAST_FLUSH_MS);
       await flushing;
-      await send([...lanes.values()].map(({ queue, encoder }) => encoder.close(queue.head)));
+      await send([...lanes.values()].map((lane) => {
+        return { lane, message: lane.encoder.close(lane.queue.head), entries: 0 };
+      }));
       clearTimeout(timer);
     },
   };

@@ -88,8 +88,8 @@ Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contra
   };
   const failed = entry(2, { given: undefined, statuses: undefined });
   const numbered = [entry(0), odd, failed].map((entry, sequence) => ({ entry, sequence }));
-  const [message] = encoder.encode(numbered, 3, 0.5);
-  const events = JSON.parse(new TextDecoder().decode(message!.data));
+  const [first] = encoder.encode(numbered, 3, 0.5);
+  const events = JSON.parse(new TextDecoder().decode(first!.message.data));
   for (const event of events) {
     assertEquals(dataEventSchema.parse(event), event);
     assertEquals(predictionRecordSchema.parse(event.data), event.data);
@@ -138,11 +138,13 @@ Deno.test("createEntryEncoder() keeps messages within 1,000 records and 512 KiB"
     ...Array.from({ length: 500 }, (_, i) => entry(2_000 + i, { error: long })),
   ]
     .map((entry, sequence) => ({ entry, sequence }));
-  const messages = encoder.encode(numbered, numbered.length, 1);
+  const encoded = encoder.encode(numbered, numbered.length, 1);
+  const messages = encoded.map(({ message }) => message);
   const sizes = messages.map(({ data }) => data.length);
   assert(Math.max(...sizes) <= 512 * 1024, String(sizes));
   const batches = messages.map(({ data }) => JSON.parse(new TextDecoder().decode(data)));
   assert(Math.max(...batches.map((batch) => batch.length)) <= MAX_BATCH_EVENTS);
+  assertEquals(batches.map((batch) => batch.length), encoded.map(({ entries }) => entries));
   assertEquals(batches.flat().map(({ data }) => data.sequence), numbered.map(({ sequence }) => sequence));
   assertEquals(new Set(messages.map(({ messageId }) => messageId)).size, messages.length);
 });
@@ -170,6 +172,16 @@ Deno.test("the prediction log numbers what it sends, a model at a time, and says
     .map(({ subject, header }) => [subject, header.get(LOG_HEADER.head)]);
   assertEquals(closing.sort(), [["predictions.other", "1"], ["predictions.reorder", "5"]]);
   assertEquals(log.counts(), { made: 6, waiting: 0, dropped: 0 });
+});
+
+Deno.test("the prediction log loses of a record that is too large for the server that one only, and counts it", async () => {
+  await using bus = await startTestBus();
+  const log = startLog(bus);
+  const huge = entry(2, { outcome: "error", error: "x".repeat(bus.nc.info!.max_payload) });
+  log.append([...entries(2), huge, ...entries(2, 3)]);
+  await log.stop();
+  assertEquals((await read(bus)).map(({ data }) => data.sequence), [0, 1, 3, 4]);
+  assertEquals(log.counts(), { made: 5, waiting: 0, dropped: 1 });
 });
 
 for (
