@@ -1,6 +1,10 @@
 /**
- * `deno task test [path ...]`: `deno test -A --parallel`, followed by a last line `N passed, N failed`, which
- * continuous integration reads. Exits with 1 when anything failed, a type check or a leak outside any test included.
+ * `deno task test [path ...]`: `deno check`, then `deno test -A --parallel`, followed by a last line
+ * `N passed, N failed`, which continuous integration reads. Exits with 1 when anything failed, a type check or a leak
+ * outside any test included.
+ *
+ * Types are checked before, all at once: otherwise each worker that a test starts has its own checked while the test
+ * waits for it.
  *
  * Files run side by side, twice as many as there are cores unless DENO_JOBS says otherwise: most of their time they
  * wait for a server.
@@ -27,8 +31,10 @@ export function countTests(output: string, succeeded: boolean): TestCounts {
 }
 
 async function main(): Promise<number> {
+  const types = await new Deno.Command(Deno.execPath(), { args: ["check", "--quiet"] }).spawn().status;
+  if (!types.success) return conclude({ passed: 0, failed: 1 });
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--parallel", ...Deno.args],
+    args: ["test", "-A", "--parallel", "--no-check", ...Deno.args],
     env: {
       DENO_JOBS: Deno.env.get("DENO_JOBS") ?? String(2 * navigator.hardwareConcurrency),
       ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : {}),
@@ -42,7 +48,11 @@ async function main(): Promise<number> {
     output += decoder.decode(bytes, { stream: true });
   }
   const { success } = await child.status;
-  const { passed, failed } = countTests(output, success);
+  return conclude(countTests(output, success));
+}
+
+/** @returns the exit code */
+function conclude({ passed, failed }: TestCounts): number {
   Deno.stdout.writeSync(new TextEncoder().encode(`${passed} passed, ${failed} failed\n`));
   return failed === 0 ? 0 : 1;
 }
