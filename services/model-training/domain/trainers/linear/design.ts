@@ -45,6 +45,9 @@ export function fitStandardiser(columns: readonly Float32Array[], vocabularies: 
   };
 }
 
+/** Columns are turned into rows so many at a time: what is written of them stays in the cache until they are whole. */
+const BLOCK_ROWS = 128;
+
 export function createDesign(
   dataset: Dataset,
   { vocabularies, standardiser }: { vocabularies: Vocabularies; standardiser: Standardiser },
@@ -54,15 +57,18 @@ export function createDesign(
   const { rows } = dataset;
   const width = numbers.length;
   const values = new Float64Array(rows * width);
-  numbers.forEach((feature, index) => {
-    const column = columns[feature]!;
-    const mean = means[index]!;
-    const factor = factors[index]!;
-    for (let row = 0, at = index; row < rows; row++, at += width) {
-      const value = column[row]!;
-      values[at] = value === value ? (value - mean) * factor : 0;
-    }
-  });
+  for (let from = 0; from < rows; from += BLOCK_ROWS) {
+    const end = Math.min(from + BLOCK_ROWS, rows);
+    numbers.forEach((feature, index) => {
+      const column = columns[feature]!;
+      const mean = means[index]!;
+      const factor = factors[index]!;
+      for (let row = from, at = from * width + index; row < end; row++, at += width) {
+        const value = column[row]!;
+        values[at] = value === value ? (value - mean) * factor : 0;
+      }
+    });
+  }
   const flags = new Int32Array(rows * categories.length);
   let first = width;
   categories.forEach((feature, index) => {
