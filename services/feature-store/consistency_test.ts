@@ -22,6 +22,7 @@ import {
   orders,
   project,
   publishLines,
+  putBaskets,
   readCustomers,
   setClock,
   startFeatureStore,
@@ -259,15 +260,9 @@ Deno.test("a consistency check computes by the versions of views that were serve
 
 Deno.test("a consistency check computes on-demand features from the values of the request that are logged", async () => {
   await using service = await startShop();
-  await service.call(contract.putView, {
-    project,
-    name: "baskets",
-    body: {
-      entity: "customer",
-      source: "invoice_lines",
-      request: { basket: "number" },
-      features: { share: { expression: 'r.basket / f["orders.spend"]' } },
-    },
+  await putBaskets(service, {
+    request: { basket: "number" },
+    features: { share: { expression: 'r.basket / f["orders.spend"]' } },
   });
   await service.call(contract.putFeatureService, {
     project,

@@ -16,6 +16,7 @@ import {
   line,
   orderFeatures,
   project,
+  putBaskets,
   readCustomers,
   setClock,
   startFeatureStore,
@@ -68,18 +69,12 @@ Deno.test("statistics of features are of the clock up to which events are applie
 
 Deno.test("statistics of features leave out those that are computed on demand", async () => {
   await using service = await startShop({ FEATURE_STATISTICS_SECONDS: "1" });
-  await service.call(contract.putView, {
-    project,
-    name: "baskets",
-    body: {
-      entity: "customer",
-      source: "invoice_lines",
-      request: { basket: "number" },
-      features: {
-        lines: { aggregate: "count", window: null },
-        share: { expression: "r.basket / f.lines" },
-        doubled: { expression: "f.share * 2.0" },
-      },
+  await putBaskets(service, {
+    request: { basket: "number" },
+    features: {
+      lines: { aggregate: "count", window: null },
+      share: { expression: "r.basket / f.lines" },
+      doubled: { expression: "f.share * 2.0" },
     },
   });
   const statistics = await eventually(async () => {

@@ -3,7 +3,7 @@ import type { Database } from "shared/db/connection.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { createPeriodicPart } from "shared/periodic_part.ts";
-import { isDue } from "./repository/insight.ts";
+import { isDue } from "./repository/periodic_work.ts";
 
 export interface PeriodicWork {
   name: string;

@@ -12,6 +12,7 @@ import {
   orderFeatures,
   project,
   publishLines,
+  putBaskets,
   setClock,
   startFeatureStore,
 } from "./testing/shop.ts";
@@ -74,18 +75,12 @@ Deno.test("features that were pushed count from when they were known, in trainin
 
 Deno.test("on-demand features take the values of a request from columns of the spine", async () => {
   await using service = await startShop();
-  await service.call(contract.putView, {
-    project,
-    name: "baskets",
-    body: {
-      entity: "customer",
-      source: "invoice_lines",
-      request: { basket: "number", channel: "string", member: "boolean" },
-      features: {
-        share: { expression: 'r.basket / f["orders.spend"]' },
-        is_web: { expression: 'r.channel == "web"' },
-        rebate: { expression: "r.member ? 0.5 * r.basket : r.basket" },
-      },
+  await putBaskets(service, {
+    request: { basket: "number", channel: "string", member: "boolean" },
+    features: {
+      share: { expression: 'r.basket / f["orders.spend"]' },
+      is_web: { expression: 'r.channel == "web"' },
+      rebate: { expression: "r.member ? 0.5 * r.basket : r.basket" },
     },
   });
   const features = ["baskets.share", "baskets.is_web", "baskets.rebate", "orders.spend"];

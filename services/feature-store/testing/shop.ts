@@ -1,5 +1,6 @@
 /** A small shop, whose invoice lines the tests of this service publish. @module */
 import { assertEquals } from "@std/assert";
+import type { z } from "zod";
 import { encodeBatches } from "shared/bus/batch.ts";
 import { bucketPut } from "shared/bus/bucket.ts";
 import type { Bus } from "shared/bus/connection.ts";
@@ -142,6 +143,17 @@ export async function startShop(env: Record<string, string> = {}): Promise<TestS
   );
   return service;
 }
+
+/** A view of customers whose features read values of the request. */
+export const putBaskets = (
+  service: Pick<TestService, "call">,
+  parts: Pick<z.input<typeof contract.viewBodySchema>, "request" | "features">,
+) =>
+  service.call(contract.putView, {
+    project,
+    name: "baskets",
+    body: { entity: "customer", source: "invoice_lines", ...parts },
+  });
 
 /** The features of those twenty at day 140. */
 export const readCustomers = (service: Pick<TestService, "call">) =>
