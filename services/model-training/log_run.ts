@@ -26,8 +26,6 @@ export interface LogDeps {
   log: Logger;
 }
 
-export type RunLogging = ReturnType<typeof createRunLogging>;
-
 /** Each is refused as a `conflict` when the run is not one of this kind, or has ended. */
 export function createRunLogging(deps: LogDeps) {
   const { db, bus } = deps;
