@@ -57,6 +57,9 @@ export function describe(
         featureService: request.featureService,
         views: plan.features.plan.views.map(({ name, version }) => ({ name, version })),
         features: [...plan.features.plan.features],
+        leads: Object.fromEntries(
+          plan.features.plan.features.map((feature, index) => [feature, leadOf(index, parts)]),
+        ),
         from: instant(rows.times.fromMs),
         to: instant(rows.times.toMs),
         clock: request.clock,
@@ -74,6 +77,11 @@ function rangeOf(source: string, parts: readonly BuiltPart[]) {
   const range = emptyRange();
   for (const { sources } of parts) merge(range, sources.get(source)!);
   return { records: range.records, from: instant(range.fromMs), to: instant(range.toMs) };
+}
+
+function leadOf(feature: number, parts: readonly BuiltPart[]): number | null {
+  const lead = parts.reduce((most, { leads }) => Math.max(most, leads[feature]!), -Infinity);
+  return Number.isFinite(lead) ? lead : null;
 }
 
 /** Columns of values [first, end): a few at a time, for they are read side by side. */

@@ -100,6 +100,7 @@ Deno.test("a training set tells what it was made of, and how many rows are immat
     featureService: { name: "churn", version: 1 },
     views: [{ name: "orders", version: 1 }],
     features: orderFeatures,
+    leads: await leadsOf(service, { entities, times }),
     from: new Date(times[0]!).toISOString(),
     to: new Date(times.at(-1)!).toISOString(),
     clock: day(140),
@@ -110,6 +111,28 @@ Deno.test("a training set tells what it was made of, and how many rows are immat
   assert(result!.manifest.position > 0);
   assert(times[0]! >= MONDAY + 21 * DAY && times.at(-1)! <= MONDAY + 133 * DAY);
 });
+
+/** By feature, as online reads at each T tell the event times. */
+async function leadsOf(
+  service: TestService,
+  { entities, times }: { entities: readonly string[]; times: Float64Array },
+): Promise<Record<string, number>> {
+  const leads = orderFeatures.map(() => -Infinity);
+  for (const [at, rows] of Map.groupBy(entities.keys(), (row) => times[row]!)) {
+    const read = await service.call(contract.online, {
+      features: { service: "churn" },
+      entities: rows.map((row) => ({ customer_id: JSON.parse(entities[row]!)[0] })),
+      asOf: new Date(at).toISOString(),
+    });
+    for (const { eventTimes } of read.rows) {
+      eventTimes.forEach((time, feature) => {
+        if (time !== null) leads[feature] = Math.max(leads[feature]!, Date.parse(time) - at);
+      });
+    }
+  }
+  assert(leads.every((lead) => lead <= 0), "a feature knew what had not happened");
+  return Object.fromEntries(orderFeatures.map((feature, index) => [feature, leads[index]!]));
+}
 
 Deno.test("a training set has the same bytes each time, whatever the order in which events came", async () => {
   await using service = await startWithHistory(12, 20);

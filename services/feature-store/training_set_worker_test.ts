@@ -48,6 +48,7 @@ const built: BuiltTrainingSet = {
       featureService: { name: "churn", version: 1 },
       views: [],
       features: orderFeatures,
+      leads: {},
       from: null,
       to: null,
       clock: day(14),

@@ -112,6 +112,9 @@ Deno.test("model-training answers each bad input with what is wrong, and goes on
   assertEquals(await hints(withFeature({ name: "orders.next", values: leak })), [
     "orders.next explains_label",
   ]);
+  features.leads = { "orders.recency": 60_000, "orders.spend": 0, "orders.noise": null };
+  assertEquals(await hints(good), ["orders.recency younger_than_t"]);
+  features.leads = {};
 
   const imported = async (file: Uint8Array<ArrayBuffer>, status: number, reason: string) => {
     const form = new FormData();

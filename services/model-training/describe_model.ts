@@ -30,6 +30,8 @@ import type { TrainingParts, TrainingTask } from "./model_task.ts";
 export interface JudgedParts extends Pick<TrainingParts, "train" | "test"> {
   spec: Pick<TrainingParts["spec"], "task" | "metric" | "seed" | "quantile">;
   split: Pick<TrainingParts["split"], "trainUntil" | "testFrom" | "testUntil">;
+  /** Absent where nothing is known of the event times behind the features. */
+  leads?: TrainingParts["leads"];
 }
 
 export interface ModelDescription {
@@ -61,7 +63,7 @@ export async function describeModel(
       ...drawCurves(spec.task, test.labels, answers),
       importances: gains === undefined ? [] : importancesOf(train, gains),
     },
-    hints: hintsOf(train, spec.task),
+    hints: hintsOf(train, { task: spec.task, leads: parts.leads }),
     inputExample: exampleOf(train),
   };
 }

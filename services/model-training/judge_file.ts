@@ -231,7 +231,7 @@ async function lookAt(onnx: Uint8Array, signature: Signature, known: KnownRows):
     return {
       evaluation: null,
       curves: null,
-      hints: hintsOf(dataset, signature.task),
+      hints: hintsOf(dataset, { task: signature.task }),
       referenceBins: binsOf(dataset, answers, signature),
       inputExample: exampleOf(dataset),
       golden: { rows: dataset, answers },

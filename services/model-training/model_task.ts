@@ -68,6 +68,8 @@ export interface TrainingParts {
   /** Tells when to stop; undefined where the split declares none. */
   validation: Dataset | undefined;
   test: Dataset;
+  /** Of the training set's manifest: how close to T each feature's newest record came. */
+  leads: TrainingSetManifest["leads"];
 }
 
 /**
@@ -97,6 +99,7 @@ export async function readParts({ file, spec, trainingSet }: TrainingTask): Prom
     train,
     validation: validationOf(dataset, split.validation, { task, train }),
     test: selectRows(dataset, split.test),
+    leads: trainingSet.manifest.leads,
   };
 }
 

@@ -31,6 +31,8 @@ export interface TrainingPart {
   immature: number;
   /** By feature. */
   statuses: readonly StatusCounts[];
+  /** By feature: the greatest of event time - T of the newest record behind a value; -Infinity without a record. */
+  leads: Float64Array;
 }
 
 /** The columns before the features. `entity` is a position in the entities of the part. */
@@ -66,6 +68,7 @@ export function createTrainingRows({ carried, limit }: { carried: number; limit:
     { length: features },
     () => Object.fromEntries(STATUSES.map((status) => [status, 0])) as StatusCounts,
   );
+  const leads = new Float64Array(features).fill(-Infinity);
   let immature = 0;
   return {
     add(row) {
@@ -74,9 +77,13 @@ export function createTrainingRows({ carried, limit }: { carried: number; limit:
       if (!row.mature) immature++;
       const head = [entities.length - 1, row.atMs, row.place ?? null, row.mature, row.label];
       cells.add(head, row.features.values, row.carried);
-      row.features.statuses.forEach((status, index) => statuses[index]![status]++);
+      for (let index = 0; index < features; index++) {
+        statuses[index]![row.features.statuses[index]!]++;
+        const time = row.features.eventTimes[index]!;
+        if (time !== null && time - row.atMs > leads[index]!) leads[index] = time - row.atMs;
+      }
     },
-    finish: () => ({ entities, cells: cells.finish(), immature, statuses }),
+    finish: () => ({ entities, cells: cells.finish(), immature, statuses, leads }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { datasetOf } from "../testing/datasets.ts";
+import type { Task } from "shared/contracts/signature.ts";
+import { datasetOf, textColumn } from "../testing/datasets.ts";
 import { hintsOf } from "./hints.ts";
 import { Random } from "./random.ts";
 
@@ -9,9 +10,9 @@ const labels = Float64Array.from({ length: ROWS }, () => random.below(2));
 const of = (value: (row: number) => number) => Float64Array.from({ length: ROWS }, (_, row) => value(row));
 const kinds = (
   columns: Parameters<typeof datasetOf>[0],
-  task: "binary" | "regression" = "binary",
+  task: Task = "binary",
   own = labels,
-) => hintsOf(datasetOf(columns, own), task).map(({ kind, feature }) => `${feature} ${kind}`);
+) => hintsOf(datasetOf(columns, own), { task }).map(({ kind, feature }) => `${feature} ${kind}`);
 
 Deno.test("hintsOf() finds features that explain the label alone, whichever way", () => {
   assertEquals(
@@ -30,6 +31,57 @@ Deno.test("hintsOf() finds features that explain the label alone, whichever way"
   ]);
 });
 
+Deno.test("hintsOf() does not take values that hardly occur twice for an explanation of the label", () => {
+  const texts = (text: (row: number) => string) =>
+    textColumn(Array.from({ length: ROWS }, (_, row) => text(row)));
+  const columns = [
+    texts((row) => `order ${row}`),
+    texts((row) => `order ${Math.floor(row / 2)}`),
+    // It says of most rows what their label is.
+    texts((row) => row % 100 === 0 ? `order ${row}` : `was ${labels[row]}`),
+    texts((row) => row % 2 === 0 ? `order ${row}` : `was ${labels[row]}`),
+  ];
+  const values = of((row) => 10 * labels[row]! + random.uniform());
+  for (const task of ["binary", "multiclass", "regression"] as const) {
+    const own = task === "regression" ? values : labels;
+    assertEquals(kinds(columns, task, own), ["view.f2 explains_label"], task);
+  }
+});
+
+Deno.test("hintsOf() does not take the name of an entity for an explanation of its rows", () => {
+  const entity = (row: number) => row % 40;
+  const texts = textColumn(Array.from({ length: ROWS }, (_, row) => `customer ${entity(row)}`));
+  const numbers = of((row) => (entity(row) * 17) % 40);
+  const own = of((row) => labels[entity(row)]!);
+  const named = (columns: Parameters<typeof datasetOf>[0], entities: (row: number) => string) => ({
+    ...datasetOf(columns, own),
+    entities: Array.from({ length: ROWS }, (_, row) => entities(row)),
+  });
+  const found = (task: Task, entities: (row: number) => string) =>
+    hintsOf(named([texts, numbers], entities), { task }).map(({ feature }) => feature);
+  for (const task of ["binary", "multiclass", "regression"] as const) {
+    assertEquals(found(task, (row) => `["${entity(row)}"]`), [], task);
+  }
+  // Of one entity alone both do explain its rows.
+  assertEquals(found("multiclass", () => `["1"]`), ["view.f0", "view.f1"]);
+});
+
+Deno.test("hintsOf() goes by the event times behind a feature where they are known", () => {
+  const at = (row: number) => Date.UTC(2026, 0, 1) + row * 3_600_000;
+  const later = of((row) => at(row) + 86_400_000);
+  const columns = [of(() => random.uniform()), of(() => random.uniform()), later, later];
+  const dataset = { ...datasetOf(columns, labels), times: of(at) };
+  const leads = { "view.f0": 2_000, "view.f1": 0, "view.f2": -60_000, "view.f3": null };
+  assertEquals(
+    hintsOf(dataset, { task: "binary", leads }).map(({ kind, feature, value }) => [kind, feature, value]),
+    [
+      ["younger_than_t", "view.f0", null],
+      ["later_instants", "view.f2", 1],
+      ["younger_than_t", "view.f3", 1],
+    ],
+  );
+});
+
 Deno.test("hintsOf() finds instants later than T, in seconds and milliseconds, and leaves counts alone", () => {
   const start = Date.UTC(2026, 0, 1);
   const later = datasetOf([
@@ -37,7 +89,7 @@ Deno.test("hintsOf() finds instants later than T, in seconds and milliseconds, a
     of((row) => start + row * 3_600_000 - 86_400_000),
     of((row) => row),
   ], labels);
-  const hints = hintsOf({ ...later, times: of((row) => start + row * 3_600_000) }, "binary");
+  const hints = hintsOf({ ...later, times: of((row) => start + row * 3_600_000) }, { task: "binary" });
   assertEquals(hints.map(({ kind, feature, value }) => [kind, feature, value]), [
     ["younger_than_t", "view.f0", 0.25],
   ]);
@@ -64,7 +116,7 @@ Deno.test("hintsOf() finds instants later than T whatever their unit, and those 
     textsOf((row) => iso(at(row) - 1)),
     textsOf((row) => row % 10 === 0 ? iso(late(row)) : `order ${row}`),
   ], of(() => random.below(2)));
-  const hints = hintsOf({ ...dataset, times: of(at) }, "binary").filter(({ kind }) =>
+  const hints = hintsOf({ ...dataset, times: of(at) }, { task: "binary" }).filter(({ kind }) =>
     kind === "younger_than_t"
   );
   assertEquals(hints.map(({ feature, value }) => [feature, value]), [

@@ -15,10 +15,43 @@ const GRAIN = 2 ** -23;
 /** A date, or a date and time as ISO 8601 has it; without a zone in UTC. */
 const ISO_INSTANT = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
 
-/** Whether a feature holds instants, as numbers or as texts, that are later than the T of their rows. */
-export function youngerThanT(train: Dataset, feature: number): Hint[] {
-  const { times, featureNames } = train;
-  const name = featureNames[feature]!;
+/**
+ * Whether a feature knows what is later than the T of its rows: by the event times behind it where they are known, and by
+ * the instants that it holds, as numbers or as texts.
+ *
+ * @param lead greatest of event time - T over the rows, milliseconds; undefined where no event time is known
+ */
+export function youngerThanT(train: Dataset, feature: number, lead: number | undefined): Hint[] {
+  const name = train.featureNames[feature]!;
+  if (lead !== undefined && lead > 0) {
+    const message = `${name} is made of records up to ${lead / 1_000} seconds later than T: ` +
+      `they had not happened then`;
+    return [{ kind: "younger_than_t", feature: name, value: null, message }];
+  }
+  const share = shareOfLater(train, feature);
+  if (share < YOUNGER_SHARE) return [];
+  const held = `${name} holds instants later than T in ${(share * 100).toFixed(1)}% of the rows`;
+  return [
+    lead === undefined
+      ? {
+        kind: "younger_than_t",
+        feature: name,
+        value: share,
+        message: `${held}: it was not known then`,
+      }
+      : {
+        kind: "later_instants",
+        feature: name,
+        value: share,
+        message: `${held}, though its records are not later: it is a plan, ` +
+          `or a record was filled in after its time`,
+      },
+  ];
+}
+
+/** Of the rows that have a value, the share of those with an instant later than T; 0 where it holds no instants. */
+function shareOfLater(train: Dataset, feature: number): number {
+  const { times } = train;
   for (const { instants, grain } of readings(train, feature)) {
     const present = Int32Array.from(instants, (_, row) => row).filter((row) => !Number.isNaN(instants[row]));
     const isNear = (row: number) =>
@@ -26,13 +59,9 @@ export function youngerThanT(train: Dataset, feature: number): Hint[] {
     const near = present.filter(isNear);
     if (near.length === 0 || near.length < INSTANT_SHARE * present.length) continue;
     const younger = near.filter((row) => instants[row]! > times[row]! * (1 + grain));
-    const share = younger.length / present.length;
-    if (share < YOUNGER_SHARE) return [];
-    const message = `${name} holds instants later than T in ${(share * 100).toFixed(1)}% of the rows: ` +
-      `it was not known then`;
-    return [{ kind: "younger_than_t", feature: name, value: share, message }];
+    return younger.length / present.length;
   }
-  return [];
+  return 0;
 }
 
 interface Reading {

@@ -22,6 +22,8 @@ export interface TestFeatureStore extends AsyncDisposable {
   readonly asked: AskedTrainingSet[];
   /** What the training sets from now on hold. */
   table: TrainingSetTable;
+  /** What the manifests from now on tell of the event times behind the features. */
+  leads: Record<string, number | null>;
   /** While true, training sets stay unfinished. */
   holds: boolean;
   /** When set, training sets fail for this reason. */
@@ -57,7 +59,8 @@ export async function startTestFeatureStore(bus: Bus, table: TrainingSetTable): 
         if (store.failure !== undefined) {
           return { ...unfinished, status: "failed" as const, error: store.failure };
         }
-        const status = made.get(id) ?? await make(bus, { id, request, table: store.table });
+        const status = made.get(id) ??
+          await make(bus, { id, request, table: store.table, leads: store.leads });
         made.set(id, status);
         return status;
       }),
@@ -66,6 +69,7 @@ export async function startTestFeatureStore(bus: Bus, table: TrainingSetTable): 
   const store: TestFeatureStore = {
     asked,
     table,
+    leads: {},
     holds: false,
     failure: undefined,
     [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
@@ -75,10 +79,11 @@ export async function startTestFeatureStore(bus: Bus, table: TrainingSetTable): 
 
 async function make(
   bus: Bus,
-  { id, request, table }: {
+  { id, request, table, leads }: {
     id: string;
     request: RequestOf<typeof buildTrainingSet>;
     table: TrainingSetTable;
+    leads: TestFeatureStore["leads"];
   },
 ): Promise<TrainingSetStatus> {
   const file = await writeTrainingSet(table);
@@ -103,6 +108,7 @@ async function make(
         featureService: { name: request.featureService.name, version: 7 },
         views: [{ name: "orders", version: 3 }],
         features: table.features.map(({ name }) => name),
+        leads,
         from: instant(table.times[0]),
         to: instant(table.times.at(-1)),
         clock: CLOCK,

@@ -90,6 +90,12 @@ export const trainingSetStatusSchema = z.object({
       featureService: z.object({ name: nameSchema, version: z.int() }),
       views: z.array(z.object({ name: nameSchema, version: z.int() })),
       features: z.array(featureReferenceSchema),
+      /**
+       * By feature: the greatest of event time - T over the rows, in milliseconds, of the newest record behind a value.
+       * Above 0 a value was made of what had not happened at T. Null where no record is behind any value; a training set
+       * that was built before these were kept has none.
+       */
+      leads: z.record(featureReferenceSchema, z.int().nullable()).default({}),
       /** First and last T of the rows; null without rows. */
       from: instantSchema.nullable(),
       to: instantSchema.nullable(),

@@ -6,12 +6,14 @@ import { detailSchema } from "./detail.ts";
 export const hintSchema = z.object({
   /**
    * - `explains_label`: the feature alone explains the label.
-   * - `younger_than_t`: it holds instants that are later than T.
+   * - `younger_than_t`: it is made of records that are later than T, by the event times that the training set tells. Where
+   *   it tells none, it holds instants that are later than T.
+   * - `later_instants`: it holds instants later than T, though no record behind it is.
    * - `constant`: it has one value. `missing`: it has none.
    */
-  kind: z.enum(["explains_label", "younger_than_t", "constant", "missing"]),
+  kind: z.enum(["explains_label", "younger_than_t", "later_instants", "constant", "missing"]),
   feature: z.string(),
-  /** AUC or R2 of the feature alone; the share of the rows that are younger than T; else null. */
+  /** AUC or R2 of the feature alone; the share of the rows that hold later instants; else null. */
   value: z.number().nullable(),
   message: z.string(),
 });
