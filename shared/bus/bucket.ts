@@ -197,8 +197,10 @@ class BucketWatcher<Schema extends z.ZodType> {
         const { name, delivered } = await consumer.info();
         const { consumer: last, sequence, telling } = this.#last;
         const came = name === last ? sequence : 0;
-        // What waits in the client while another one is told is not lost.
-        if (telling || messages.getPending() > 0 || delivered.consumer_seq <= came) continue;
+        // What waits in the client while another one is told is not lost. The library's own count of that, getPending(),
+        // stays above 0 once it has asked the server for more.
+        const waiting = messages.getReceived() > messages.getProcessed();
+        if (telling || waiting || delivered.consumer_seq <= came) continue;
         log.warn({ bucket }, "A change of a bucket was lost on the way: reading what is in force");
         messages.stop();
       } catch (error) {

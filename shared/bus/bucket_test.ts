@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { z } from "zod";
 import { BUCKET } from "../contracts/streams.ts";
+import { delay } from "../delay.ts";
 import { AppError } from "../errors.ts";
 import { createLogger, silentLogger } from "../log.ts";
 import { startTestBus } from "../testing/bus.ts";
@@ -165,6 +166,23 @@ Deno.test("watchBucket() tells within a second what changed by a message that wa
   await put(bus, "churn.champion", { revision: 3, to: "v3" });
   await eventually(() => assertEquals(seen.slice(3), [["churn.champion", "v3"]]));
   assert([...asked].every((ms) => ms < 1_000), `it looks every ${[...asked]} ms`);
+  await watcher.stop();
+});
+
+Deno.test("watchBucket() tells what was lost also after it has asked the server for more", async () => {
+  await using bus = await startTestBus();
+  const lossy = lossyBus(bus);
+  const seen: Seen[] = [];
+  const watcher = watch(lossy, seen, { pause: (_, signal) => delay(15, signal) });
+  await watcher.start();
+  // With each 25th message the client asks for more, also with the one that is lost.
+  const keys = Array.from({ length: 49 }, (_, index) => `model${index}.champion`);
+  for (const key of keys) await put(bus, key, { revision: 1, to: "v1" });
+  await eventually(() => assertEquals(seen.length, keys.length));
+  lossy.lose(1);
+  await put(bus, "churn.champion", { revision: 1, to: "v1" });
+  await eventually(() => assertEquals(seen.slice(keys.length), [["churn.champion", "v1"]]));
+  assertEquals(lossy.lost, 1);
   await watcher.stop();
 });
 
