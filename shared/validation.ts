@@ -40,24 +40,33 @@ type Issue = z.core.$ZodIssue;
 
 function reasonsOfIssue(issue: Issue, parent: readonly PropertyKey[]): Reason[] {
   const path = [...parent, ...issue.path];
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ path: pointer([...path, key]), message: "is not a known field" }));
-  }
   if (issue.code === "invalid_union" && issue.errors.length > 0) return reasonsOfUnion(issue.errors, path);
   return [{ path: pointer(path), message: withoutPrefix(issue.message) }];
 }
 
 /**
  * A union fails in as many ways as it has branches. The branch that was meant is the one whose outer shape
- * fits; where none does, what all of them accept is told in one reason.
+ * fits, with the fewest mistakes, of equals the one whose named values are as given (`aggregate: "sum"`); where none
+ * fits, what all of them accept is told in one reason.
  */
-function reasonsOfUnion(branches: readonly Issue[][], path: readonly PropertyKey[]): Reason[] {
+function reasonsOfUnion(unions: readonly Issue[][], path: readonly PropertyKey[]): Reason[] {
+  const branches = unions.flatMap(branchesOf);
   const fitting = branches.filter((issues) => issues.every((issue) => issue.path.length > 0));
-  const [meant] = fitting.toSorted((a, b) => a.length - b.length);
+  const [meant] = fitting.toSorted((a, b) => a.length - b.length || otherValues(a) - otherValues(b));
   if (meant !== undefined) return meant.flatMap((issue) => reasonsOfIssue(issue, path));
   const accepted = branches.flatMap((issues) => issues.map((issue) => withoutPrefix(issue.message)));
   return [{ path: pointer(path), message: [...new Set(accepted)].join(", or ") }];
 }
+
+/** Of a branch that is a union itself, its branches. */
+function branchesOf(issues: Issue[]): Issue[][] {
+  const [only, ...others] = issues;
+  const isUnion = only?.code === "invalid_union" && only.path.length === 0 && others.length === 0;
+  return isUnion && only.errors.length > 0 ? only.errors.flatMap(branchesOf) : [issues];
+}
+
+const otherValues = (issues: readonly Issue[]) =>
+  issues.filter(({ code }) => code === "invalid_value").length;
 
 /** zod's "Invalid input: expected number" reads on from a field's name as "expected number". */
 function withoutPrefix(message: string): string {

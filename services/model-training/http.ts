@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
+import { closed } from "shared/contracts/closed.ts";
 import type { CallContext, ReplyOf } from "shared/contracts/endpoint.ts";
 import {
   type Artifact,
@@ -69,7 +70,7 @@ export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
   app.put(ARTIFACT, async (c) => {
     const { bytes, mediaType } = await readUpload(c, "keep an artifact");
     const named = parseWith(
-      logArtifact.spec.request.omit({ sha256: true }),
+      closed(logArtifact.spec.request.omit({ sha256: true })),
       {
         id: c.req.param("id"),
         name: c.req.param("name"),
@@ -84,11 +85,11 @@ export function addRoutes(app: OpenAPIHono, deps: RouteDeps): void {
     const context = callContext(c.req.raw.headers);
     const model = c.req.param("model");
     if (!HOLDS_FILE.test(c.req.header("content-type") ?? "")) {
-      const named = parseWith(importRequestSchema, { ...await readJson(c) as object, model }, IMPORT);
+      const named = parseWith(importVersion.spec.request, { ...await readJson(c) as object, model }, IMPORT);
       return c.json(await deps.importVersion(named, context), 201);
     }
     const { bytes, fields } = await readUpload(c, IMPORT);
-    const named = parseWith(importRequestSchema.omit({ sha256: true }), { ...fields, model }, IMPORT);
+    const named = parseWith(closed(importRequestSchema.omit({ sha256: true })), { ...fields, model }, IMPORT);
     return c.json(await deps.importFile(bytes, named, context), 201);
   });
 

@@ -68,6 +68,20 @@ Deno.test("call() gets every mistake of the request", async () => {
   assertEquals(error.reasons.map(({ path }) => path), ["/name", "/times", "/mood"]);
 });
 
+Deno.test("call() is told of a field that the endpoint does not know, and which was meant", async () => {
+  await using bus = await startTestBus();
+  await using _service = await serve(bus, hello);
+  const misspelt = { name: "Jo", tiems: 2 } as unknown as { name: string };
+  const error = await assertRejects(() => call(bus, greet, misspelt), AppError);
+  assertEquals(
+    [error.code, error.message],
+    [
+      "invalid",
+      "Cannot answer greeter.v1.greet: /tiems is unknown (did you mean times?): it must be one of name, times, mood",
+    ],
+  );
+});
+
 Deno.test("call() gets an AppError of the handler as it was thrown", async () => {
   await using bus = await startTestBus();
   const thrown = [

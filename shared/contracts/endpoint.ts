@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { closed } from "./closed.ts";
 
 export type HttpMethod = "get" | "post" | "put" | "delete";
 
@@ -25,6 +26,7 @@ export interface EndpointSpec {
    */
   subject?: string;
   summary: string;
+  /** Closed by {@link endpoint}: a field that it does not know is refused by name. */
   request: z.ZodObject;
   reply: z.ZodType;
   /** A mutation takes an idempotency key and an actor, and answers the same to the same key. */
@@ -41,7 +43,10 @@ export type ReplyOf<E> = E extends Endpoint<infer Spec> ? z.input<Spec["reply"]>
 
 /** Declares an endpoint; its NATS subject follows from service and verb, unless it says another. */
 export function endpoint<const Spec extends EndpointSpec>(spec: Spec): Endpoint<Spec> {
-  return { spec, subject: spec.subject ?? `${spec.service}.v1.${spec.verb}` };
+  return {
+    spec: { ...spec, request: closed(spec.request) },
+    subject: spec.subject ?? `${spec.service}.v1.${spec.verb}`,
+  };
 }
 
 /** What a handler knows of the call besides the request. */

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { alertRuleBodySchema } from "./alert.ts";
 import { cleaningBodySchema } from "./cleaning.ts";
+import { closed } from "./closed.ts";
 import { clockKindSchema } from "./data_ingestion.ts";
 import { entityBodySchema, featureServiceBodySchema, viewBodySchema } from "./feature_store.ts";
 import { monitorBodySchema } from "./model_monitoring.ts";
@@ -18,22 +19,22 @@ import { sourceBodySchema } from "./source.ts";
 
 const named = <Body extends z.ZodType>(body: Body) => z.record(nameSchema, body).prefault({});
 
-export const projectSchema = z.strictObject({
+export const projectSchema = closed(z.object({
   project: nameSchema,
   clock: clockKindSchema.default("wall"),
-  sources: named(sourceBodySchema.strict()),
+  sources: named(sourceBodySchema),
   /** By source. */
-  cleaning: named(cleaningBodySchema.strict()),
-  entities: named(entityBodySchema.strict()),
-  views: named(viewBodySchema.strict()),
-  featureServices: named(featureServiceBodySchema.strict()),
-  models: named(modelBodySchema.strict()),
+  cleaning: named(cleaningBodySchema),
+  entities: named(entityBodySchema),
+  views: named(viewBodySchema),
+  featureServices: named(featureServiceBodySchema),
+  models: named(modelBodySchema),
   /** By model. */
-  deployments: named(deploymentBodySchema.strict()),
-  monitors: named(monitorBodySchema.strict()),
-  alerts: named(alertRuleBodySchema.strict()),
-  pipelines: named(pipelineBodySchema.strict()),
-});
+  deployments: named(deploymentBodySchema),
+  monitors: named(monitorBodySchema),
+  alerts: named(alertRuleBodySchema),
+  pipelines: named(pipelineBodySchema),
+}));
 
 /** A project as it is written, with what has a default left out. */
 export type ProjectInput = z.input<typeof projectSchema>;

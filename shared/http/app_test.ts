@@ -106,6 +106,16 @@ Deno.test("createHttpApp() answers 400 with every reason when the request breaks
   assertEquals(problem.reasons.map(({ path }) => path), ["/limit", "/tag"]);
 });
 
+Deno.test("createHttpApp() refuses unknown fields of the query and of the body by name", async () => {
+  const app = appOf([echo, put()]);
+  assertEquals((await problemOf(app.request("/v1/shelves?limt=3"))).reasons, [
+    { path: "/limt", message: "is unknown (did you mean limit?): it must be one of limit, tag" },
+  ]);
+  assertEquals((await problemOf(app.request("/v1/shelves/a", json({ width: 1, colour: "red" })))).reasons, [
+    { path: "/colour", message: "is unknown: it must be one of name, width, places" },
+  ]);
+});
+
 Deno.test("createHttpApp() holds to a rule over several fields", async () => {
   const problem = await problemOf(appOf([put()]).request("/v1/shelves/a", json({ width: 1, places: 2 })));
   assertEquals(problem.reasons, [{ path: "/width", message: "must hold either width or places" }]);
@@ -241,10 +251,10 @@ Deno.test("createHttpApp() describes its endpoints as OpenAPI 3.1", async () => 
   assertEquals(document.info, { title: "shelf", version: "1.2.3" });
   assertEquals(Object.keys(document.paths), ["/v1/shelves/{name}", "/v1/shelves"]);
   const operation = document.paths["/v1/shelves/{name}"].put;
-  assertEquals(Object.keys(operation.requestBody.content["application/json"].schema.properties), [
-    "width",
-    "places",
-  ]);
+  const { properties, additionalProperties } = operation.requestBody.content["application/json"].schema;
+  assertEquals(Object.keys(properties), ["width", "places"]);
+  // Nothing else is taken.
+  assertEquals(additionalProperties, { not: {} });
   assertEquals(
     operation.parameters.map((parameter: { in: string; name: string }) => parameter.name).toSorted(),
     [

@@ -9,6 +9,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
+import { closed } from "../contracts/closed.ts";
 import { type BoundEndpoint, type EndpointSpec, replyText } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
 import { invalid } from "../errors.ts";
@@ -86,7 +87,7 @@ function describe(app: OpenAPIHono, spec: HttpSpec): void {
   // `pick` and `omit` refuse a schema with a refinement: its parts are taken by hand.
   const fields = Object.entries(request.shape);
   const inPath = z.object(Object.fromEntries(fields.filter(([name]) => names.includes(name))));
-  const others = z.object(Object.fromEntries(fields.filter(([name]) => !names.includes(name))));
+  const others = closed(z.object(Object.fromEntries(fields.filter(([name]) => !names.includes(name)))));
   const content = Object.keys(others.shape).length > 0;
   const headers = z.object({
     [HEADER.actor]: z.string().max(255).optional().describe("Who asks"),

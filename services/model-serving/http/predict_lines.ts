@@ -7,6 +7,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
+import { closed } from "shared/contracts/closed.ts";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import { entitySchema } from "shared/contracts/entity_key.ts";
 import { featureValueSchema, requestValuesSchema } from "shared/contracts/feature_store.ts";
@@ -38,8 +39,8 @@ const options = {
 };
 
 /** A line: an entity whose features are looked up, or a row of features. */
-const questionSchema = z.union([
-  z.strictObject({
+const questionSchema = closed(z.union([
+  z.object({
     entity: entitySchema,
     /** What only the caller knows. */
     features: z.record(featureReferenceSchema, featureValueSchema).optional(),
@@ -47,8 +48,8 @@ const questionSchema = z.union([
     request: requestValuesSchema.optional(),
     ...options,
   }),
-  z.strictObject({ row: z.record(z.string(), z.unknown()), ...options }),
-]);
+  z.object({ row: z.record(z.string(), z.unknown()), ...options }),
+]));
 export type LineQuestion = z.infer<typeof questionSchema>;
 
 /**

@@ -4,7 +4,7 @@ import { z } from "zod";
 const metricsSchema = z.record(z.string(), z.number());
 
 /** What a wrong answer of a binary model costs, in any unit; a right one costs nothing. */
-export const errorCostsSchema = z.strictObject({
+export const errorCostsSchema = z.object({
   falsePositive: z.number().min(0).default(1),
   falseNegative: z.number().min(0).default(1),
 });

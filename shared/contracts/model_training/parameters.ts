@@ -35,7 +35,7 @@ const treeShape = {
 };
 
 export const ALGORITHM_PARAMETERS = {
-  gbdt: z.strictObject({
+  gbdt: z.object({
     rounds: z.int().min(1).max(10_000).default(300).describe("Most trees (of each class)"),
     learningRate: z.number().min(1e-4).max(1).default(0.1).describe("Share of each tree that is added"),
     ...treeShape,
@@ -45,7 +45,7 @@ export const ALGORITHM_PARAMETERS = {
       ),
     classWeights,
   }),
-  random_forest: z.strictObject({
+  random_forest: z.object({
     trees: z.int().min(1).max(10_000).default(200).describe("Trees, whose answers are averaged"),
     ...treeShape,
     maxLeaves: treeShape.maxLeaves.default(1_024).describe("Most leaves of a tree"),
@@ -63,7 +63,7 @@ export const ALGORITHM_PARAMETERS = {
       ),
     classWeights,
   }),
-  logistic: z.strictObject({
+  logistic: z.object({
     l1: z.number().min(0).max(1e9).default(0)
       .describe("Penalty: it times the sum of the weights' magnitudes, of standardised features"),
     l2: z.number().min(0).max(1e9).default(1)
@@ -71,14 +71,14 @@ export const ALGORITHM_PARAMETERS = {
     maxIterations: z.int().min(1).max(10_000).default(500).describe("Most steps of the solver"),
     classWeights,
   }),
-  linear: z.strictObject({
+  linear: z.object({
     l1: z.number().min(0).max(1e9).default(0)
       .describe("Penalty: it times the sum of the weights' magnitudes, of standardised features"),
     l2: z.number().min(0).max(1e9).default(1)
       .describe("Penalty: half of it times the sum of the squared weights, of standardised features"),
     maxIterations: z.int().min(1).max(10_000).default(500).describe("Most steps of the solver"),
   }),
-  prior: z.strictObject({}),
+  prior: z.object({}),
 } as const;
 
 /** The algorithms that this service has trainers for. */

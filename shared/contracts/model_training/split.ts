@@ -19,13 +19,13 @@ const foldsSchema = z.int().min(2).max(20);
  * fits: of `time` on what is later than each part learnt from, else on each part in turn.
  */
 export const splitSchema = z.union([
-  z.strictObject({
+  z.object({
     by: z.literal("time").default("time"),
     test: durationSchema,
     validation: durationSchema.optional(),
     folds: foldsSchema.optional(),
   }),
-  z.strictObject({
+  z.object({
     by: z.enum(["group", "stratified"]),
     test: shareSchema,
     validation: shareSchema.optional(),
@@ -34,7 +34,7 @@ export const splitSchema = z.union([
 ]);
 export type Split = z.infer<typeof splitSchema>;
 
-const rangeSchema = z.strictObject({
+const rangeSchema = z.object({
   min: z.number(),
   max: z.number(),
   /** `log` draws evenly by orders of magnitude, for which `min` must be more than 0. */
@@ -47,7 +47,7 @@ const rangeSchema = z.strictObject({
 /** The values that a parameter may take in a search. */
 export const parameterRangeSchema = z.union([
   rangeSchema,
-  z.strictObject({ values: z.array(z.union([z.number(), z.boolean(), z.string()])).min(1) }),
+  z.object({ values: z.array(z.union([z.number(), z.boolean(), z.string()])).min(1) }),
 ]);
 export type ParameterRange = z.infer<typeof parameterRangeSchema>;
 
@@ -58,12 +58,12 @@ export type ParameterRange = z.infer<typeof parameterRangeSchema>;
  * - `halving` (Jamieson and Talwalkar 2016, AISTATS): the draws begin with few rows; the best third goes on with three
  *   times as many, until one has seen them all.
  */
-export const searchSchema = z.strictObject({
+export const searchSchema = z.object({
   method: z.enum(["random", "halving"]).default("random"),
   space: z.record(z.string(), parameterRangeSchema).refine((space) => Object.keys(space).length > 0, {
     message: "must name a parameter",
   }),
-  budget: z.strictObject({
+  budget: z.object({
     /** Draws; the parameters that the model declares are the first of them. */
     trials: z.int().min(2).max(500),
     /** No further trial begins after this time. Default: all take place. */

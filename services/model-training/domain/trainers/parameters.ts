@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { closed } from "shared/contracts/closed.ts";
 import { type Parameters, parametersSchema } from "shared/contracts/model_training.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { reasonsOf } from "shared/validation.ts";
@@ -13,20 +14,15 @@ export function resolveParameters<Schema extends z.ZodObject>(
   schema: Schema,
   given: Readonly<Record<string, unknown>>,
 ): z.output<Schema> {
-  const parsed = schema.safeParse(given);
+  const parsed = closed(schema).safeParse(given);
   if (parsed.success) return parsed.data;
-  const known = Object.keys(schema.shape);
-  const unknown = Object.keys(given).filter((name) => !known.includes(name)).map((name): Reason => ({
-    path: `/${name}`,
-    message: `is unknown: ${known.length === 0 ? "there are none" : `it must be one of ${known.join(", ")}`}`,
-  }));
-  const wrong = reasonsOf(parsed.error)
-    .filter(({ path }) => known.includes(path.split("/")[1] ?? ""))
-    .map(({ path, message }): Reason => {
-      const value = path.split("/").length === 2 ? given[path.slice(1)] : undefined;
-      return { path, message: value === undefined ? message : `is ${JSON.stringify(value)}: ${message}` };
-    });
-  const reasons = [...unknown, ...wrong];
+  const all = reasonsOf(parsed.error);
+  const isKnown = ({ path }: Reason) => Object.hasOwn(schema.shape, path.split("/")[1]!);
+  const wrong = all.filter(isKnown).map(({ path, message }): Reason => {
+    const value = path.split("/").length === 2 ? given[path.slice(1)] : undefined;
+    return { path, message: value === undefined ? message : `is ${JSON.stringify(value)}: ${message}` };
+  });
+  const reasons = [...all.filter((reason) => !isKnown(reason)), ...wrong];
   const [first] = reasons;
   throw invalid(
     `Cannot use the parameters of ${algorithm}: ${first!.path.slice(1)} ${first!.message}`,

@@ -3,7 +3,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { AppError } from "shared/errors.ts";
 import { resolveParameters } from "./parameters.ts";
 
-const specs = z.strictObject({
+const specs = z.object({
   rounds: z.int().min(1).max(1_000).default(100),
   rate: z.number().min(0.01).max(1).default(0.1),
 });
@@ -19,10 +19,10 @@ Deno.test("resolveParameters() names every unknown parameter and every bad value
   );
   assertEquals(
     error.message,
-    "Cannot use the parameters of gbdt: round is unknown: it must be one of rounds, rate",
+    "Cannot use the parameters of gbdt: round is unknown (did you mean rounds?): it must be one of rounds, rate",
   );
   assertEquals(error.reasons, [
-    { path: "/round", message: "is unknown: it must be one of rounds, rate" },
+    { path: "/round", message: "is unknown (did you mean rounds?): it must be one of rounds, rate" },
     { path: "/rounds", message: "is 1.5: expected int, received number" },
     { path: "/rate", message: "is 2: Too big: expected number to be <=1" },
   ]);
