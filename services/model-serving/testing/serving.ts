@@ -62,7 +62,8 @@ export async function startServing(options: ServingOptions = {}): Promise<TestSe
   await eventually(async () => {
     // Over HTTP: over NATS another copy may answer.
     const { models }: ReplyOf<typeof servedModels> = await (await fetch(`${serving.url}/v1/models`)).json();
-    assertEquals(models.find(({ alias }) => alias === "champion")?.state, "ready");
+    const champion = models.find(({ alias }) => alias === "champion");
+    assertEquals([champion?.state, champion?.error], ["ready", null]);
   });
   const all = started.move();
   return {
