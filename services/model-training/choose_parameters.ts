@@ -1,13 +1,12 @@
 /** The parameters that a run fits its model with: those declared, or the best that a search finds. @module */
 import type { ModelBody, Parameters, Trial } from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
-import { numberClasses } from "./domain/classes.ts";
-import { type Dataset, selectRows } from "./domain/dataset.ts";
+import { answerFold } from "./answer_fold.ts";
+import type { Dataset } from "./domain/dataset.ts";
 import { METRICS, metricValue, scoreRows } from "./domain/evaluation/metrics.ts";
 import { Random } from "./domain/random.ts";
 import { searchParameters } from "./domain/search.ts";
 import { type Fold, foldRows } from "./domain/split_rows.ts";
-import { trainerFor } from "./domain/trainers/registry.ts";
 
 const DEFAULT_FOLDS = 3;
 /** A fit on fewer rows says nothing of the parameters. */
@@ -63,7 +62,7 @@ const mostRows = (folds: readonly Fold[]) => Math.max(...folds.map(({ fit }) => 
 
 /** Mean of the metric over the folds, each by a fit on a share of its rows. */
 async function crossValidate(
-  { algorithm, task, parameters, metric, seed, quantile, positiveClass: positive }: ModelBody,
+  spec: ModelBody,
   { dataset, folds, share, threads }: {
     dataset: Dataset;
     folds: readonly Fold[];
@@ -71,20 +70,12 @@ async function crossValidate(
     threads: number;
   },
 ): Promise<number> {
+  const { metric, seed, quantile } = spec;
   let sum = 0;
   for (const { fit, judge } of folds) {
-    const train = sampled(fit, share, seed);
-    // A fold may lack classes that the others have.
-    const numbered = numberClasses(dataset, { task, train, positive });
-    const model = await trainerFor(algorithm, task).fit(selectRows(numbered, train), {
-      task,
-      parameters,
-      seed,
-      quantile,
-      threads,
-    });
-    const judged = selectRows(numbered, judge);
-    sum += metricValue(metric, scoreRows(judged.labels, model.predict(judged), quantile));
+    const fold = { fit: sampled(fit, share, seed), judge };
+    const { labels, answers } = await answerFold(spec, { dataset, fold, threads });
+    sum += metricValue(metric, scoreRows(labels, answers, quantile));
   }
   return sum / folds.length;
 }

@@ -3,9 +3,10 @@ import type { ModelDetail, Slice } from "shared/contracts/model_training.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { AppError } from "shared/errors.ts";
 import { createExplainer } from "shared/explain/explainer.ts";
+import type { ChosenThreshold } from "./choose_threshold.ts";
 import { type Dataset, modelBatch, sampleRows } from "./domain/dataset.ts";
 import { bootstrapInterval } from "./domain/evaluation/bootstrap.ts";
-import { cheapestThreshold, classReport, confusion } from "./domain/evaluation/decisions.ts";
+import { classReport, confusion, thresholdReport } from "./domain/evaluation/decisions.ts";
 import { permutationImportance } from "./domain/evaluation/importance.ts";
 import { lastValues } from "./domain/evaluation/last_value.ts";
 import { evaluate, metricValue, type ScoredRows, scoreRows } from "./domain/evaluation/metrics.ts";
@@ -41,14 +42,17 @@ export interface AskedModel {
 export async function detailModel(
   parts: DetailedParts,
   answers: Float64Array,
-  made: AskedModel,
+  { made, chosen }: {
+    made: AskedModel;
+    /** Of a binary task. */
+    chosen: ChosenThreshold | undefined;
+  },
 ): Promise<ModelDetail> {
   const { spec, train, test } = parts;
   const scored = scoreRows(test.labels, answers, spec.quantile);
-  const decision = spec.task === "binary"
-    ? { costs: spec.costs, ...cheapestThreshold(scored, spec.costs) }
-    : null;
-  const table = spec.task === "regression" ? [] : confusion(scored, decision?.threshold);
+  const table = spec.task === "regression" ? [] : confusion(scored, chosen?.threshold);
+  const { costs } = spec;
+  const decision = chosen === undefined ? null : { costs, ...chosen, ...thresholdReport(table, costs) };
   const permutation = await permutationOf(parts, made.model);
   return {
     baselines: await baselinesOf(parts),

@@ -68,7 +68,9 @@ Deno.test("model-training imports a file made elsewhere, judges it, and serves i
   const { curves, run } = await service.call(getCard, { model, version: 2 });
   assertEquals(curves!.permutation[0]!.feature, "orders.recency");
   assertEquals([Object.keys(curves!.baselines), curves!.confusion.length], [["prior", "last_value"], 2]);
-  assert(curves!.decision !== null && curves!.slices.length > 5);
+  const { threshold, chosenOn } = curves!.decision!;
+  assertEquals([threshold, chosenOn], [0.5, "costs"]);
+  assert(curves!.slices.length > 5);
   assertEquals([run.environment, run.testLook!.rows, run.testLook!.before], [
     { producer: "a trainer of the tests", onnx: "IR 8, ai.onnx 17, ai.onnx.ml 3" },
     // All that is later than what it has learnt from; among them the rows of the version before.

@@ -13,6 +13,7 @@ import { shapeOf } from "shared/onnx/model_batch.ts";
 import type { ModelSummary } from "shared/onnx/reader.ts";
 import { loadModel } from "shared/onnx/runtime.ts";
 import { parseWith } from "shared/validation.ts";
+import { type AnsweredRows, chooseThreshold } from "./choose_threshold.ts";
 import { binsOf, describeModel, type ModelDescription, signatureOf } from "./describe_model.ts";
 import { detailModel } from "./detail_model.ts";
 import { adaptModelFile } from "./domain/adapt_model_file.ts";
@@ -54,7 +55,12 @@ export async function judgeOutsideModel(task: OutsideTask): Promise<TrainedModel
     const answers = await score(test);
     refuseNoProbabilities(answers, signature);
     const description = await describeModel(parts, answers);
-    const detail = await detailModel(parts, answers, asked(score, signature));
+    const detail = await detailModel(parts, answers, {
+      made: asked(score, signature),
+      chosen: spec.task === "binary"
+        ? chooseThreshold(spec.costs, await answered(parts.validation, score))
+        : undefined,
+    });
     return {
       onnx: adaptModelFile(task.onnx, summary, {
         signature,
@@ -73,6 +79,10 @@ export async function judgeOutsideModel(task: OutsideTask): Promise<TrainedModel
       largestDifference: 0,
     };
   });
+}
+
+async function answered(rows: Dataset | undefined, score: Score): Promise<AnsweredRows | undefined> {
+  return rows && { labels: rows.labels, answers: await score(rows) };
 }
 
 /** Nothing is known of how such a file answers: it can be asked, and not explained. */
@@ -282,7 +292,11 @@ async function judge(
   const detail = await detailModel(
     { spec: { ...spec, costs, label }, dataset, ...parts },
     answers,
-    asked(score, signature),
+    {
+      made: asked(score, signature),
+      // All rows that it has not learnt from are the test part.
+      chosen: task === "binary" ? chooseThreshold(costs, undefined) : undefined,
+    },
   );
   return {
     ...description,

@@ -1,6 +1,7 @@
 /** From the file of a training set to a model's file that has been judged and tried. @module */
 import type { MetricPoint } from "shared/contracts/model_training.ts";
 import { chooseParameters, type Chosen } from "./choose_parameters.ts";
+import { chooseFittedThreshold } from "./choose_threshold.ts";
 import { detailModel } from "./detail_model.ts";
 import { binsOf, describeModel, signatureOf } from "./describe_model.ts";
 import { goldenRowsOf } from "./domain/golden_rows.ts";
@@ -102,7 +103,12 @@ export async function trainModel(
     goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: spec.seed }),
   });
   const { largestDifference } = await verifyModelFile(onnx, { dataset: test, answers });
-  const detail = await detailModel(parts, answers, { model, onnx, classes: signature.classes });
+  const fitted = { ...parts, spec: { ...spec, parameters } };
+  const chosen = spec.task === "binary"
+    ? await chooseFittedThreshold(fitted, { model, threads: task.threads })
+    : undefined;
+  const made = { model, onnx, classes: signature.classes };
+  const detail = await detailModel(parts, answers, { made, chosen });
   return {
     onnx,
     signature,

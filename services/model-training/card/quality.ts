@@ -1,5 +1,5 @@
 /** How good a version is: beside what needs no model, by threshold, by curve, by slice. @module */
-import type { ClassReport, LoggedPoint, ModelCard, Slice } from "shared/contracts/model_training.ts";
+import type { ClassReport, Curves, LoggedPoint, ModelCard, Slice } from "shared/contracts/model_training.ts";
 import { METRICS } from "../domain/evaluation/metrics.ts";
 import { drawAnswers, drawCalibration, drawPrecisionRecall, drawRoc, drawRounds } from "./charts.ts";
 import { Html, html } from "./html.ts";
@@ -72,18 +72,27 @@ export function decisionSection(card: ModelCard): Section | undefined {
   const names = classes.length > 0 ? classes.map((own) => own.class) : signature.classes ?? [];
   const body = html`${
     decision === null ? html`` : html`
-      <p>From ${number(decision.threshold)} on an answer counts as ${signature.classes?.[1] ??
-        "1"}: there the
-      mean cost of a row is least, ${number(decision.cost)}, when a false alarm costs ${number(
+      <p>From ${number(decision.threshold)} on an answer counts as ${signature.classes?.[1] ?? "1"}. On the
+      test part the mean cost of a row is then ${number(decision.cost)}, when a false alarm costs ${number(
         decision.costs.falsePositive,
       )} and a miss ${number(decision.costs.falseNegative)}. Precision ${number(
         decision.precision,
       )}, recall ${number(decision.recall)}, F1 ${number(decision.f1)}.</p>
-      <p class="faint">It is chosen on the test part itself, and a little kind to it.</p>
+      <p class="faint">${CHOSEN_ON[decision.chosenOn]}</p>
     `
   }${confusionTable(confusion, names)}${decision === null ? classTable(classes) : html``}`;
   return { id: "decision", title: decision === null ? "Confusion" : "Threshold and confusion", body };
 }
+
+/** Where a threshold comes from. */
+const CHOSEN_ON: Readonly<Record<NonNullable<Curves["decision"]>["chosenOn"], string>> = {
+  validation: "It was chosen on the validation part, for the least cost there.",
+  folds:
+    "It was chosen for the least cost on rows of the training part, answered by fits that had not seen them.",
+  costs:
+    "It follows from the costs alone, for probabilities that are right: there were no rows to choose it on.",
+  test: "It was chosen on the test part itself, and is a little kind to it.",
+};
 
 function classTable(classes: readonly ClassReport[]): Html {
   const cell = (value: number | null): Cell => value === null ? "-" : { number: number(value) };

@@ -10,10 +10,17 @@ export const errorCostsSchema = z.object({
 });
 export type ErrorCosts = z.infer<typeof errorCostsSchema>;
 
-/** The threshold of least mean cost on the test part, and what comes of it there. */
+/** A threshold of least mean cost, and what comes of it on the test part. */
 const decisionSchema = z.object({
   costs: errorCostsSchema,
   threshold: z.number(),
+  /**
+   * - `validation`: the validation part of the split.
+   * - `folds`: rows of the training part, each answered by a fit that had not seen it.
+   * - `costs`: no rows; it is right for probabilities that are calibrated.
+   * - `test`: the test part itself, as in versions that were made before the others were there.
+   */
+  chosenOn: z.enum(["validation", "folds", "costs", "test"]).default("test"),
   /** Mean cost of a row. */
   cost: z.number(),
   precision: z.number(),

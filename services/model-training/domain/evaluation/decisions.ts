@@ -23,23 +23,13 @@ export function confusion(rows: ScoredRows, threshold = 0.5): number[][] {
   return counts;
 }
 
-/** A threshold from which on a row counts as positive, and what came of it on the rows. */
-export interface ThresholdChoice {
-  threshold: number;
-  /** Mean cost of a row. */
-  cost: number;
-  precision: number;
-  recall: number;
-  f1: number;
-}
-
 /**
  * The threshold of least cost on the rows, halfway between the outputs that it parts. Where several cost the same, the
  * highest.
  *
  * @throws {AppError} `invalid` for costs below 0, and for several classes
  */
-export function cheapestThreshold(rows: ScoredRows, costs: ErrorCosts): ThresholdChoice {
+export function cheapestThreshold(rows: ScoredRows, costs: ErrorCosts): number {
   const { labels, outputs, ranking } = rows;
   if (!(costs.falsePositive >= 0 && costs.falseNegative >= 0)) {
     throw invalid(
@@ -48,29 +38,51 @@ export function cheapestThreshold(rows: ScoredRows, costs: ErrorCosts): Threshol
   }
   if (rows.classes.length > 0) throw invalid("Cannot choose a threshold: there are more than two classes");
   const positives = labels.reduce((sum, label) => sum + label, 0);
-  const choice = (taken: number, right: number): ThresholdChoice => {
-    const missed = positives - right;
-    const above = taken === 0 ? 1 : outputs[ranking[taken - 1]!]!;
-    const below = taken === ranking.length ? 0 : outputs[ranking[taken]!]!;
-    return {
-      threshold: taken === 0 ? Math.max(1, below) + Number.EPSILON : (above + below) / 2,
-      cost: (costs.falsePositive * (taken - right) + costs.falseNegative * missed) / ranking.length,
-      precision: taken === 0 ? 0 : right / taken,
-      recall: positives === 0 ? 0 : right / positives,
-      f1: taken + positives === 0 ? 0 : 2 * right / (taken + positives),
-    };
-  };
-  let best = choice(0, 0);
+  const costOf = (taken: number, right: number) =>
+    costs.falsePositive * (taken - right) + costs.falseNegative * (positives - right);
+  let best = { taken: 0, cost: costOf(0, 0) };
   let right = 0;
   for (let taken = 1; taken <= ranking.length; taken++) {
     const row = ranking[taken - 1]!;
     right += labels[row]!;
     const isTied = taken < ranking.length && outputs[ranking[taken]!] === outputs[row];
     if (isTied) continue;
-    const found = choice(taken, right);
-    if (found.cost < best.cost) best = found;
+    const cost = costOf(taken, right);
+    if (cost < best.cost) best = { taken, cost };
   }
-  return best;
+  const below = best.taken === ranking.length ? 0 : outputs[ranking[best.taken]!]!;
+  if (best.taken === 0) return Math.max(1, below) + Number.EPSILON;
+  return (outputs[ranking[best.taken - 1]!]! + below) / 2;
+}
+
+/** The threshold of least cost for outputs that are the probabilities they claim to be. */
+export function calibratedThreshold({ falsePositive, falseNegative }: ErrorCosts): number {
+  const both = falsePositive + falseNegative;
+  return both === 0 ? 0.5 : falsePositive / both;
+}
+
+/** What comes of a threshold on the rows. */
+export interface ThresholdReport {
+  /** Mean cost of a row. */
+  cost: number;
+  precision: number;
+  recall: number;
+  f1: number;
+}
+
+/** @param table `confusion()` of a binary task */
+export function thresholdReport(
+  table: readonly (readonly number[])[],
+  { falsePositive, falseNegative }: ErrorCosts,
+): ThresholdReport {
+  const [[right = 0, alarms = 0] = [], [missed = 0, found = 0] = []] = table;
+  const share = (part: number, all: number) => all === 0 ? 0 : part / all;
+  return {
+    cost: (falsePositive * alarms + falseNegative * missed) / (right + alarms + missed + found),
+    precision: share(found, found + alarms),
+    recall: share(found, found + missed),
+    f1: share(2 * found, 2 * found + alarms + missed),
+  };
 }
 
 /**

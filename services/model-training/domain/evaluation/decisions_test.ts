@@ -1,7 +1,13 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { AppError } from "shared/errors.ts";
-import { cheapestThreshold, classReport, confusion } from "./decisions.ts";
+import {
+  calibratedThreshold,
+  cheapestThreshold,
+  classReport,
+  confusion,
+  thresholdReport,
+} from "./decisions.ts";
 import { scoreRows } from "./metrics.ts";
 
 const scored = (labels: number[], outputs: number[]) =>
@@ -27,10 +33,25 @@ Deno.test("cheapestThreshold() finds the least cost that any threshold has", () 
         return sum + (isPositive && label === 0 ? fp : !isPositive && label === 1 ? fn : 0);
       }, 0) / list.length;
     const found = cheapestThreshold(scored(labels, outputs), { falsePositive: fp, falseNegative: fn });
-    assertAlmostEquals(found.cost, costAt(found.threshold), 1e-12);
     const least = Math.min(...[0, 0.15, 0.3, 0.55, 0.7, 1.1].map(costAt));
-    assertAlmostEquals(found.cost, least, 1e-12);
+    assertAlmostEquals(costAt(found), least, 1e-12);
   }));
+});
+
+Deno.test("calibratedThreshold() is where the expected costs of both answers are the same", () => {
+  assertEquals(calibratedThreshold({ falsePositive: 1, falseNegative: 3 }), 0.25);
+  assertEquals(calibratedThreshold({ falsePositive: 0, falseNegative: 0 }), 0.5);
+});
+
+Deno.test("thresholdReport() tells what a threshold costs, and how often it is right", () => {
+  assertEquals(thresholdReport([[5, 1], [2, 2]], { falsePositive: 1, falseNegative: 10 }), {
+    cost: 2.1,
+    precision: 2 / 3,
+    recall: 0.5,
+    f1: 4 / 7,
+  });
+  const nothing = { cost: 0, precision: 0, recall: 0, f1: 0 };
+  assertEquals(thresholdReport([[4, 0], [0, 0]], { falsePositive: 1, falseNegative: 1 }), nothing);
 });
 
 Deno.test("cheapestThreshold() refuses negative costs and several classes", () => {
