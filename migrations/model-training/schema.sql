@@ -116,6 +116,14 @@ CREATE TABLE outbox (
   CONSTRAINT outbox_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE released_files (
+  sha256 text NOT NULL,
+  owned boolean NOT NULL,
+  since timestamp(3) with time zone DEFAULT clock_timestamp() NOT NULL,
+  CONSTRAINT released_files_pkey PRIMARY KEY (sha256)
+);
+CREATE INDEX released_files_by_time ON released_files USING btree (since);
+
 CREATE TABLE run_artifacts (
   run uuid NOT NULL,
   name text NOT NULL,
@@ -212,7 +220,9 @@ CREATE TABLE runs (
   events integer DEFAULT 0 NOT NULL,
   test_look json,
   progress_forgotten boolean DEFAULT false NOT NULL,
+  logged_run uuid,
   CONSTRAINT runs_pkey PRIMARY KEY (id),
+  CONSTRAINT runs_logged_run_fkey FOREIGN KEY (logged_run) REFERENCES runs(id),
   CONSTRAINT runs_retry_of_fkey FOREIGN KEY (retry_of) REFERENCES runs(id),
   CONSTRAINT runs_error CHECK ((status = ANY (ARRAY['failed'::text, 'cancelled'::text])) = (error IS NOT NULL)),
   CONSTRAINT runs_finished CHECK ((status = ANY (ARRAY['done'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL)),
@@ -227,6 +237,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_status ON runs USING btree (status, created_at DESC, id DESC);
 CREATE INDEX runs_by_time ON runs USING btree (created_at DESC, id DESC);
 CREATE INDEX runs_by_training_set ON runs USING btree (training_set) WHERE training_set IS NOT NULL;
+CREATE INDEX runs_imported_from ON runs USING btree (logged_run) WHERE logged_run IS NOT NULL;
 CREATE INDEX runs_of_model ON runs USING btree (model, created_at DESC, id DESC);
 CREATE INDEX runs_that_looked ON runs USING btree (training_set) WHERE test_look IS NOT NULL;
 CREATE INDEX runs_to_forget ON runs USING btree (finished_at) WHERE finished_at IS NOT NULL AND version IS NULL;
@@ -271,6 +282,7 @@ CREATE TABLE versions (
   retired_at timestamp(3) with time zone,
   retired_by text,
   retired_reason text,
+  graph json,
   CONSTRAINT versions_pkey PRIMARY KEY (model, version),
   CONSTRAINT versions_run_key UNIQUE (run),
   CONSTRAINT versions_model_fkey FOREIGN KEY (model) REFERENCES models(name),

@@ -29,6 +29,7 @@ import {
   listMetrics,
   listRuns,
 } from "./repository/find_runs.ts";
+import { releaseFile } from "./repository/released_files.ts";
 import { countRuns } from "./repository/runs.ts";
 import {
   findVersion,
@@ -183,7 +184,13 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         putArtifact: logging.putArtifact,
         importVersion,
         async importFile(bytes, request, context) {
-          return await importVersion({ ...request, sha256: await bus.files.put(bytes) }, context);
+          const { sha256, isNew } = await bus.files.add(bytes);
+          try {
+            return await importVersion({ ...request, sha256 }, context);
+          } finally {
+            // What is kept is the file in the platform's form.
+            if (isNew) await releaseFile(db, sha256);
+          }
         },
         async renderCard(model, version) {
           const card = await readCard({ db, definitions }, { model, version });

@@ -5,13 +5,14 @@ import type { CallContext, ReplyOf } from "shared/contracts/endpoint.ts";
 import * as contract from "shared/contracts/model_training.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
 import { answered, once } from "shared/db/idempotency.ts";
-import { AppError, conflict, invalid } from "shared/errors.ts";
+import { AppError, conflict, invalid, notFound } from "shared/errors.ts";
 import type { Logger } from "shared/log.ts";
 import { callWorker } from "shared/worker_call.ts";
 import type { ModelDefinitions } from "./definitions.ts";
 import type { ImportedModel } from "./judge_file.ts";
 import type { OutsideWork } from "./outside_worker.ts";
 import { registerVersion } from "./registry.ts";
+import { type AskedRun, findAskedRun } from "./repository/find_runs.ts";
 import { appendEvent, keepArtifact } from "./repository/run_records.ts";
 import { completeRun, insertRun } from "./repository/runs.ts";
 import { publishRunEvent } from "./run_events.ts";
@@ -64,14 +65,20 @@ async function importVersion(
 ): Promise<Reply> {
   const { db, bus, definitions } = deps;
   const definition = await definitions.get("model", request.model);
-  const project = request.project ?? definition?.project;
   const action = `import a version of ${request.model}`;
+  const logged = await loggedRunOf(db, request, action);
+  const project = request.project ?? definition?.project ?? logged?.project;
   if (project === undefined) {
     throw invalid(`Cannot ${action}: no project declares the model, so the request must name the project`);
   }
   if (definition !== undefined && definition.project !== project) {
     throw conflict(
       `Cannot ${action}: the model is the project "${definition.project}"'s, not "${project}"'s`,
+    );
+  }
+  if (logged !== undefined && logged.project !== project) {
+    throw conflict(
+      `Cannot ${action}: the logged run is of the project "${logged.project}", the model is "${project}"'s`,
     );
   }
   const { trainingSet = null, trainUntil = null, signature = null, inputExample = null } = request;
@@ -102,7 +109,7 @@ async function importVersion(
   const reply = await once(db, context, keyed(request), async (tx) => {
     const registered = await register(
       tx,
-      { request, checked, sha256, owned, project, actor: context.actor },
+      { request, checked, logged, sha256, owned, project, actor: context.actor },
       {
         definition: definition?.version ?? null,
         horizon: definition?.body.label.within ?? null,
@@ -116,9 +123,32 @@ async function importVersion(
   return reply;
 }
 
+/**
+ * The run of one's own code that a file was trained in.
+ *
+ * @throws {AppError} `not_found` when there is none; `conflict` for one that is not logged, or is of another model
+ */
+async function loggedRunOf(
+  db: Database,
+  { loggedRun, model }: contract.ImportRequest,
+  action: string,
+): Promise<AskedRun | undefined> {
+  if (loggedRun === undefined) return undefined;
+  const run = await findAskedRun(db, loggedRun);
+  if (run === undefined) throw notFound(`Cannot ${action}: there is no run ${loggedRun}`);
+  if (run.kind !== "logged") {
+    throw conflict(`Cannot ${action}: the run ${loggedRun} was ${run.kind}, not begun by create-run`);
+  }
+  if (run.model !== null && run.model !== model) {
+    throw conflict(`Cannot ${action}: the run ${loggedRun} is of the model "${run.model}"`);
+  }
+  return run;
+}
+
 interface Checked {
   request: contract.ImportRequest;
   checked: ImportedModel;
+  logged: AskedRun | undefined;
   sha256: string;
   /** Whether its file came with it. */
   owned: boolean;
@@ -128,11 +158,13 @@ interface Checked {
 
 async function register(
   tx: Transaction,
-  { request, checked, sha256, owned, project, actor }: Checked,
+  { request, checked, logged, sha256, owned, project, actor }: Checked,
   declared: { definition: number | null; horizon: string | null },
 ): Promise<{ reply: Reply; event: contract.RunEvent }> {
-  const { model, algorithm, tags, notes, reason, trainingSet = null, trainUntil = null } = request;
-  const { onnx, signature, evaluation, curves, hints, referenceBins, inputExample, environment } = checked;
+  const { model, tags, notes, reason, loggedRun = null, trainingSet = null, trainUntil = null } = request;
+  const algorithm = request.algorithm ?? logged?.algorithm ?? "imported";
+  const { onnx, signature, graph, evaluation, curves, hints, referenceBins, inputExample, environment } =
+    checked;
   const run = uuidv7();
   await insertRun(tx, {
     id: run,
@@ -147,7 +179,8 @@ async function register(
     tags,
     trainingSet,
     retryOf: null,
-    gitRevision: null,
+    loggedRun,
+    gitRevision: logged?.gitRevision ?? null,
     environment,
     actor,
     reason,
@@ -162,6 +195,7 @@ async function register(
     sha256,
     onnx,
     signature,
+    graph,
     trainingSet,
     lineage: null,
     trainUntil,

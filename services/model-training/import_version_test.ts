@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { getCard, getVersion, importVersion, listVersions } from "shared/contracts/model_training.ts";
+import {
+  createRun,
+  getCard,
+  getRun,
+  getVersion,
+  importVersion,
+  listVersions,
+  logRun,
+} from "shared/contracts/model_training.ts";
 import type { ReplyOf } from "shared/contracts/endpoint.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
@@ -122,6 +130,83 @@ Deno.test("importVersion() takes bins, an example and hints from a training set 
   ]);
   assertEquals(found.inputExample!["orders.noise"], 7);
   assertEquals(found.hints.map(({ kind, feature }) => [kind, feature]), [["constant", "orders.noise"]]);
+});
+
+Deno.test("importVersion() links a version to the logged run that its file was trained in", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  const file = linearClassifier([1.5, 0.4, 0]);
+  const { id } = await service.call(createRun, {
+    project: "shop",
+    model,
+    algorithm: "xgboost",
+    gitRevision: "4f2a",
+    parameters: { depth: 6 },
+    environment: { python: "3.12" },
+  });
+  await service.call(logRun, { id, results: { auc: 0.875 } });
+  const put = await fetch(`${service.url}/v1/runs/${id}/artifacts/model.onnx`, {
+    method: "PUT",
+    body: file as Uint8Array<ArrayBuffer>,
+  });
+  const { sha256 } = await put.json();
+  const { version, run } = await service.call(importVersion, { model, sha256, signature, loggedRun: id });
+  assertEquals((await send(service, file, { signature, loggedRun: id })).status, 201);
+
+  const logged = await service.call(getRun, { id });
+  assertEquals(logged.importedAs, [{ model, version }, { model, version: 2 }]);
+  const card = await service.call(getCard, { model, version });
+  assertEquals([card.run.id, card.run.loggedRun, card.run.gitRevision, card.version.algorithm], [
+    run,
+    id,
+    "4f2a",
+    "xgboost",
+  ]);
+  assertEquals(card.loggedRun, logged);
+  const page = await (await fetch(`${service.url}/v1/models/${model}/versions/1/card.html`)).text();
+  for (const text of ["Trained elsewhere", id, "parameter depth", "0.875"]) assertStringIncludes(page, text);
+
+  const refused: [Record<string, unknown>, string, string?][] = [
+    [{ loggedRun: run }, `the run ${run} was imported, not begun by create-run`],
+    [{ loggedRun: crypto.randomUUID() }, "there is no run"],
+    [{ loggedRun: id, project: "lab" }, 'the project "shop"\'s, not "lab"\'s'],
+    [{ loggedRun: id, project: "lab" }, `the run ${id} is of the model "reorder"`, "churn"],
+    [
+      { loggedRun: (await service.call(createRun, { project: "lab" })).id },
+      'the logged run is of the project "lab"',
+    ],
+  ];
+  for (const [request, expected, name] of refused) {
+    const error = await assertRejects(
+      () => service.call(importVersion, { model: name ?? model, sha256, signature, ...request }),
+      AppError,
+    );
+    assertStringIncludes(error.message, expected);
+  }
+});
+
+Deno.test("the card of an imported version tells what its file holds", async () => {
+  await using stand = await startStand();
+  const { service } = stand;
+  const file = linearClassifier([1.5, 0.4, 0]);
+  assertEquals((await send(service, file, { signature })).status, 201);
+  const { graph } = await service.call(getVersion, { model, version: 1 });
+  assertEquals(graph, {
+    producer: "a trainer of the tests",
+    bytes: file.length,
+    irVersion: 8,
+    opsets: { "ai.onnx": 17, "ai.onnx.ml": 3 },
+    operators: ["Imputer", "LinearClassifier"].map((op) => ({ domain: "ai.onnx.ml", op, count: 1 })),
+    inputs: [{ name: "float_input", type: "float", dims: ["rows", 3] }],
+    outputs: [
+      { name: "label", type: "int64", dims: ["rows"] },
+      { name: "probabilities", type: "float", dims: ["rows", 2] },
+    ],
+  });
+  const page = await (await fetch(`${service.url}/v1/models/${model}/versions/1/card.html`)).text();
+  for (const text of ["Model file", "ai.onnx.ml/LinearClassifier x 1", "a trainer of the tests"]) {
+    assertStringIncludes(page, text);
+  }
 });
 
 Deno.test("importVersion() answers the same to the same key, and registers once", async () => {

@@ -1,5 +1,12 @@
 /** Models made elsewhere: their files checked, brought into the platform's form, tried and judged. @module */
-import type { Curves, ErrorCosts, Hint, InputExample, Metric } from "shared/contracts/model_training.ts";
+import type {
+  Curves,
+  ErrorCosts,
+  Hint,
+  InputExample,
+  Metric,
+  ModelGraph,
+} from "shared/contracts/model_training.ts";
 import {
   MODEL_METADATA,
   type ReferenceBins,
@@ -21,6 +28,7 @@ import { numberLabels } from "./domain/classes.ts";
 import { type Dataset, selectRows } from "./domain/dataset.ts";
 import { allTexts } from "./domain/encoding.ts";
 import { goldenRowsOf } from "./domain/golden_rows.ts";
+import { modelGraph } from "./domain/model_graph.ts";
 import { hintsOf } from "./domain/hints.ts";
 import { exampleBatch, exampleOf } from "./domain/input_example.ts";
 import { readParts, type TrainedModel, type TrainingTask } from "./model_task.ts";
@@ -69,6 +77,7 @@ export async function judgeOutsideModel(task: OutsideTask): Promise<TrainedModel
         goldenRows: goldenRowsOf(test, answers, { inputs: signature.inputs, seed: spec.seed }),
       }),
       signature,
+      graph: modelGraph(summary, task.onnx.length),
       ...description,
       curves: { ...description.curves, ...detail },
       referenceBins: bins,
@@ -125,6 +134,8 @@ export interface KnownRows {
 export interface ImportedModel {
   onnx: Uint8Array<ArrayBuffer>;
   signature: Signature;
+  /** Of the file as it came. */
+  graph: ModelGraph;
   inputExample: InputExample | null;
   /** Null where it was not judged. */
   evaluation: ModelDescription["evaluation"] | null;
@@ -148,9 +159,10 @@ export async function checkImportedModel(task: ImportTask): Promise<ImportedMode
   const onnx = adaptModelFile(task.onnx, summary, { signature });
   await tryRow(onnx, signature, inputExample);
   const environment = originOf(summary);
+  const graph = modelGraph(summary, task.onnx.length);
   if (known === null) {
     const nothing = { evaluation: null, curves: null, hints: [], referenceBins: [] };
-    return { onnx, signature, inputExample, environment, ...nothing };
+    return { onnx, signature, graph, inputExample, environment, ...nothing };
   }
   const { golden, ...found } = await lookAt(onnx, signature, known);
   const goldenRows = goldenRowsOf(golden.rows, golden.answers, {
@@ -162,6 +174,7 @@ export async function checkImportedModel(task: ImportTask): Promise<ImportedMode
   return {
     onnx: adaptModelFile(task.onnx, summary, { signature, trainingSet, referenceBins, goldenRows }),
     signature,
+    graph,
     environment,
     ...found,
     inputExample: inputExample ?? found.inputExample,

@@ -85,6 +85,7 @@ export function createRunLogging(deps: LogDeps) {
           gitRevision,
           seed,
           retryOf: null,
+          loggedRun: null,
           actor: context.actor,
         });
         event = await appendEvent(tx, id);
@@ -127,7 +128,10 @@ export function createRunLogging(deps: LogDeps) {
       });
       const { sha256, isNew: owned } = await bus.files.add(bytes);
       const call = { endpoint: contract.logArtifact.subject, request: { ...named, sha256 } };
-      return await keepFile(call, { bytes, owned }, context);
+      const artifact = await keepFile(call, { bytes, owned }, context);
+      // One that was there may have been released, and removed in the meantime.
+      if (!owned) await bus.files.put(bytes);
+      return artifact;
     },
 
     async finishRun(request: RequestOf<typeof contract.finishRun>, context: CallContext) {

@@ -21,6 +21,7 @@ export async function readCard(
   if (found === undefined || run === undefined) {
     throw notFound(`Cannot read the card of version ${version} of ${model}: there is none`);
   }
+  const loggedRun = run.loggedRun === null ? undefined : await findRun(db, run.loggedRun);
   const { curves, ...detail } = found;
   const definition = await definitions.get("model", model);
   const moves = await listMoves(db, { model, version, limit: LISTED });
@@ -28,6 +29,7 @@ export async function readCard(
   return {
     version: detail,
     run,
+    loggedRun: loggedRun ?? null,
     description: definition?.body.description ?? "",
     // A version that was made before something was computed has none of it.
     curves: curves && curvesSchema.parse(curves),

@@ -6,6 +6,7 @@ import type {
   Hint,
   InputExample,
   ModelBody,
+  ModelGraph,
   Parameters,
   Run,
   Trial,
@@ -35,6 +36,8 @@ export interface TrainingTask {
 export interface TrainedModel {
   onnx: Uint8Array<ArrayBuffer>;
   signature: Signature;
+  /** Of the file as its trainer wrote it. */
+  graph: ModelGraph;
   evaluation: Evaluation;
   /** Of each feature and of the output, over the training part. */
   referenceBins: ReferenceBins[];

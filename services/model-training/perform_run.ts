@@ -157,7 +157,7 @@ function register(
   tx: Transaction,
   { run, model, trainingSet, trained, sha256 }: Finished & { model: string; sha256: string },
 ): Promise<number> {
-  const { onnx, signature, evaluation, referenceBins, curves, hints, inputExample } = trained;
+  const { onnx, signature, graph, evaluation, referenceBins, curves, hints, inputExample } = trained;
   return registerVersion(tx, {
     model,
     project: run.project,
@@ -168,6 +168,7 @@ function register(
     sha256,
     onnx,
     signature,
+    graph,
     trainingSet: trainingSet.sha256,
     lineage: { trainingSet },
     trainUntil: evaluation.trainUntil,

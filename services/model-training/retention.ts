@@ -1,4 +1,8 @@
-/** The use case of forgetting: old progress of runs, and old runs that no version came of. @module */
+/**
+ * The use case of forgetting: old progress of runs, old runs that no version came of, and files that nothing names.
+ *
+ * @module
+ */
 import type { Bus } from "shared/bus/connection.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
 import { delay } from "shared/delay.ts";
@@ -9,12 +13,12 @@ import {
   BITE_ROWS,
   findOldProgress,
   findOldRun,
-  listOwnFiles,
   removeProgress,
   removeRecords,
   removeRun,
   setProgressForgotten,
 } from "./repository/retention.ts";
+import { findReleased, type ReleasedFile, settleReleased } from "./repository/released_files.ts";
 
 export interface RetentionDeps {
   db: Database;
@@ -26,12 +30,16 @@ export interface RetentionOptions {
   progressDays: number;
   /** A run that registered no version is kept for so long after its end. */
   runDays: number;
+  /** A file that nothing names any more is kept for so long: who brings it once more finds it there. Default: an hour. */
+  graceSeconds?: number;
 }
 
 export interface Forgotten {
   /** Runs whose progress is gone. */
   progress: number;
   runs: number;
+  /** Removed from the file store. */
+  files: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -48,7 +56,8 @@ export function createRetention(deps: RetentionDeps & { log: Logger }, options: 
     log,
     async work(signal) {
       const forgotten = await forgetOldRuns(deps, options, signal);
-      if (forgotten.progress + forgotten.runs > 0) log.info(forgotten, "Forgot old runs and progress");
+      const { progress, runs, files } = forgotten;
+      if (progress + runs + files > 0) log.info(forgotten, "Forgot old runs, progress and files");
     },
   });
 }
@@ -56,11 +65,11 @@ export function createRetention(deps: RetentionDeps & { log: Logger }, options: 
 /** Forgets all that is old by now, in small bites; ends early when the signal is aborted. */
 export async function forgetOldRuns(
   deps: RetentionDeps,
-  { progressDays, runDays }: RetentionOptions,
+  { progressDays, runDays, graceSeconds = 3_600 }: RetentionOptions,
   signal: AbortSignal,
 ): Promise<Forgotten> {
   const { db } = deps;
-  const forgotten: Forgotten = { progress: 0, runs: 0 };
+  const forgotten: Forgotten = { progress: 0, runs: 0, files: 0 };
   while (!signal.aborted) {
     const run = await findOldRun(db, runDays);
     if (run === undefined) break;
@@ -74,15 +83,27 @@ export async function forgetOldRuns(
     forgotten.progress++;
     await delay(PAUSE_MS, signal);
   }
+  while (!signal.aborted) {
+    const file = await findReleased(db, graceSeconds);
+    if (file === undefined) break;
+    if (await removeFile(deps, file)) forgotten.files++;
+  }
   return forgotten;
 }
 
 /** @returns whether it came to its end */
-async function forgetRun({ db, bus }: RetentionDeps, run: string, signal: AbortSignal): Promise<boolean> {
+async function forgetRun({ db }: RetentionDeps, run: string, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted && await removeRecords(db, run) > 0) await delay(PAUSE_MS, signal);
   if (signal.aborted) return false;
-  // Before the rows that name them: what breaks off in between is done again.
-  for (const file of await listOwnFiles(db, run)) await bus.files.remove(file);
   await transaction(db, (tx) => removeRun(tx, run));
   return true;
+}
+
+/** @returns whether the file was removed */
+async function removeFile({ db, bus }: RetentionDeps, file: ReleasedFile): Promise<boolean> {
+  const removes = file.owned && !file.named;
+  // Before the row that tells of it: what breaks off in between is done again.
+  if (removes) await bus.files.remove(file.sha256);
+  await transaction(db, (tx) => settleReleased(tx, file));
+  return removes;
 }

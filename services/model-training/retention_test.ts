@@ -24,6 +24,7 @@ import { observe } from "./testing/observations.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 const NEVER = new AbortController().signal;
+const OPTIONS = { progressDays: 10, runDays: 12, graceSeconds: 0 };
 
 async function stand() {
   await using stack = new AsyncDisposableStack();
@@ -79,14 +80,14 @@ Deno.test("forgetOldRuns() removes old runs with their files, and nothing that a
   for (const id of [old, young]) await service.call(finishRun, { id });
 
   await db`update runs set finished_at = finished_at - interval '11 days' where id <> ${young}`;
-  const forgotten = await forgetOldRuns({ db, bus }, { progressDays: 10, runDays: 12 }, NEVER);
-  assertEquals(forgotten, { progress: 4, runs: 0 });
+  const forgotten = await forgetOldRuns({ db, bus }, OPTIONS, NEVER);
+  assertEquals(forgotten, { progress: 4, runs: 0, files: 0 });
   await db`update runs set finished_at = finished_at - interval '11 days' where id in ${
     db([old, unregistered])
   }`;
   assertEquals(
-    await forgetOldRuns({ db, bus }, { progressDays: 10, runDays: 12 }, NEVER),
-    { progress: 0, runs: 2 },
+    await forgetOldRuns({ db, bus }, OPTIONS, NEVER),
+    { progress: 0, runs: 2, files: 1 },
   );
 
   const { runs } = await service.call(listRuns, {});
@@ -121,8 +122,44 @@ Deno.test("forgetOldRuns() leaves the last event of an old run, so that who foll
   const told = await follow();
   assertEquals(told.length, 7);
   await db`update runs set finished_at = finished_at - interval '11 days'`;
-  const options = { progressDays: 10, runDays: 12 };
-  assertEquals(await forgetOldRuns({ db, bus }, options, NEVER), { progress: 1, runs: 0 });
+  assertEquals(await forgetOldRuns({ db, bus }, OPTIONS, NEVER), { progress: 1, runs: 0, files: 0 });
   assertEquals(await follow(), told.slice(-1));
-  assertEquals(await forgetOldRuns({ db, bus }, options, NEVER), { progress: 0, runs: 0 });
+  assertEquals(await forgetOldRuns({ db, bus }, OPTIONS, NEVER), { progress: 0, runs: 0, files: 0 });
+});
+
+Deno.test("forgetOldRuns() removes the file of an artifact that was replaced, when nothing else names it", async () => {
+  await using made = await stand();
+  const { bus, db, service } = made;
+  const [{ id }, { id: other }] = [
+    await service.call(createRun, { project: "lab" }),
+    await service.call(createRun, { project: "lab" }),
+  ];
+  const forget = async (options = OPTIONS) => (await forgetOldRuns({ db, bus }, options, NEVER)).files;
+  const there = (files: string[]) => Promise.all(files.map((file) => bus.files.has(file)));
+  const first = await uploaded(service, id, "model.onnx", "first");
+  const shared = await uploaded(service, id, "notes.txt", "shared");
+  assertEquals(await uploaded(service, other, "notes.txt", "shared"), shared);
+  const theirs = await bus.files.put(text("put there by someone else"));
+  await service.call(logArtifact, { id, name: "theirs.txt", sha256: theirs });
+  const second = await uploaded(service, id, "model.onnx", "second");
+  for (const name of ["notes.txt", "theirs.txt"]) await uploaded(service, id, name, `another ${name}`);
+
+  // It may be brought once more until then.
+  assertEquals(await forget({ ...OPTIONS, graceSeconds: 60 }), 0);
+  assertEquals(await uploaded(service, other, "model.onnx", "first"), first);
+  assertEquals([await forget(), await there([first, second, shared, theirs])], [0, [true, true, true, true]]);
+  const kept = async () => (await db`select from model_files`).length;
+  assertEquals(await kept(), 2);
+
+  // Who named it last owns it.
+  for (const name of ["model.onnx", "notes.txt"]) {
+    await uploaded(service, other, name, `another ${name} of theirs`);
+  }
+  assertEquals([await forget(), await there([first, second, shared, theirs])], [2, [
+    false,
+    true,
+    false,
+    true,
+  ]]);
+  assertEquals(await kept(), 2);
 });

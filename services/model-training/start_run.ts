@@ -124,7 +124,7 @@ export async function cancelRun(
 
 type Planned = Pick<
   NewRun,
-  "kind" | "spec" | "algorithm" | "seed" | "parameters" | "tags" | "trainingSet" | "environment"
+  "kind" | "spec" | "algorithm" | "seed" | "parameters" | "tags" | "trainingSet" | "loggedRun" | "environment"
 >;
 
 function planned(spec: contract.ModelBody, tags: Readonly<Record<string, string>>): Planned {
@@ -136,6 +136,7 @@ function planned(spec: contract.ModelBody, tags: Readonly<Record<string, string>
     parameters: spec.parameters,
     tags: { ...spec.tags, ...tags },
     trainingSet: null,
+    loggedRun: null,
     // Of the copy that will work on it.
     environment: {},
   };

@@ -4,6 +4,8 @@ import { chooseParameters, type Chosen } from "./choose_parameters.ts";
 import { chooseFittedThreshold } from "./choose_threshold.ts";
 import { detailModel } from "./detail_model.ts";
 import { binsOf, describeModel, signatureOf } from "./describe_model.ts";
+import { modelGraph } from "./domain/model_graph.ts";
+import { readModel } from "shared/onnx/reader.ts";
 import { goldenRowsOf } from "./domain/golden_rows.ts";
 import { trainerFor } from "./domain/trainers/registry.ts";
 import type { FitProgress } from "./domain/trainers/trainer.ts";
@@ -112,6 +114,7 @@ export async function trainModel(
   return {
     onnx,
     signature,
+    graph: modelGraph(readModel(onnx), onnx.length),
     ...description,
     curves: { ...description.curves, ...detail },
     referenceBins: bins,

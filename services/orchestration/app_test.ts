@@ -167,6 +167,8 @@ function aRun(id: string): RunDetail {
     createdAt: "2026-01-01T00:00:00.000Z",
     finishedAt: null,
     retryOf: null,
+    loggedRun: null,
+    importedAs: [],
     environment: {},
     gitRevision: null,
     testLook: null,

@@ -1,5 +1,6 @@
 /** A model card as a page that needs nothing but itself. @module */
 import type { LoggedPoint, ModelCard } from "shared/contracts/model_training.ts";
+import { fileSection, loggedRunSection } from "./elsewhere.ts";
 import { distributionsSection, hintsSection, importancesSection, inputsSection } from "./features.ts";
 import { type Html, html } from "./html.ts";
 import { aliasesSection, gateSection, lineageSection, parametersSection, trialsSection } from "./origin.ts";
@@ -23,6 +24,8 @@ export async function renderCard(card: ModelCard, rounds: readonly LoggedPoint[]
     inputsSection(card),
     await distributionsSection(card),
     lineageSection(card),
+    loggedRunSection(card),
+    fileSection(card),
     parametersSection(card),
     trialsSection(card),
   ].filter((section) => section !== undefined);

@@ -7,6 +7,7 @@ import type {
   Evaluation,
   Hint,
   InputExample,
+  ModelGraph,
   ModelVersion,
 } from "shared/contracts/model_training.ts";
 import type { ReferenceBins, Signature } from "shared/contracts/signature.ts";
@@ -30,6 +31,7 @@ export interface NewVersion {
   sha256: string;
   onnx: Uint8Array;
   signature: Signature;
+  graph: ModelGraph;
   /** SHA-256 of its file; null where it is not known. */
   trainingSet: string | null;
   lineage: Lineage | null;

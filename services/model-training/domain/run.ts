@@ -11,6 +11,8 @@ export interface NewRun
   parameters: Readonly<Record<string, unknown>>;
   trainingSet: string | null;
   retryOf: string | null;
+  /** Of an import: the logged run that its file was trained in. */
+  loggedRun: string | null;
   gitRevision: string | null;
   environment: Readonly<Record<string, string>>;
   actor: string;

@@ -18,17 +18,23 @@ const RUN_COLUMNS =
   (select coalesce(json_object_agg(name, value), '{}') from run_parameters where run = r.id) as parameters,
   (select coalesce(json_object_agg(key, value), '{}') from run_tags where run = r.id) as tags,
   (select coalesce(json_object_agg(name, value), '{}') from run_results where run = r.id) as metrics,
-  r.training_set as "trainingSet", r.evaluation, r.test_look as "testLook", r.version, r.retry_of as "retryOf", r.actor, r.reason,
-  r.created_at as "createdAt", r.finished_at as "finishedAt"`;
+  r.training_set as "trainingSet", r.evaluation, r.test_look as "testLook", r.version, r.retry_of as "retryOf",
+  r.logged_run as "loggedRun", r.actor, r.reason, r.created_at as "createdAt", r.finished_at as "finishedAt"`;
 
 export async function findRun(db: Queryable, id: string): Promise<RunDetail | undefined> {
-  const [row] = await db<Omit<RunDetail, "artifacts">[]>`
+  const [row] = await db<Omit<RunDetail, "artifacts" | "importedAs">[]>`
     select ${db.unsafe(RUN_COLUMNS)}, r.environment, r.git_revision as "gitRevision", r.trials
     from runs r where r.id = ${id}`;
   if (row === undefined) return undefined;
   const artifacts = await db<Artifact[]>`
     select name, sha256, bytes, media_type as "mediaType", at from run_artifacts where run = ${id} order by name`;
-  return { ...row, artifacts: artifacts.map((artifact) => ({ ...artifact })) };
+  const importedAs = await db<RunDetail["importedAs"]>`
+    select model, version from runs where logged_run = ${id} order by model, version`;
+  return {
+    ...row,
+    artifacts: artifacts.map((artifact) => ({ ...artifact })),
+    importedAs: importedAs.map((version) => ({ ...version })),
+  };
 }
 
 /** What a run was asked for with. */

@@ -1,5 +1,6 @@
 /** The SQL of forgetting what is old of runs, a bite at a time. @module */
 import type { Database, Transaction } from "shared/db/connection.ts";
+import { releaseFiles } from "./released_files.ts";
 
 /** Rows that a statement removes at most. */
 export const BITE_ROWS = 2_000;
@@ -26,10 +27,12 @@ export async function setProgressForgotten(db: Database, run: string): Promise<v
   await db`update runs set progress_forgotten = true where id = ${run}`;
 }
 
-/** A run that ended so many days ago or more, and registered no version. */
+/** A run that ended so many days ago or more, and that no version came of. */
 export async function findOldRun(db: Database, days: number): Promise<string | undefined> {
   const [row] = await db<{ id: string }[]>`
-    select id from runs where finished_at < now() - make_interval(days => ${days}) and version is null
+    select id from runs r
+    where finished_at < now() - make_interval(days => ${days}) and version is null
+      and not exists (select from runs where logged_run = r.id)
     order by finished_at limit 1`;
   return row?.id;
 }
@@ -48,26 +51,11 @@ export async function removeRecords(db: Database, run: string): Promise<number> 
   return 0;
 }
 
-/** Files that came with a run, and that no other run, version or training set has. */
-export async function listOwnFiles(db: Database, run: string): Promise<string[]> {
-  const rows = await db<{ sha256: string }[]>`
-    select distinct sha256 from run_artifacts a
-    where a.run = ${run} and a.owned
-      and not exists (select from run_artifacts where sha256 = a.sha256 and run <> a.run)
-      and not exists (select from versions where sha256 = a.sha256)
-      and not exists (select from runs where training_set = a.sha256)`;
-  return rows.map(({ sha256 }) => sha256);
-}
-
-/** Removes a run whose long tables are empty. */
+/** Removes a run whose long tables are empty; its files are released. */
 export async function removeRun(tx: Transaction, run: string): Promise<void> {
   await tx`update runs set retry_of = null where retry_of = ${run}`;
-  const files = await tx<{ sha256: string }[]>`delete from run_artifacts where run = ${run} returning sha256`;
-  await tx`
-    delete from model_files f
-    where sha256 = any(${files.map(({ sha256 }) => sha256)})
-      and not exists (select from versions where sha256 = f.sha256)
-      and not exists (select from run_artifacts where sha256 = f.sha256)`;
+  await releaseFiles(tx, tx`run = ${run}`);
+  await tx`delete from run_artifacts where run = ${run}`;
   await tx`delete from run_parameters where run = ${run}`;
   await tx`delete from run_results where run = ${run}`;
   await tx`delete from run_tags where run = ${run}`;

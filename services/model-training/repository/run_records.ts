@@ -2,6 +2,7 @@
 import type { Artifact, LoggedPoint, RunEvent } from "shared/contracts/model_training.ts";
 import { toInstant } from "shared/contracts/time.ts";
 import type { Queryable, Transaction } from "shared/db/connection.ts";
+import { releaseFiles, takeBack } from "./released_files.ts";
 
 /** One kept again replaces the earlier. */
 export async function keepParameters(
@@ -74,9 +75,11 @@ export interface NewArtifact extends Omit<Artifact, "at"> {
   owned: boolean;
 }
 
-/** One of the same name replaces the earlier. */
+/** One of the same name replaces the earlier, whose file is released. */
 export async function keepArtifact(tx: Transaction, run: string, artifact: NewArtifact): Promise<Artifact> {
-  const { name, sha256, bytes, mediaType, owned } = artifact;
+  const { name, sha256, bytes, mediaType } = artifact;
+  await releaseFiles(tx, tx`run = ${run} and name = ${name} and sha256 <> ${sha256}`);
+  const owned = await takeBack(tx, sha256) || artifact.owned;
   const [row] = await tx<Artifact[]>`
     insert into run_artifacts (run, name, sha256, bytes, media_type, owned)
     values (${run}, ${name}, ${sha256}, ${bytes}, ${mediaType}, ${owned})

@@ -9,10 +9,10 @@ export async function insertRun(tx: Transaction, run: NewRun): Promise<void> {
   const waits = run.kind === "trained";
   await tx`
     insert into runs (id, project, kind, model, definition, spec, algorithm, seed, training_set, retry_of,
-      git_revision, environment, status, stage, actor, reason)
+      logged_run, git_revision, environment, status, stage, actor, reason)
     values (${run.id}, ${run.project}, ${run.kind}, ${run.model}, ${run.definition},
       ${run.spec && JSON.stringify(run.spec)}::text::json, ${run.algorithm}, ${run.seed}, ${run.trainingSet},
-      ${run.retryOf}, ${run.gitRevision}, ${JSON.stringify(run.environment)}::text::json,
+      ${run.retryOf}, ${run.loggedRun}, ${run.gitRevision}, ${JSON.stringify(run.environment)}::text::json,
       ${waits ? "queued" : "running"}, ${waits ? "queued" : "fit"}, ${run.actor}, ${run.reason})`;
   await keepParameters(tx, run.id, run.parameters);
   await keepTags(tx, run.id, run.tags);

@@ -29,15 +29,15 @@ export async function insertVersion(tx: Transaction, version: NewVersion): Promi
   await keepModelFile(tx, version.sha256, version.onnx);
   await tx`
     insert into versions (model, version, project, run, origin, algorithm, definition, sha256, bytes, signature,
-      training_set, lineage, train_until, horizon, evaluation, curves, hints, reference_bins, input_example, notes,
-      actor)
+      training_set, lineage, train_until, horizon, evaluation, curves, hints, reference_bins, input_example, graph,
+      notes, actor)
     values (${version.model}, ${version.version}, ${version.project}, ${version.run}, ${version.origin},
       ${version.algorithm}, ${version.definition}, ${version.sha256}, ${version.onnx.length},
       ${json(version.signature)}::text::json, ${version.trainingSet}, ${json(version.lineage)}::text::json,
       ${version.trainUntil}, ${version.horizon}, ${json(version.evaluation)}::text::json,
       ${json(version.curves)}::text::json, ${json(version.hints)}::text::json,
-      ${json(version.referenceBins)}::text::json, ${json(version.inputExample)}::text::json, ${version.notes},
-      ${version.actor})`;
+      ${json(version.referenceBins)}::text::json, ${json(version.inputExample)}::text::json,
+      ${json(version.graph)}::text::json, ${version.notes}, ${version.actor})`;
   await setTags(tx, version, version.tags);
   await tx`update models set versions = ${version.version} where name = ${version.model}`;
 }
@@ -130,7 +130,7 @@ export async function findVersionDetail(
   version: number,
 ): Promise<VersionDetail & { curves: Curves | null } | undefined> {
   const [row] = await db<(VersionDetail & { curves: Curves | null })[]>`
-    select ${db.unsafe(VERSION_COLUMNS)}, v.definition, v.lineage, v.input_example as "inputExample",
+    select ${db.unsafe(VERSION_COLUMNS)}, v.definition, v.lineage, v.input_example as "inputExample", v.graph,
       v.reference_bins as "referenceBins", v.hints, v.notes, v.actor, v.retired_by as "retiredBy",
       v.retired_reason as "retiredReason", v.curves
     from versions v where v.model = ${model} and v.version = ${version}`;

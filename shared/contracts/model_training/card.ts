@@ -12,6 +12,8 @@ export const cardSchema = z.object({
   version: versionDetailSchema,
   /** How it came to be: parameters, trials, environment, artifacts. */
   run: runDetailSchema,
+  /** Of an import: the logged run that its file was trained in. */
+  loggedRun: runDetailSchema.nullable(),
   /** Of the model's definition; empty where it is not declared. */
   description: z.string(),
   /** Null for a version that was not judged. */

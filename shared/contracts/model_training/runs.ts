@@ -72,6 +72,8 @@ export const runSchema = z.object({
   version: z.int().positive().nullable(),
   /** The run that it tries again. */
   retryOf: z.uuid().nullable(),
+  /** Of an import: the logged run that its file was trained in. */
+  loggedRun: z.uuid().nullable(),
   actor: z.string(),
   reason: z.string(),
   createdAt: instantSchema,
@@ -143,6 +145,8 @@ export const runDetailSchema = runSchema.extend({
   artifacts: z.array(artifactSchema),
   /** Of a search, in their order. */
   trials: z.array(trialSchema),
+  /** Of a logged run: the versions whose files were trained in it. */
+  importedAs: z.array(z.object({ model: nameSchema, version: z.int().positive() })),
 });
 export type RunDetail = z.infer<typeof runDetailSchema>;
 

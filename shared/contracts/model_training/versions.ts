@@ -81,12 +81,37 @@ export const inputExampleSchema = z.record(
 );
 export type InputExample = z.infer<typeof inputExampleSchema>;
 
+const modelValueSchema = z.object({
+  name: z.string(),
+  /** Of the elements of a tensor; `other` for what is none. */
+  type: z.string(),
+  /** A number, or the name of a dynamic dimension (empty when it has none); null when no shape is stated. */
+  dims: z.array(z.union([z.int(), z.string()])).nullable(),
+});
+
+/** What an ONNX file holds, as its maker wrote it: before it was brought into the platform's form. */
+export const modelGraphSchema = z.object({
+  /** Empty where the file does not say. */
+  producer: z.string(),
+  bytes: z.int(),
+  irVersion: z.int(),
+  /** Version of each operator set, by domain. */
+  opsets: z.record(z.string(), z.int()),
+  /** How often each occurs, by domain and name. */
+  operators: z.array(z.object({ domain: z.string(), op: z.string(), count: z.int() })),
+  inputs: z.array(modelValueSchema),
+  outputs: z.array(modelValueSchema),
+});
+export type ModelGraph = z.infer<typeof modelGraphSchema>;
+
 /** A version with what only a look at one of them tells. */
 export const versionDetailSchema = versionSchema.extend({
   /** The version of the model's definition; null where the model is not declared. */
   definition: z.int().nullable(),
   /** The feature store's training set and what it was made of; null where it is not known. */
   lineage: z.object({ trainingSet: z.unknown() }).nullable(),
+  /** Null for a version that was made before it was kept. */
+  graph: modelGraphSchema.nullable(),
   /** A row as the model takes it. */
   inputExample: inputExampleSchema.nullable(),
   referenceBins: z.array(referenceBinsSchema),
@@ -129,7 +154,7 @@ export const importRequestSchema = z.object({
   model: nameSchema,
   /** A file in the file store; over HTTP its bytes may be sent instead. */
   sha256: z.string(),
-  /** Default: of the project that declares the model. */
+  /** Default: of the project that declares the model, else of the logged run. */
   project: nameSchema.optional(),
   /** Default: the one that the file carries in its metadata, as those of this platform do. */
   signature: signatureSchema.optional(),
@@ -142,7 +167,10 @@ export const importRequestSchema = z.object({
   trainingSet: z.string().optional(),
   /** The last T that the model has learnt from; without it no comparison can find rows that are later. */
   trainUntil: instantSchema.optional(),
-  algorithm: z.string().max(200).default("imported"),
+  /** The run of one's own code, begun by `create-run`, that the file was trained in. */
+  loggedRun: z.uuid().optional(),
+  /** Default: that of the logged run, else `imported`. */
+  algorithm: z.string().max(200).optional(),
   tags: tagsSchema.default({}),
   notes: z.string().max(20_000).default(""),
   reason: z.string().default(""),
