@@ -6,19 +6,13 @@
 import { assert, assertAlmostEquals, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import type { ReplyOf } from "shared/contracts/endpoint.ts";
 import { drift, putMonitor } from "shared/contracts/model_monitoring.ts";
-import {
-  predict,
-  type PredictionRecord,
-  putDeployment,
-  servedModels,
-} from "shared/contracts/model_serving.ts";
+import { predict, putDeployment, servedModels } from "shared/contracts/model_serving.ts";
 import { getCard, getVersion, putModel, startRun } from "shared/contracts/model_training.ts";
 import { type GoldenRows, MODEL_METADATA } from "shared/contracts/signature.ts";
-import { STREAM } from "shared/contracts/streams.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import { startTestService } from "shared/testing/service.ts";
-import { storedEvents } from "shared/testing/streams.ts";
 import type { TrainingSetTable } from "shared/training_set_table.ts";
 import { createApp as createMonitoring } from "../services/model-monitoring/app.ts";
 import { configSchema as monitoringConfig } from "../services/model-monitoring/config.ts";
@@ -146,7 +140,7 @@ Deno.test("a text label names the classes of the model, of its answers and of wh
   scores.forEach((score, number) => assertAlmostEquals(score / sum, likely[number]!, 1e-5));
 
   const records = await eventually(async () => {
-    const found = await storedEvents<PredictionRecord>(bus, STREAM.predictions);
+    const found = await storedPredictions(bus);
     assert(found.length > 0);
     return found;
   });

@@ -4,13 +4,13 @@ import { encodeBatches } from "shared/bus/batch.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import { EVENT_TYPE } from "shared/contracts/envelope.ts";
 import * as store from "shared/contracts/feature_store.ts";
-import { predict, type PredictionRecord } from "shared/contracts/model_serving.ts";
+import { predict } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
-import { STREAM, subject } from "shared/contracts/streams.ts";
+import { subject } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import { startTestService } from "shared/testing/service.ts";
-import { storedEvents } from "shared/testing/streams.ts";
 import * as featureStore from "../services/feature-store/app.ts";
 import { configSchema } from "../services/feature-store/config.ts";
 import { linearModelFile } from "../services/model-serving/testing/model_file.ts";
@@ -121,7 +121,7 @@ Deno.test("predict() hands request values to on-demand features, logs them, and 
   assertEquals(lines, [1, 3]);
 
   await eventually(async () => {
-    const events = await storedEvents<PredictionRecord>(bus, STREAM.predictions);
+    const events = await storedPredictions(bus);
     const { data } = events.find(({ id }) => id === second!.id)!;
     assertEquals(data.request, { basket: 50 });
     assertEquals(events.filter(({ data }) => data.outcome === "ok").length, 2 * (1 + 1 + 30 + 1));

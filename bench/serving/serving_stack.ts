@@ -2,7 +2,8 @@
 import { bucketPut } from "shared/bus/bucket.ts";
 import { call } from "shared/bus/endpoints.ts";
 import { publishAll } from "shared/bus/publisher.ts";
-import { putDeployment } from "shared/contracts/model_serving.ts";
+import type { PlatformEvent } from "shared/contracts/envelope.ts";
+import { type PredictionBlock, putDeployment } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { BUCKET, STREAM } from "shared/contracts/streams.ts";
 import { delay } from "shared/delay.ts";
@@ -85,7 +86,8 @@ export async function startServingStack(
       const messages = await consumer.fetch({ max_messages: Math.min(left, 1_000), expires: 5_000 });
       for await (const message of messages) {
         left--;
-        records += message.json<unknown[]>().length;
+        const blocks = message.json<PlatformEvent<PredictionBlock>[]>();
+        records += blocks.flatMap(({ data }) => data.calls).reduce((sum, { ids }) => sum + ids.length, 0);
       }
     }
     return records;

@@ -1,14 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { encodeBatches } from "shared/bus/batch.ts";
 import { publishAll } from "shared/bus/publisher.ts";
-import { HEADER, type PlatformEvent } from "shared/contracts/envelope.ts";
+import { EVENT_TYPE, HEADER, type PlatformEvent } from "shared/contracts/envelope.ts";
 import * as contract from "shared/contracts/feature_store.ts";
-import { type PredictionRecord, predictionRecordSchema } from "shared/contracts/model_serving.ts";
+import type { PredictionRecord } from "shared/contracts/model_serving.ts";
 import type { Signal } from "shared/contracts/signal.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { predictionMessages } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
 import { parseSnapshot } from "./domain/consistency.ts";
@@ -48,24 +49,33 @@ async function logPredictions(
     specversion: "1.0" as const,
     id: crypto.randomUUID(),
     source: model,
-    type: "microml.prediction.v1",
+    type: EVENT_TYPE.prediction,
     time: at,
     knownat: at,
     definition: 1,
-    data: predictionRecordSchema.parse({
+    data: {
       project,
       model,
       version: 1,
       arm: "champion",
-      outcome: "ok",
+      assigned: null,
+      rerouted: null,
+      shadowOf: null,
+      outcome: "ok" as const,
+      code: null,
       error: null,
       output: 0.5,
+      probabilities: null,
+      statuses: {},
+      marks: {},
+      request: null,
+      sample: 1,
       entity,
       features: Object.fromEntries(
         features.map((name, index) => [name, change(values[index]!, Number(entity["customer_id"]), name)]),
       ),
-      featuresFrom: "store",
-      featureService: { name: "churn", version },
+      featuresFrom: "store" as const,
+      featureService: { name: "churn", version: version! },
       position,
       snapshot,
       latencyMs: 1,
@@ -74,9 +84,9 @@ async function logPredictions(
       boot: "test",
       sequence,
       ...data,
-    }),
+    },
   }));
-  await publishAll(service.bus, encodeBatches(events, { subject: subject.predictions(model) }));
+  await publishAll(service.bus, predictionMessages(events));
 }
 
 const check = async (service: TestService, since?: string) => {

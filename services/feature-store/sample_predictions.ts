@@ -2,7 +2,7 @@
 import type { StoredMsg } from "@nats-io/jetstream";
 import type { Bus } from "shared/bus/connection.ts";
 import type { PlatformEvent } from "shared/contracts/envelope.ts";
-import { type PredictionRecord, predictionRecordSchema } from "shared/contracts/model_serving.ts";
+import { predictionBlockSchema, type PredictionRecord, recordsOf } from "shared/contracts/model_serving.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
 
 export interface SampleOptions {
@@ -64,8 +64,8 @@ function parseBatch(text: string): LoggedPrediction[] {
   } catch {
     return [];
   }
-  return (Array.isArray(events) ? events as LoggedPrediction[] : []).flatMap((event) => {
-    const data = predictionRecordSchema.safeParse(event?.data);
-    return data.success ? [{ ...event, data: data.data }] : [];
+  return (Array.isArray(events) ? events as PlatformEvent[] : []).flatMap((event) => {
+    const { success, data } = predictionBlockSchema.safeParse(event?.data);
+    return success ? recordsOf({ ...event, data }) : [];
   });
 }

@@ -18,6 +18,7 @@ import { STREAM, subject } from "shared/contracts/streams.ts";
 import { crashPointSuite } from "shared/testing/crash_points.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { predictionMessages } from "shared/testing/predictions.ts";
 import { startTestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
 import { createApp } from "./app.ts";
@@ -101,7 +102,7 @@ function prediction(
 }
 
 function publishPredictions(bus: Bus, events: PlatformEvent<PredictionRecord>[]): Promise<void> {
-  return publishAll(bus, encodeBatches(events, { subject: subject.predictions("reorder") }));
+  return publishAll(bus, predictionMessages(events));
 }
 
 const asTrained = [5, 5, 15, 15, 25, 5, 5, 15, 15, 25, 5, 5, 15, 15, 25, 5, 5, 15, 15, 25];
@@ -204,9 +205,10 @@ Deno.test("model-monitoring counts the gaps of each boot: lost before its end, t
           headers: { [LOG_HEADER.instance]: "a", [LOG_HEADER.boot]: boot, ...mark },
           messageId: `${boot}/closed`,
         }]
-        : encodeBatches(sequences.map((sequence) => prediction(5, { boot, sequence })), {
-          subject: subject.predictions("reorder"),
-          headers: { [LOG_HEADER.instance]: "a", [LOG_HEADER.boot]: boot, ...mark },
+        : predictionMessages(sequences.map((sequence) => prediction(5, { boot, sequence })), {
+          [LOG_HEADER.instance]: "a",
+          [LOG_HEADER.boot]: boot,
+          ...mark,
         }),
     );
   // 2 and 3 were dropped, and 6 and 7 were made and not sent when it was killed.

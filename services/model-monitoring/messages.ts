@@ -1,12 +1,12 @@
 /** Predictions and registered models from the bus -> the log and its windows. @module */
 import type { Incoming, Outcome } from "shared/bus/consumer.ts";
 import { readEvents } from "shared/bus/read_events.ts";
-import { LOG_HEADER, predictionRecordSchema } from "shared/contracts/model_serving.ts";
+import { LOG_HEADER, predictionBlockSchema, recordsOf } from "shared/contracts/model_serving.ts";
 import { modelRegisteredSchema } from "shared/contracts/model_training.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
 import type { PredictionEvent } from "./domain.ts";
 
-/** What a message of the prediction log says: its events, and how far its sender had counted. */
+/** What messages of the prediction log say: their records, and how far its sender had counted. */
 export interface LoggedPredictions {
   events: readonly PredictionEvent[];
   marks: readonly { instance: string; boot: string; model: string; head: number; closed: boolean }[];
@@ -23,7 +23,8 @@ export interface PredictionHandlerDeps {
 
 export function createPredictionHandler({ db, ensurePartitions, record, recorded }: PredictionHandlerDeps) {
   return async (messages: readonly Incoming[]): Promise<Outcome> => {
-    const { events, aside } = readEvents(messages, predictionRecordSchema);
+    const { events: blocks, aside } = readEvents(messages, predictionBlockSchema);
+    const events = blocks.flatMap(recordsOf);
     await ensurePartitions(new Set(events.map(({ data }) => data.servedAt.slice(0, 10))));
     const marks = messages.flatMap(markOf);
     await transaction(db, (tx) => record(tx, { events, marks }));

@@ -115,9 +115,9 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     policyOf: (model) => (deployments.get(model) ?? DEFAULT_DEPLOYMENT).log,
   });
   /** Every outcome comes by here. */
-  const append: typeof predictionLog.append = (entries) => {
-    predictMetrics.logged(entries);
-    predictionLog.append(entries);
+  const append: typeof predictionLog.append = (call) => {
+    predictMetrics.logged(call);
+    predictionLog.append(call);
   };
   const routers = createRouters({
     deployments: () => deployments,

@@ -5,18 +5,13 @@ import { serveEndpoints } from "shared/bus/endpoints.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import { bind } from "shared/contracts/endpoint.ts";
 import { online } from "shared/contracts/feature_store.ts";
-import {
-  predict,
-  type PredictionRecord,
-  putDeployment,
-  servedModels,
-} from "shared/contracts/model_serving.ts";
-import { BUCKET, STREAM } from "shared/contracts/streams.ts";
+import { predict, putDeployment, servedModels } from "shared/contracts/model_serving.ts";
+import { BUCKET } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import { startTestService, type TestService } from "shared/testing/service.ts";
-import { storedEvents } from "shared/testing/streams.ts";
 import { createApp } from "./app.ts";
 import { configSchema } from "./config.ts";
 import { classesModelFile, classesSignature, signature, sumModelFile } from "./testing/model_file.ts";
@@ -116,7 +111,7 @@ Deno.test("predict() logs every outcome with its features, errors included, in a
   );
   await service.call(predict, { model: "reorder", rows: [row(3, 4)] });
 
-  const log = () => storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+  const log = () => storedPredictions(service.bus);
   await eventually(async () => assertEquals((await log()).length, 3));
   const events = await log();
   const records = events.map(({ data }) => data);
@@ -232,7 +227,7 @@ Deno.test("predict() refuses to explain a model that is neither made of trees no
   );
   assertEquals(error.code, "unprocessable");
   await eventually(async () => {
-    const [event] = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const [event] = await storedPredictions(service.bus);
     assertEquals([event?.data.outcome, event?.data.code], ["error", "unprocessable"]);
   });
 });
@@ -254,7 +249,7 @@ Deno.test("predict() logs calls that can't be read, and those for models that ar
   assertEquals(await post("No name", '{"rows": [{}]}'), 400);
   await assertRejects(() => service.call(predict, { model: "reorder" }), AppError);
   await eventually(async () => {
-    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const events = await storedPredictions(service.bus);
     assertEquals(
       events.map(({ source, data }) => [source, data.version, data.code]).sort(),
       [["reorder", null, "invalid"], ["reorder", null, "invalid"], ["reorder", null, "invalid"], [
@@ -284,7 +279,7 @@ Deno.test("predict() logs of a model of several classes how likely each was, err
   assertEquals(predictions.map((one) => one.class), ["high", "middle"]);
   await assertRejects(() => service.call(predict, { model: "reorder", rows: [{}] }), AppError);
   await eventually(async () => {
-    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const events = await storedPredictions(service.bus);
     assertEquals(events.map(({ data }) => data.output), [2, 1, null]);
     assertEquals(events.map(({ data }) => data.probabilities), [
       predictions[0]!.probabilities!,

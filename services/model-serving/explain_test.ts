@@ -1,9 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { predict, type PredictionRecord } from "shared/contracts/model_serving.ts";
-import { STREAM } from "shared/contracts/streams.ts";
+import { predict } from "shared/contracts/model_serving.ts";
 import { AppError } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
-import { storedEvents } from "shared/testing/streams.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import { linearModelFile } from "./testing/model_file.ts";
 import { deploy, MODEL, pointAlias, row, startServing } from "./testing/serving.ts";
 
@@ -31,7 +30,7 @@ Deno.test("explain counts on the version that answers alone: another in memory n
   const error = await assertRejects(async () => await ask(await keyOf("control"), true), AppError);
   assertEquals(error.code, "unprocessable");
   await eventually(async () => {
-    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const events = await storedPredictions(service.bus);
     const refused = events.filter(({ data }) => data.code === "unprocessable").map(({ data }) => data);
     assertEquals(refused.map(({ version, features }) => [version, features]), [[1, row(3, 2)]]);
   });

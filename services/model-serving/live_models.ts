@@ -31,11 +31,11 @@ export interface LiveModels extends Part {
   /** Other aliases are to be in memory. */
   aliasesChanged(): void;
   /**
-   * Runs work with the version of an alias; it stays in memory until the work is done.
+   * The version of an alias; it stays in memory until it is given back.
    *
    * @throws {AppError} `unavailable` when the alias has no version in memory
    */
-  use<T>(model: string, alias: string, work: (served: ServedVersion) => Promise<T>): Promise<T>;
+  lease(model: string, alias: string): Lease;
   /** The versions of a model that are in memory, the champion's first. */
   versions(model: string): ServedVersion[];
   /**
@@ -53,21 +53,28 @@ export interface LiveModels extends Part {
   checkReady(): void;
 }
 
+/** A version that is being used. */
+export interface Lease {
+  readonly served: ServedVersion;
+  /** Gives it back; once. The last user of a version that was replaced frees it, and may wait for that. */
+  release(): Promise<void> | undefined;
+}
+
 /** A version in memory and how many requests use it; freed after the last one when it is replaced. */
-class Lease {
+class LiveVersion implements Lease {
   #users = 0;
   #retired = false;
 
   constructor(readonly served: ServedVersion) {}
 
-  async use<T>(work: (served: ServedVersion) => Promise<T>): Promise<T> {
+  lease(): Lease {
     this.#users++;
-    try {
-      return await work(this.served);
-    } finally {
-      this.#users--;
-      if (this.#retired) await this.#freeWhenUnused();
-    }
+    return this;
+  }
+
+  release(): Promise<void> | undefined {
+    this.#users--;
+    return this.#retired ? this.#freeWhenUnused() : undefined;
   }
 
   async retire(): Promise<void> {
@@ -86,7 +93,7 @@ interface Slot {
   readonly alias: string;
   /** What the alias points to. */
   wanted: AliasEntry | undefined;
-  lease: Lease | undefined;
+  live: LiveVersion | undefined;
   error: string | null;
   /** The change in progress; changes of one model follow each other. */
   changing: Promise<void> | undefined;
@@ -120,7 +127,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
       const key = keyOf(model, alias);
       wanted.add(key);
       if (slots.has(key)) continue;
-      slots.set(key, { model, alias, wanted: undefined, lease: undefined, error: null, changing: undefined });
+      slots.set(key, { model, alias, wanted: undefined, live: undefined, error: null, changing: undefined });
     }
     for (const [key, slot] of slots) {
       slot.wanted = wanted.has(key) ? entries.get(key) : undefined;
@@ -141,8 +148,8 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
           await served?.model.unload();
           continue;
         }
-        const previous = slot.lease;
-        slot.lease = served && new Lease(served);
+        const previous = slot.live;
+        slot.live = served && new LiveVersion(served);
         slot.error = null;
         await previous?.retire();
         log.info(
@@ -184,7 +191,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
     const startedAt = performance.now();
     while (true) {
       const slot = slots.get(key);
-      if (slot?.lease && !isBehind(slot)) return slot.lease.served.signature;
+      if (slot?.live && !isBehind(slot)) return slot.live.served.signature;
       const waited = performance.now() - startedAt;
       // An alias that was moved just now, away from what failed, may not have been told.
       if (slot?.error && !slot.changing && waited > MOVE_LIMIT_MS) return { reason: slot.error };
@@ -201,7 +208,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
         return {
           model,
           alias,
-          version: slot?.lease?.served.entry.version ?? null,
+          version: slot?.live?.served.entry.version ?? null,
           state: stateOf(slot),
           error: slot?.error ?? null,
         };
@@ -219,7 +226,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
       stopped = true;
       for (const timer of timers) clearTimeout(timer);
       await Promise.all([...slots.values()].map(({ changing }) => changing));
-      await Promise.all([...slots.values()].map(({ lease }) => lease?.retire()));
+      await Promise.all([...slots.values()].map(({ live }) => live?.retire()));
     },
     aliasChanged(key, entry) {
       const known = entries.get(key);
@@ -229,25 +236,25 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
       reconcile();
     },
     aliasesChanged: reconcile,
-    async use(model, alias, work) {
+    lease(model, alias) {
       const slot = slots.get(keyOf(model, alias));
-      if (!slot?.lease) {
+      if (!slot?.live) {
         throw slot?.error
           ? new AppError("unavailable", `Cannot predict with "${model}": ${slot.error}`, { retryAfter: 5 })
           : unavailable(`Cannot predict with "${model}": no version has the alias "${alias}" yet`);
       }
-      return await slot.lease.use(work);
+      return slot.live.lease();
     },
     versions: (model) =>
-      (aliases().get(model) ?? []).flatMap((alias) => slots.get(keyOf(model, alias))?.lease?.served ?? []),
+      (aliases().get(model) ?? []).flatMap((alias) => slots.get(keyOf(model, alias))?.live?.served ?? []),
     prove,
     standsIn(model, alias) {
       const [championAlias] = aliases().get(model) ?? [];
-      const its = slots.get(keyOf(model, alias))?.lease?.served;
-      const champion = slots.get(keyOf(model, championAlias ?? ""))?.lease?.served;
+      const its = slots.get(keyOf(model, alias))?.live?.served;
+      const champion = slots.get(keyOf(model, championAlias ?? ""))?.live?.served;
       return its !== undefined && (champion === undefined || answersAlike(its.signature, champion.signature));
     },
-    versionOf: (model, alias) => slots.get(keyOf(model, alias))?.lease?.served.entry.version,
+    versionOf: (model, alias) => slots.get(keyOf(model, alias))?.live?.served.entry.version,
     list,
     checkReady() {
       const champions = new Set([...aliases()].map(([model, [champion]]) => keyOf(model, champion!)));
@@ -266,8 +273,8 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
 const keyOf = (model: string, alias: string) => `${model}.${alias}`;
 
 /** Whether the alias points to something else than what is in memory. */
-function isBehind({ wanted, lease }: Slot): boolean {
-  const entry = lease?.served.entry;
+function isBehind({ wanted, live }: Slot): boolean {
+  const entry = live?.served.entry;
   return wanted?.version !== entry?.version || wanted?.sha256 !== entry?.sha256;
 }
 

@@ -1,64 +1,121 @@
-/** What a version made of a call -> what is logged of it. @module */
+/** What became of a call -> what is logged of it. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
-import type { Instant } from "shared/contracts/time.ts";
-import { outputOf, type PredictCall, type Prediction, rounded } from "./predict_call.ts";
-import type { LogEntry, LoggedCall } from "./prediction_log/log_entry.ts";
+import { AppError, type ErrorCode, messageOf } from "shared/errors.ts";
+import { outputOf, type PredictCall, type PredictTimes, rounded } from "./predict_call.ts";
+import type { LoggedCall } from "./prediction_log/logged_call.ts";
 import type { Place } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import type { Scored } from "./score.ts";
 
-export function loggedCall(
-  served: ServedVersion,
-  { arm, assigned, rerouted }: Pick<Place, "assigned" | "rerouted"> & { arm: { name: string } },
-  { call, context, scored, servedAt }: {
-    call: PredictCall;
-    context: CallContext;
-    scored: Scored;
-    servedAt: Instant;
-  },
-): LoggedCall {
+/** A call that a version took, and what it is known by. */
+export interface TakenCall {
+  call: PredictCall;
+  context: CallContext;
+  served: ServedVersion;
+  place: Pick<Place, "assigned" | "rerouted"> & { arm: { name: string } };
+  servedAtMs: number;
+  /** One for each row. */
+  ids: readonly string[];
+  scored: Scored;
+  /** For a shadow: the ids of what the caller got. */
+  shadowOf?: readonly string[] | undefined;
+}
+
+/** Why nothing was answered. */
+export type Failure = NonNullable<LoggedCall["failure"]>;
+
+/** @param failure `undefined` where it was answered */
+export function loggedCall(taken: TakenCall, failure: Failure | undefined): LoggedCall {
+  const { call: { question, asOf, model }, served, place, scored, context } = taken;
+  const { read, checked } = scored;
+  const { outputWidth } = served.model;
+  const isEntities = "entities" in question;
+  const outputs = failure === undefined ? scored.outputs : undefined;
   return {
     project: served.entry.project,
-    model: call.model,
+    model,
     version: served.entry.version,
-    arm: arm.name,
-    assigned,
-    rerouted,
+    arm: place.arm.name,
+    assigned: place.assigned,
+    rerouted: place.rerouted,
     features: featureNames(served),
-    classes: served.model.outputWidth > 1 ? served.signature.classes : null,
-    featuresFrom: "entities" in call.question ? scored.read?.from ?? null : "request",
-    featureService: scored.read === undefined ? null : served.signature.featureService,
-    position: scored.read?.position ?? null,
-    snapshot: scored.read?.snapshot ?? null,
-    at: scored.read?.at ?? call.asOf ?? servedAt,
-    servedAt,
+    classes: outputWidth > 1 ? served.signature.classes : null,
+    featuresFrom: isEntities ? read?.from ?? null : "request",
+    featureService: read === undefined ? null : served.signature.featureService,
+    position: read?.position ?? null,
+    snapshot: read?.snapshot ?? null,
+    at: read?.at ?? asOf ?? null,
+    servedAtMs: taken.servedAtMs,
     latencyMs: rounded(scored.times.totalMs),
     traceparent: context.traceparent,
+    failure,
+    ids: taken.ids,
+    outputs: outputWidth > 1 && outputs !== undefined
+      ? taken.ids.map((_, row) => outputOf({ served, outputs }, row))
+      : outputs,
+    probabilities: outputWidth > 1 ? outputs : undefined,
+    entities: isEntities ? question.entities : undefined,
+    request: isEntities ? question.request : undefined,
+    given: checked?.given,
+    statuses: read?.statuses,
+    marks: checked?.marks,
+    shadowOf: taken.shadowOf,
   };
 }
 
-/** What became of a row. */
-export type Outcome = Pick<LogEntry, "outcome" | "code" | "error" | "output" | "probabilities">;
+/** The names are of no version. */
+const NO_FEATURES: readonly string[] = [];
 
-/** Of a row that was not answered. */
-export const failureOf = (code: string, error: string): Outcome => ({
-  outcome: "error",
-  code,
-  error,
-  output: null,
-  probabilities: undefined,
-});
+/** A call that no version took: one record, whatever it asked for. */
+export function unservedCall(
+  { call: { model, asOf }, context, arm, servedAtMs, times, id }: {
+    call: Pick<PredictCall, "model" | "asOf">;
+    context: CallContext;
+    arm: string | null;
+    servedAtMs: number;
+    times: Pick<PredictTimes, "totalMs">;
+    id: string;
+  },
+  failure: Failure,
+): LoggedCall {
+  return {
+    project: null,
+    model,
+    version: null,
+    arm,
+    assigned: null,
+    rerouted: null,
+    features: NO_FEATURES,
+    classes: null,
+    featuresFrom: null,
+    featureService: null,
+    position: null,
+    snapshot: null,
+    at: asOf ?? null,
+    servedAtMs,
+    latencyMs: rounded(times.totalMs),
+    traceparent: context.traceparent,
+    failure,
+    ids: [id],
+    outputs: undefined,
+    probabilities: undefined,
+    entities: undefined,
+    request: undefined,
+    given: undefined,
+    statuses: undefined,
+    marks: undefined,
+    shadowOf: undefined,
+  };
+}
 
-export const outcomeOf = (
-  prediction: Pick<Prediction, "served" | "outputs">,
-  row: number,
-): Outcome => ({
-  outcome: "ok",
-  code: null,
-  error: null,
-  output: outputOf(prediction, row),
-  probabilities: prediction.served.model.outputWidth > 1 ? prediction.outputs : undefined,
-});
+export const codeOf = (error: unknown): ErrorCode => error instanceof AppError ? error.code : "internal";
+
+/** With every reason: the log is where one looks for what callers do wrong. */
+export function failureOf(error: unknown): Failure {
+  const reasons = error instanceof AppError ? error.reasons : [];
+  const texts = [messageOf(error), ...reasons.map(({ path, message }) => `${path} ${message}`)];
+  return { code: codeOf(error), error: texts.join("; ") };
+}
 
 /** The names of a version's features: one list for all of its calls. */
 const names = new WeakMap<ServedVersion, readonly string[]>();

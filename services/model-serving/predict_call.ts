@@ -45,7 +45,8 @@ export interface Prediction {
   arm: string;
   /** T of the features; null for rows. */
   at: Instant | null;
-  servedAt: Instant;
+  /** Milliseconds since 1970. */
+  servedAtMs: number;
   /** One for each row. */
   ids: readonly string[];
   entities: readonly Entity[] | undefined;

@@ -2,11 +2,11 @@
 import type { Registry } from "prom-client";
 import { counterSeries, type HistogramSeries, histogramSeries, type SeriesOf } from "shared/metric_series.ts";
 import type { Prediction } from "./predict_call.ts";
-import type { LogEntry } from "./prediction_log/log_entry.ts";
+import type { LoggedCall } from "./prediction_log/logged_call.ts";
 
 export interface PredictMetrics {
-  /** Counts the outcomes of one call to one arm, as they are logged. */
-  logged(entries: readonly LogEntry[]): void;
+  /** Counts the outcome of a call to an arm, as it is logged. */
+  logged(call: LoggedCall): void;
   /** Counts a call that names no model, and so has no place in the log. */
   unattributed(code: string): void;
   /** Times what was answered. */
@@ -47,15 +47,13 @@ export function createPredictMetrics(registry: Registry): PredictMetrics {
   });
 
   return {
-    logged(entries) {
-      const [first] = entries;
-      if (first === undefined) return;
-      const { call, outcome, code } = first;
+    logged(call) {
       // A name that a caller made up is no label: it could fill the memory.
       const model = call.project === null ? "none" : call.model;
-      const labels = [model, call.version ?? "none", call.arm ?? "none", code ?? outcome] as const;
+      const { version, arm, failure, ids } = call;
+      const labels = [model, version ?? "none", arm ?? "none", failure?.code ?? "ok"] as const;
       requests.of(...labels).add(1);
-      rows.of(...labels).add(entries.length);
+      rows.of(...labels).add(ids.length);
     },
     unattributed: (outcome) => requests.of("none", "none", "none", outcome).add(1),
     answered(prediction) {

@@ -1,15 +1,13 @@
 /** Every outcome: what is refused before it became a call is logged where it names a model, and counted where not. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { PredictionRecord } from "shared/contracts/model_serving.ts";
-import { STREAM } from "shared/contracts/streams.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { storedEvents } from "shared/testing/streams.ts";
 import { MODEL, startServing } from "./testing/serving.ts";
 
 /** The codes of the model's errors in the log. */
 const logged = async ({ bus }: TestService) =>
-  (await storedEvents<PredictionRecord>(bus, STREAM.predictions)).map(({ data }) => data.code).toSorted();
+  (await storedPredictions(bus)).map(({ data }) => data.code).toSorted();
 
 const TOO_LARGE = new Uint8Array(8 * 1024 * 1024 + 1);
 

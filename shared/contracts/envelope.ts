@@ -41,7 +41,7 @@ export const HEADER = {
 export const EVENT_TYPE = {
   ingested: "microml.ingested.v1",
   clean: "microml.clean.v1",
-  prediction: "microml.prediction.v1",
+  prediction: "microml.prediction.v2",
   label: "microml.label.v1",
   model: "microml.model.v1",
   signal: "microml.signal.v1",

@@ -8,6 +8,7 @@ import { featureReferenceSchema, nameSchema } from "./names.ts";
 import { instantSchema } from "./time.ts";
 
 export * from "./model_serving/deployment.ts";
+export * from "./model_serving/prediction_block.ts";
 export * from "./model_serving/prediction_record.ts";
 
 const service = "model-serving";

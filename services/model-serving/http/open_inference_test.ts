@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { eventually } from "shared/testing/poll.ts";
-import { storedEvents } from "shared/testing/streams.ts";
-import { STREAM } from "shared/contracts/streams.ts";
-import type { PredictionRecord } from "shared/contracts/model_serving.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import { fragileModelFile } from "../testing/model_file.ts";
 import { deploy, MODEL, pointAlias, startServing } from "../testing/serving.ts";
 
@@ -103,7 +101,7 @@ Deno.test("infer() reads and writes tensors as bytes behind the JSON, and logs w
   // Each text has its length before it: four bytes and the 36 of an id.
   const id = new TextDecoder().decode(bytes.subarray(size + 8 + 4, size + 8 + 40));
   await eventually(async () => {
-    const records = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const records = await storedPredictions(service.bus);
     assertEquals(records.map(({ data }) => data.output), [21, 43]);
     assertEquals(records[0]!.id, id);
   });

@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { PredictionRecord } from "shared/contracts/model_serving.ts";
-import { STREAM } from "shared/contracts/streams.ts";
 import { eventually } from "shared/testing/poll.ts";
-import { storedEvents } from "shared/testing/streams.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import { MODEL, row, startServing } from "../testing/serving.ts";
 import { splitLines } from "./line_splitter.ts";
 
@@ -46,7 +44,7 @@ Deno.test("POST predict answers lines one by one, in their order, and bad ones w
   assertStringIncludes(JSON.stringify(answers[3].error.reasons), "orders.spend");
   assertStringIncludes(answers[1].error.message, "not JSON");
   await eventually(async () => {
-    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const events = await storedPredictions(service.bus);
     const ok = events.filter(({ data }) => data.outcome === "ok").map(({ id }) => id);
     assertEquals(ok.toSorted(), answers.flatMap(({ id }) => id ?? []).toSorted());
   });

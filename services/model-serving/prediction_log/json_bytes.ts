@@ -15,8 +15,7 @@ const byteOf = (character: string): number => character.charCodeAt(0);
 const MINUS = byteOf("-");
 const POINT = byteOf(".");
 const ZERO = byteOf("0");
-const OPEN = byteOf("[");
-const CLOSE = byteOf("]");
+const COMMA = byteOf(",");
 /** Decimals of a number that is written digit by digit. */
 const DECIMALS = 6;
 const SCALE = 10 ** DECIMALS;
@@ -24,14 +23,20 @@ const SCALE = 10 ** DECIMALS;
 const MAX_SCALED = 2 ** 30;
 /** The longest text of a number, such as -1.2345678901234567e-308. */
 const MAX_NUMBER_LENGTH = 32;
+const FIRST_SIZE = 16 * 1024;
 
 export class JsonBytes {
-  #buffer = new Uint8Array(16 * 1024);
+  #buffer = new Uint8Array(FIRST_SIZE);
   #length = 0;
 
   /** Bytes that are written and not taken. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes that may be written before it takes more memory. */
+  get capacity(): number {
+    return this.#buffer.length;
   }
 
   /** JSON that is written already. */
@@ -41,45 +46,61 @@ export class JsonBytes {
     this.#length += encoder.encodeInto(json, this.#buffer.subarray(this.#length)).written;
   }
 
+  /** Short JSON of ASCII alone, such as a number or an id. */
+  ascii(json: string): void {
+    this.#makeRoom(json.length);
+    const buffer = this.#buffer;
+    let at = this.#length;
+    for (let index = 0; index < json.length; index++) buffer[at++] = json.charCodeAt(index);
+    this.#length = at;
+  }
+
   bytes(json: Uint8Array): void {
     this.#makeRoom(json.length);
-    this.#buffer.set(json, this.#length);
-    this.#length += json.length;
+    const buffer = this.#buffer;
+    let at = this.#length;
+    for (let index = 0; index < json.length; index++) buffer[at++] = json[index]!;
+    this.#length = at;
   }
 
-  /** What was written before, once more. */
-  again(from: number, to: number): void {
-    this.#makeRoom(to - from);
-    this.#buffer.copyWithin(this.#length, from, to);
-    this.#length += to - from;
-  }
-
-  /** A value as `JSON.stringify` gives it; `undefined` is null. */
-  value(value: unknown): void {
-    if (typeof value === "number") this.#number(value);
-    else if (value === null || value === undefined) this.bytes(NULL);
-    else this.text(JSON.stringify(value));
-  }
-
-  /**
-   * The values up to there, each of which was written with a comma before it, as a list; what was written after them
-   * moves to the beginning.
-   */
-  takeList(upTo: number): Uint8Array {
-    const list = new Uint8Array(upTo + 1);
-    list.set(this.#buffer.subarray(0, upTo));
-    list[0] = OPEN;
-    list[upTo] = CLOSE;
-    this.#buffer.copyWithin(0, upTo, this.#length);
-    this.#length -= upTo;
-    return list;
-  }
-
-  #number(value: number): void {
+  /** A number as `JSON.stringify` gives it: null when it is none. */
+  number(value: number): void {
     const scaled = Math.round(value * SCALE);
     // The quotient is the float64 that is nearest to these decimals, so that who reads them gets the same number.
     if (Math.abs(scaled) < MAX_SCALED && scaled / SCALE === value) this.#decimals(scaled);
-    else this.text(Number.isFinite(value) ? `${value}` : "null");
+    else this.ascii(Number.isFinite(value) ? `${value}` : "null");
+  }
+
+  /** Values with commas between them, each as `JSON.stringify` gives it; `undefined` is null. */
+  values(list: ArrayLike<unknown>, from: number, to: number): void {
+    for (let index = from; index < to; index++) {
+      if (index > from) {
+        this.#makeRoom(1);
+        this.#buffer[this.#length++] = COMMA;
+      }
+      const value = list[index];
+      if (typeof value === "number") this.number(value);
+      else if (value === null || value === undefined) this.bytes(NULL);
+      else this.text(JSON.stringify(value));
+    }
+  }
+
+  /** Forgets what was written from there on. */
+  truncate(length: number): void {
+    this.#length = length;
+  }
+
+  /** Forgets what stands between two places. */
+  cut(from: number, to: number): void {
+    this.#buffer.copyWithin(from, to, this.#length);
+    this.#length -= to - from;
+  }
+
+  /** A copy of all that is written, which is forgotten here. */
+  take(): Uint8Array {
+    const taken = this.#buffer.slice(0, this.#length);
+    this.#length = 0;
+    return taken;
   }
 
   #decimals(scaled: number): void {

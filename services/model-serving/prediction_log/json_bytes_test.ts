@@ -2,14 +2,15 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { JsonBytes } from "./json_bytes.ts";
 
+const decoder = new TextDecoder();
+
 /** Values as they are read again from a list that was written by `JsonBytes`. */
-function readBack(values: readonly unknown[]): unknown {
+function readBack(values: readonly unknown[], from = 0, to = values.length): unknown {
   const out = new JsonBytes();
-  for (const value of values) {
-    out.text(",");
-    out.value(value);
-  }
-  return JSON.parse(new TextDecoder().decode(out.takeList(out.length)));
+  out.text("[");
+  out.values(values, from, to);
+  out.ascii("]");
+  return JSON.parse(decoder.decode(out.take()));
 }
 
 const decimal = fc.tuple(fc.integer({ min: -(2 ** 31), max: 2 ** 31 }), fc.integer({ min: 0, max: 8 }))
@@ -17,7 +18,7 @@ const decimal = fc.tuple(fc.integer({ min: -(2 ** 31), max: 2 ** 31 }), fc.integ
 const text = fc.string({ unit: "binary" });
 const value = fc.oneof(decimal, fc.integer(), fc.float(), fc.double(), text, fc.boolean(), fc.jsonValue());
 
-Deno.test("JsonBytes.value() writes what JSON.stringify() reads as: numbers, texts, anything", () => {
+Deno.test("JsonBytes.values() writes what JSON.stringify() reads as: numbers, texts, anything", () => {
   fc.assert(
     fc.property(fc.array(value, { minLength: 1, maxLength: 50 }), (values) => {
       assertEquals(readBack(values), JSON.parse(JSON.stringify(values)));
@@ -27,16 +28,22 @@ Deno.test("JsonBytes.value() writes what JSON.stringify() reads as: numbers, tex
       examples: [[[0, -0, 0.1, 1e-6, 1e-7, 1073.741824, -1073.741823, 2 ** 53, 1e21]]],
     },
   );
+  assertEquals(readBack([0, 1, NaN, undefined, 4], 1, 4), [1, null, null]);
 });
 
-Deno.test("JsonBytes.takeList() leaves what was written after it, and again() copies it", () => {
+Deno.test("JsonBytes forgets what is cut, truncated or taken, and grows", () => {
   const out = new JsonBytes();
-  out.text(`,"${"a".repeat(40_000)}"`);
+  const long = "a".repeat(40_000);
+  out.text(`["${long}"`);
   const first = out.length;
-  out.text(`,"b"`);
-  out.again(first, out.length);
-  const read = (list: Uint8Array) => JSON.parse(new TextDecoder().decode(list));
-  assertEquals(read(out.takeList(first)), ["a".repeat(40_000)]);
-  assertEquals(read(out.takeList(out.length)), ["b", "b"]);
+  out.text(`,"b","c"`);
+  out.cut(first, first + 4);
+  out.bytes(new TextEncoder().encode("]"));
+  const whole = out.length;
+  out.text("...");
+  out.truncate(whole);
+  assertEquals(JSON.parse(decoder.decode(out.take())), [long, "c"]);
   assertEquals(out.length, 0);
+  out.ascii("1");
+  assertEquals(decoder.decode(out.take()), "1");
 });

@@ -1,7 +1,16 @@
-/** What waits for NATS: first in, first out, within a bound, with every loss counted. @module */
+/** What of one model waits for NATS: first in, first out, within a bound, with every loss counted. @module */
+import { MAX_BATCH_BYTES } from "shared/contracts/envelope.ts";
 import type { LogPolicy } from "shared/contracts/model_serving.ts";
-import type { LogEntry } from "./log_entry.ts";
-import type { NumberedEntry } from "./encode_entries.ts";
+import { Block, type LogOrigin, type RowRange } from "./block.ts";
+import { JsonBytes } from "./json_bytes.ts";
+import type { LoggedCall } from "./logged_call.ts";
+
+/** A block on its way. */
+export interface TakenBlock {
+  sequence: number;
+  records: number;
+  data: Uint8Array;
+}
 
 export interface LogQueue {
   /** Records made so far: the sequence of the next one. */
@@ -10,28 +19,71 @@ export interface LogQueue {
   readonly dropped: number;
   /** Whether so many more would have to drop something. */
   isFull(more: number): boolean;
-  push(entry: LogEntry): void;
-  /** Takes the oldest out; they count as waiting until `settle`. */
-  take(most: number): NumberedEntry[];
-  /** What was taken is in the stream, or is given up. */
-  settle(count: number): void;
+  push(call: LoggedCall): void;
+  /** Takes the oldest out; their records count as waiting until `settle`. */
+  take(blocks: number): TakenBlock[];
+  /** Records that were taken are in the stream, or are given up. */
+  settle(records: number): void;
 }
 
-export function createLogQueue(policy: () => Pick<LogPolicy, "buffer" | "whenFull">): LogQueue {
-  let entries: NumberedEntry[] = [];
-  /** Those before it are gone; the list is cut when that is half of it. */
-  let first = 0;
+/** Buffers that were written to before, for the blocks of all models. */
+export type BufferPool = JsonBytes[];
+
+const MAX_POOLED = 4;
+
+export interface LogQueueOptions {
+  origin: LogOrigin;
+  policy: () => Pick<LogPolicy, "buffer" | "whenFull" | "sample">;
+  pool: BufferPool;
+}
+
+export function createLogQueue({ origin, policy, pool }: LogQueueOptions): LogQueue {
+  /** In the order of their first records; those that are open may get more. */
+  let blocks: Block[] = [];
+  let open: Block[] = [];
   let head = 0;
+  /** Records in the blocks, and in those that were taken. */
+  let inBlocks = 0;
   let taken = 0;
   let dropped = 0;
 
-  const size = () => entries.length - first + taken;
+  function write(call: LoggedCall, rows: RowRange, sequence: number): void {
+    const { sample } = policy();
+    const known = open.find((block) => block.takes(call, sample));
+    if (known?.add(call, rows, sequence)) return;
+    if (known !== undefined) open = open.filter((block) => block !== known);
+    const block = new Block(call, { ...origin, sequence, sample }, pool.pop() ?? new JsonBytes());
+    if (block.add(call, rows, sequence)) {
+      blocks.push(block);
+      open.push(block);
+      return;
+    }
+    // More than a message holds: as two.
+    recycle(block);
+    const middle = (rows.from + rows.to) >> 1;
+    write(call, { from: rows.from, to: middle }, sequence);
+    write(call, { from: middle, to: rows.to }, sequence + middle - rows.from);
+  }
 
-  function forget(count: number): void {
-    first += count;
-    if (first * 2 < entries.length) return;
-    entries = entries.slice(first);
-    first = 0;
+  function recycle(block: Block): Uint8Array {
+    const { data, out } = block.take();
+    if (pool.length < MAX_POOLED && out.capacity <= MAX_BATCH_BYTES) pool.push(out);
+    return data;
+  }
+
+  /** Makes room by dropping the calls that wait longest; what is on its way can't be dropped any more. */
+  function dropOldest(records: number): void {
+    let left = records;
+    while (left > 0 && blocks.length > 0) {
+      const [oldest] = blocks;
+      const count = oldest!.dropFirst();
+      left -= count;
+      inBlocks -= count;
+      dropped += count;
+      if (oldest!.records > 0) continue;
+      recycle(blocks.shift()!);
+      open = open.filter((block) => block !== oldest);
+    }
   }
 
   return {
@@ -39,31 +91,43 @@ export function createLogQueue(policy: () => Pick<LogPolicy, "buffer" | "whenFul
       return head;
     },
     get waiting() {
-      return size();
+      return inBlocks + taken;
     },
     get dropped() {
       return dropped;
     },
-    isFull: (more) => size() + more > policy().buffer,
-    push(entry) {
-      const numbered = { entry, sequence: head++ };
+    isFull: (more) => inBlocks + taken + more > policy().buffer,
+    push(call) {
+      const count = call.ids.length;
+      const sequence = head;
+      head += count;
       const { buffer, whenFull } = policy();
-      if (size() >= buffer) {
-        dropped++;
-        // What is on its way can't be dropped any more.
-        if (whenFull === "drop_newest" || entries.length === first) return;
-        forget(1);
+      const excess = inBlocks + taken + count - buffer;
+      const rows = { from: 0, to: count };
+      if (excess > 0) {
+        if (whenFull !== "drop_newest") dropOldest(excess);
+        const beyond = Math.min(count, Math.max(0, inBlocks + taken + count - buffer));
+        dropped += beyond;
+        if (whenFull === "drop_newest") rows.to -= beyond;
+        else rows.from += beyond;
+        if (rows.from === rows.to) return;
       }
-      entries.push(numbered);
+      write(call, rows, sequence + rows.from);
+      inBlocks += rows.to - rows.from;
     },
     take(most) {
-      const batch = entries.slice(first, first + most);
-      taken += batch.length;
-      forget(batch.length);
-      return batch;
+      const batch = blocks.slice(0, most);
+      blocks = blocks.slice(most);
+      open = open.filter((block) => !batch.includes(block));
+      return batch.map((block) => {
+        const { sequence, records } = block;
+        inBlocks -= records;
+        taken += records;
+        return { sequence, records, data: recycle(block) };
+      });
     },
-    settle(count) {
-      taken -= count;
+    settle(records) {
+      taken -= records;
     },
   };
 }

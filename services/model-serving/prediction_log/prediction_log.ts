@@ -1,16 +1,18 @@
 /** The prediction log: every outcome goes to `predictions.<model>`, in batches, off the caller's path. @module */
 import type { Bus } from "shared/bus/connection.ts";
-import { publishAll } from "shared/bus/publisher.ts";
-import { MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
-import type { LogPolicy } from "shared/contracts/model_serving.ts";
+import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
+import { CLOUDEVENTS_BATCH_TYPE, HEADER } from "shared/contracts/envelope.ts";
+import { LOG_HEADER, type LogPolicy } from "shared/contracts/model_serving.ts";
+import { subject } from "shared/contracts/streams.ts";
 import { delay } from "shared/delay.ts";
 import { AppError, messageOf, unavailable } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { hashText } from "shared/statistics/hash.ts";
-import { createEntryEncoder, type EntryEncoder, isAlwaysLogged, type LogMessage } from "./encode_entries.ts";
-import type { LogEntry } from "./log_entry.ts";
-import { createLogQueue, type LogQueue } from "./log_queue.ts";
+import type { LogOrigin } from "./block.ts";
+import { toBytes } from "./json_bytes.ts";
+import { type BufferPool, createLogQueue, type LogQueue } from "./log_queue.ts";
+import { isAlwaysLogged, type LoggedCall, pickRows } from "./logged_call.ts";
 
 export interface LogCounts {
   /** Records made since the start. */
@@ -24,7 +26,7 @@ export interface LogCounts {
 export interface PredictionLog extends Part {
   /** @throws {AppError} `unavailable` when the log is full and the deployment says that calls are refused then */
   checkRoom(model: string, rows: number): void;
-  append(entries: readonly LogEntry[]): void;
+  append(call: LoggedCall): void;
   counts(): LogCounts;
   countsByModel(): ReadonlyMap<string, LogCounts>;
 }
@@ -38,11 +40,11 @@ export interface PredictionLogOptions {
   tellEveryMs?: number;
 }
 
-/** How long entries gather: a message costs as much as dozens of entries in it. */
+/** How long records gather: a message costs as much as dozens of records in it. */
 const GATHER_MS = 10;
 const RETRY_MS = 500;
-/** What one publication takes of a model at most. */
-const MAX_TAKEN = 8 * MAX_BATCH_EVENTS;
+/** Blocks that one publication takes of a model at most. */
+const MAX_TAKEN = 8;
 /** At the stop, how long the bus gets for what is on its way and what still waits; a publish takes a second more. */
 const LAST_FLUSH_MS = 4_000;
 /** Anybody may ask for models that are not there: of so many names outcomes are logged. */
@@ -50,21 +52,24 @@ const MAX_LANES = 1_000;
 
 /** What is logged of one model. */
 interface Lane {
+  origin: LogOrigin;
   queue: LogQueue;
-  encoder: EntryEncoder;
   /** Lost besides what the queue dropped. */
   refused: number;
 }
 
 /** A message of a lane, on its way. */
-interface Parcel extends LogMessage {
+interface Parcel {
   lane: Lane;
+  message: Outgoing;
+  records: number;
 }
 
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
   const { instance, log, policyOf, tellEveryMs = 30_000 } = options;
   const boot = crypto.randomUUID();
   const lanes = new Map<string, Lane>();
+  const pool: BufferPool = [];
   let flushing: Promise<void> | undefined;
   let stopped = false;
   const stopSignal = new AbortController();
@@ -74,21 +79,22 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   function laneOf(model: string): Lane | undefined {
     let lane = lanes.get(model);
     if (lane === undefined && lanes.size < MAX_LANES) {
-      const encoder = createEntryEncoder({ model, instance, boot });
-      lanes.set(model, lane = { queue: createLogQueue(() => policyOf(model)), encoder, refused: 0 });
+      const origin = { model, instance, boot };
+      const queue = createLogQueue({ origin, policy: () => policyOf(model), pool });
+      lanes.set(model, lane = { origin, queue, refused: 0 });
     }
     return lane;
   }
 
-  function append(entries: readonly LogEntry[]): void {
-    for (const entry of entries) {
-      const lane = laneOf(entry.call.model);
-      if (lane === undefined || isLeftOut(entry, policyOf(entry.call.model).sample)) continue;
-      const { dropped } = lane.queue;
-      lane.queue.push(entry);
-      if (dropped === 0 && lane.queue.dropped > 0) {
-        log.error({ model: entry.call.model }, "The prediction log is full: entries are dropped");
-      }
+  function append(call: LoggedCall): void {
+    const { model } = call;
+    const lane = laneOf(model);
+    const sampled = sampledOf(call, policyOf(model).sample);
+    if (lane === undefined || sampled === undefined) return;
+    const { dropped } = lane.queue;
+    lane.queue.push(sampled);
+    if (dropped === 0 && lane.queue.dropped > 0) {
+      log.error({ model }, "The prediction log is full: records are dropped");
     }
     flushing ??= flush();
   }
@@ -99,18 +105,19 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     while (true) {
       const parcels = [...lanes.values()].filter(({ queue }) => queue.waiting > 0).flatMap(takeFrom);
       if (parcels.length === 0) break;
-      for (const { lane, entries } of await send(parcels)) lane.refused += entries;
-      for (const { lane, entries } of parcels) lane.queue.settle(entries);
+      for (const { lane, records } of await send(parcels)) lane.refused += records;
+      for (const { lane, records } of parcels) lane.queue.settle(records);
       await delay(GATHER_MS, stopSignal.signal);
     }
-    // In the same turn as the last look: an entry that comes from here on begins a new flush.
+    // In the same turn as the last look: a record that comes from here on begins a new flush.
     flushing = undefined;
   }
 
   function takeFrom(lane: Lane): Parcel[] {
-    const entries = lane.queue.take(MAX_TAKEN);
-    const { sample } = policyOf(entries[0]!.entry.call.model);
-    return lane.encoder.encode(entries, lane.queue.head, sample).map((message) => ({ ...message, lane }));
+    const { origin, queue } = lane;
+    return queue.take(MAX_TAKEN).map(({ sequence, records, data }) => {
+      return { lane, message: messageOfLog(origin, { id: `${sequence}`, head: queue.head, data }), records };
+    });
   }
 
   /** Until JetStream has all that it ever will. @returns the rest */
@@ -148,7 +155,8 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
       const [lane] = lanes.values();
       if (stopped || lane === undefined) continue;
       try {
-        await publishAll(bus, [lane.encoder.tell(lane.queue.head, times)], { signal: stopSignal.signal });
+        const message = messageOfLog(lane.origin, { id: `tell-${times}`, head: lane.queue.head });
+        await publishAll(bus, [message], { signal: stopSignal.signal });
       } catch (error) {
         log.warn(`Cannot tell how far the prediction log is: ${messageOf(error)}`);
       }
@@ -188,15 +196,46 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
       const timer = setTimeout(() => lastFlushOver.abort(), LAST_FLUSH_MS);
       await flushing;
       await send([...lanes.values()].map((lane) => {
-        return { lane, message: lane.encoder.close(lane.queue.head), entries: 0 };
+        const { origin, queue: { head } } = lane;
+        const more = { [LOG_HEADER.closed]: "true" };
+        return { lane, message: messageOfLog(origin, { id: `closed-${head}`, head, more }), records: 0 };
       }));
       clearTimeout(timer);
     },
   };
 }
 
-/** Whether sampling leaves an outcome out. A shadow's answer is logged when the one that it belongs to is. */
-function isLeftOut(entry: LogEntry, sample: number): boolean {
-  if (sample >= 1 || isAlwaysLogged(entry)) return false;
-  return hashText(entry.shadowOf ?? entry.id) % 1_000_000 >= sample * 1_000_000;
+/** One of no records says how far the boot is, and that it lives. */
+const NO_RECORDS = toBytes("[]");
+
+function messageOfLog(
+  { model, instance, boot }: LogOrigin,
+  { id, head, data = NO_RECORDS, more = {} }: {
+    id: string;
+    head: number;
+    data?: Uint8Array;
+    more?: Readonly<Record<string, string>>;
+  },
+): Outgoing {
+  return {
+    subject: subject.predictions(model),
+    data,
+    messageId: `${model}:${boot}:${id}`,
+    headers: {
+      [HEADER.contentType]: CLOUDEVENTS_BATCH_TYPE,
+      [LOG_HEADER.instance]: instance,
+      [LOG_HEADER.boot]: boot,
+      [LOG_HEADER.head]: String(head),
+      ...more,
+    },
+  };
+}
+
+/** What sampling leaves of a call; a shadow's answer is logged when the one that it belongs to is. */
+function sampledOf(call: LoggedCall, sample: number): LoggedCall | undefined {
+  if (sample >= 1 || isAlwaysLogged(call)) return call;
+  const ids = call.shadowOf ?? call.ids;
+  const rows = [...ids.keys()].filter((row) => hashText(ids[row]!) % 1_000_000 < sample * 1_000_000);
+  if (rows.length === ids.length) return call;
+  return rows.length === 0 ? undefined : pickRows(call, rows);
 }

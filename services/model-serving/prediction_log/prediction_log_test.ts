@@ -1,164 +1,238 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Bus } from "shared/bus/connection.ts";
+import { dataEventSchema, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
 import {
   deploymentBodySchema,
+  LOG_HEADER,
   type LogPolicy,
-  type PredictionRecord,
-  predictionRecordSchema,
+  predictionBlockSchema,
+  recordsOf,
 } from "shared/contracts/model_serving.ts";
-import { LOG_HEADER } from "shared/contracts/model_serving.ts";
-import { dataEventSchema, MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
 import { STREAM } from "shared/contracts/streams.ts";
 import { AppError } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { eventually } from "shared/testing/poll.ts";
-import { storedEvents, storedMessages } from "shared/testing/streams.ts";
-import { createEntryEncoder } from "./encode_entries.ts";
-import type { LogEntry } from "./log_entry.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
+import { storedMessages } from "shared/testing/streams.ts";
+import { createLogQueue, type LogQueue } from "./log_queue.ts";
+import type { LoggedCall } from "./logged_call.ts";
 import { createPredictionLog } from "./prediction_log.ts";
 
 const features = ["orders.count", "orders.spend", "orders.kind"];
+const featureService = { name: "orders", version: 2 };
 
-function entry(number: number, more: Partial<LogEntry> = {}): LogEntry {
+const idOf = (number: number) => `0198c0de-0000-7000-8000-${String(number).padStart(12, "0")}`;
+
+/** A call of one row. */
+function oneRow(number: number, more: Partial<LoggedCall> = {}): LoggedCall {
   return {
-    id: `0198c0de-0000-7000-8000-${String(number).padStart(12, "0")}`,
-    call: {
-      project: "shop",
-      model: "reorder",
-      version: 3,
-      arm: "champion",
-      assigned: null,
-      rerouted: null,
-      features,
-      classes: ["no", 'per"haps'],
-      featuresFrom: "store",
-      featureService: { name: "orders", version: 2 },
-      position: 42,
-      snapshot: "7:9:8",
-      at: "2026-01-01T00:00:00.000Z",
-      servedAt: "2026-01-01T00:00:01.000Z",
-      latencyMs: 1.25,
-      traceparent: undefined,
-    },
-    outcome: "ok",
-    code: null,
-    error: null,
-    output: 0.5,
-    probabilities: undefined,
-    entity: { customer_id: "17850" },
-    request: { basket: 3 },
-    given: [number, null, 'a "kind"'],
-    row: 0,
-    marks: undefined,
-    statuses: ["PRESENT", "NOT_FOUND", "GIVEN"],
-    shadowOf: null,
-    ...more,
-  };
-}
-
-const entries = (count: number, from = 0) => Array.from({ length: count }, (_, index) => entry(from + index));
-const read = (bus: Bus) => storedEvents<PredictionRecord>(bus, STREAM.predictions);
-
-function startLog(bus: Bus, policy: Partial<LogPolicy> = {}) {
-  const { log } = deploymentBodySchema.parse({ log: policy });
-  return createPredictionLog(bus, { instance: "test", log: silentLogger, policyOf: () => log });
-}
-
-Deno.test("createEntryEncoder() writes what JSON.stringify would, and the contracts take", () => {
-  const encoder = createEntryEncoder({ model: "reorder", instance: 'in"stance', boot: "boot" });
-  const odd = entry(1, {
-    outcome: "error",
-    code: "invalid",
-    error: 'line\nbreak, "quotes", \u{1f600}',
-    output: NaN,
-    entity: null,
-    given: [0, 0, 0, 1e-7, true, NaN],
-    row: 1,
-    request: undefined,
-    marks: { "orders.kind": "MISSING" },
-    probabilities: Float32Array.of(0, 0, 0.75, 0.25),
-    statuses: undefined,
-    shadowOf: "0198c0de-0000-7000-8000-000000000009",
-  });
-  odd.call = {
-    ...odd.call,
-    ...{ traceparent: '00-"', project: null, version: null, arm: null },
-    ...{ featureService: null, position: null, snapshot: null },
-  };
-  const failed = entry(2, { given: undefined, statuses: undefined });
-  const numbered = [entry(0), odd, failed].map((entry, sequence) => ({ entry, sequence }));
-  const [first] = encoder.encode(numbered, 3, 0.5);
-  const events = JSON.parse(new TextDecoder().decode(first!.message.data));
-  for (const event of events) {
-    assertEquals(dataEventSchema.parse(event), event);
-    assertEquals(predictionRecordSchema.parse(event.data), event.data);
-  }
-  assertEquals(events[0].data, {
     project: "shop",
     model: "reorder",
     version: 3,
     arm: "champion",
     assigned: null,
     rerouted: null,
-    shadowOf: null,
-    outcome: "ok",
-    code: null,
-    error: null,
-    output: 0.5,
-    probabilities: null,
-    entity: { customer_id: "17850" },
-    features: { "orders.count": 0, "orders.spend": null, "orders.kind": 'a "kind"' },
-    statuses: { "orders.spend": "NOT_FOUND", "orders.kind": "GIVEN" },
-    marks: {},
-    request: { basket: 3 },
+    features,
+    classes: null,
     featuresFrom: "store",
-    featureService: { name: "orders", version: 2 },
+    featureService,
     position: 42,
     snapshot: "7:9:8",
+    at: "2026-01-01T00:00:00.000Z",
+    servedAtMs: Date.parse("2026-01-01T00:00:01.000Z"),
     latencyMs: 1.25,
-    sample: 0.5,
-    servedAt: "2026-01-01T00:00:01.000Z",
-    instance: 'in"stance',
-    boot: "boot",
-    sequence: 0,
+    traceparent: undefined,
+    failure: undefined,
+    ids: [idOf(number)],
+    outputs: Float32Array.of(0.5),
+    probabilities: undefined,
+    entities: [{ customer_id: "17850" }],
+    request: [{ basket: 3 }],
+    given: [number, null, 'a "kind"'],
+    marks: new Map(),
+    statuses: [["PRESENT", "NOT_FOUND", "GIVEN"]],
+    shadowOf: undefined,
+    ...more,
+  };
+}
+
+/** A call of several rows. */
+function manyRows(count: number, more: Partial<LoggedCall> = {}): LoggedCall {
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  return oneRow(0, {
+    ids: numbers.map(idOf),
+    outputs: Float32Array.from(numbers),
+    entities: undefined,
+    request: undefined,
+    given: numbers.flatMap((number) => [number, number / 4, null]),
+    statuses: undefined,
+    ...more,
   });
-  assertEquals([events[1].definition, events[1].data.output, events[1].data.error], [0, null, odd.error]);
-  assertEquals(events[1].data.features, { "orders.count": 1e-7, "orders.spend": true, "orders.kind": null });
-  assertEquals(events[1].data.probabilities, { no: 0.75, 'per"haps': 0.25 });
-  assertEquals(events[1].data.marks, { "orders.kind": "MISSING" });
-  assertEquals(events[2].data.features, {});
+}
+
+const calls = (count: number, from = 0) => Array.from({ length: count }, (_, index) => oneRow(from + index));
+
+function startLog(bus: Bus, policy: Partial<LogPolicy> = {}) {
+  const { log } = deploymentBodySchema.parse({ log: policy });
+  return createPredictionLog(bus, { instance: "test", log: silentLogger, policyOf: () => log });
+}
+
+function queueOf(instance = "test", policy: Partial<LogPolicy> = {}): LogQueue {
+  const { log } = deploymentBodySchema.parse({ log: policy });
+  const origin = { model: "reorder", instance, boot: "boot" };
+  return createLogQueue({ origin, policy: () => log, pool: [] });
+}
+
+const eventOf = (data: Uint8Array) => {
+  const [event, ...others] = JSON.parse(new TextDecoder().decode(data));
+  assertEquals(others, []);
+  return { ...dataEventSchema.parse(event), data: predictionBlockSchema.parse(event.data) };
+};
+
+/** The records of all that waits. */
+const takeAll = (queue: LogQueue) => queue.take(Infinity).flatMap(({ data }) => recordsOf(eventOf(data)));
+
+Deno.test("createLogQueue() writes what the contracts take, every record as it was", () => {
+  const queue = queueOf('in"stance', { sample: 0.5 });
+  queue.push(oneRow(0));
+  // What is said of the caller's rows, of several classes, and once for both.
+  const classes = ["no", 'per"haps'];
+  queue.push(oneRow(1, {
+    ids: [idOf(1), idOf(2)],
+    classes,
+    servedAtMs: Date.parse("2026-01-01T00:00:02.500Z"),
+    at: null,
+    traceparent: '00-"',
+    outputs: [1, 0],
+    probabilities: Float32Array.of(0.25, 0.75, 0.5, NaN),
+    given: [1e-7, true, "\u{1f600}", NaN, 0.1, null],
+    marks: new Map([[1, { "orders.kind": "MISSING" }]]),
+    ...{ entities: undefined, request: undefined, statuses: undefined, position: null, snapshot: null },
+  }));
+  const error = 'line\nbreak, "quotes", \u{1f600}';
+  queue.push(oneRow(3, {
+    ...{ project: null, version: null, arm: null, featuresFrom: null, featureService: null, features: [] },
+    ...{ failure: { code: "invalid", error }, outputs: undefined, given: undefined, statuses: undefined },
+  }));
+  queue.push(oneRow(4, { arm: "candidate", shadowOf: [idOf(0)] }));
+  // It shares a block with the first.
+  queue.push(oneRow(5, { servedAtMs: Date.parse("2026-01-01T00:00:00.900Z") }));
+
+  assertEquals(queue.waiting, 6);
+  const taken = queue.take(10);
+  assertEquals(taken.map(({ sequence, records }) => [sequence, records]), [[0, 2], [1, 2], [3, 1], [4, 1]]);
+  const [first, ...others] = taken.flatMap(({ data }) => recordsOf(eventOf(data)));
+  assertEquals(first, {
+    specversion: "1.0",
+    id: idOf(0),
+    source: "reorder",
+    type: "microml.prediction.v2",
+    time: "2026-01-01T00:00:00.000Z",
+    knownat: "2026-01-01T00:00:01.000Z",
+    definition: 3,
+    data: {
+      project: "shop",
+      model: "reorder",
+      version: 3,
+      arm: "champion",
+      assigned: null,
+      rerouted: null,
+      shadowOf: null,
+      outcome: "ok",
+      code: null,
+      error: null,
+      output: 0.5,
+      probabilities: null,
+      entity: { customer_id: "17850" },
+      features: { "orders.count": 0, "orders.spend": null, "orders.kind": 'a "kind"' },
+      statuses: { "orders.spend": "NOT_FOUND", "orders.kind": "GIVEN" },
+      marks: {},
+      request: { basket: 3 },
+      featuresFrom: "store",
+      featureService: { name: "orders", version: 2 },
+      position: 42,
+      snapshot: "7:9:8",
+      latencyMs: 1.25,
+      sample: 0.5,
+      servedAt: "2026-01-01T00:00:01.000Z",
+      instance: 'in"stance',
+      boot: "boot",
+      sequence: 0,
+    },
+  });
+  const [fifth, one, two, failed, shadow] = others;
+  assertEquals([fifth!.data.sequence, fifth!.data.servedAt], [5, "2026-01-01T00:00:00.900Z"]);
+  assertEquals([one!.time, one!.traceparent], ["2026-01-01T00:00:02.500Z", '00-"']);
+  assertEquals(one!.data.features, {
+    "orders.count": 1e-7,
+    "orders.spend": true,
+    "orders.kind": "\u{1f600}",
+  });
+  assertEquals(two!.data.features, { "orders.count": null, "orders.spend": 0.1, "orders.kind": null });
+  assertEquals([one!, two!].map(({ data }) => data.probabilities), [
+    { no: 0.25, 'per"haps': 0.75 },
+    { no: 0.5, 'per"haps': null },
+  ]);
+  assertEquals([one!, two!].map(({ data }) => [data.output, data.sequence, data.marks]), [
+    [1, 1, {}],
+    [0, 2, { "orders.kind": "MISSING" }],
+  ]);
+  assertEquals([one!.data.statuses, one!.data.entity, one!.data.position], [{}, null, null]);
+  assertEquals([failed!.definition, failed!.data.code, failed!.data.error], [0, "invalid", error]);
+  assertEquals([failed!.data.features, failed!.data.sample], [{}, 1]);
+  assertEquals([shadow!.data.arm, shadow!.data.shadowOf], ["candidate", idOf(0)]);
 });
 
-Deno.test("createEntryEncoder() keeps messages within 1,000 records and 512 KiB", () => {
-  const encoder = createEntryEncoder({ model: "reorder", instance: "test", boot: "boot" });
-  const long = "x".repeat(2_000);
-  const numbered = [
-    ...entries(1_500),
-    ...Array.from({ length: 500 }, (_, i) => entry(2_000 + i, { error: long })),
-  ]
-    .map((entry, sequence) => ({ entry, sequence }));
-  const encoded = encoder.encode(numbered, numbered.length, 1);
-  const messages = encoded.map(({ message }) => message);
-  const sizes = messages.map(({ data }) => data.length);
-  assert(Math.max(...sizes) <= 512 * 1024, String(sizes));
-  const batches = messages.map(({ data }) => JSON.parse(new TextDecoder().decode(data)));
-  assert(Math.max(...batches.map((batch) => batch.length)) <= MAX_BATCH_EVENTS);
-  assertEquals(batches.map((batch) => batch.length), encoded.map(({ entries }) => entries));
-  assertEquals(batches.flat().map(({ data }) => data.sequence), numbered.map(({ sequence }) => sequence));
-  assertEquals(new Set(messages.map(({ messageId }) => messageId)).size, messages.length);
+Deno.test("createLogQueue() keeps blocks within 1,000 records and 512 KiB, and parts calls that are more", () => {
+  const queue = queueOf();
+  const long = { code: "invalid", error: "x".repeat(2_000) };
+  for (const call of calls(1_500)) queue.push(call);
+  for (let number = 0; number < 500; number++) queue.push(oneRow(2_000 + number, { failure: long }));
+  queue.push(manyRows(2_500));
+  queue.push(manyRows(900, { given: Array.from({ length: 2_700 }, () => "y".repeat(500)) }));
+  // A single record may be larger.
+  queue.push(oneRow(9_999, { failure: { code: "invalid", error: "z".repeat(MAX_BATCH_BYTES) } }));
+  const made = 1_500 + 500 + 2_500 + 900 + 1;
+  assertEquals([queue.head, queue.waiting], [made, made]);
+  const taken = queue.take(Infinity);
+  const sizes = taken.map(({ data }) => data.length).sort((a, b) => b - a);
+  assert(sizes[0]! > MAX_BATCH_BYTES && sizes[1]! <= MAX_BATCH_BYTES, String(sizes));
+  assert(taken.every(({ records }) => records <= MAX_BATCH_EVENTS));
+  const events = taken.map(({ data }) => eventOf(data));
+  assertEquals(events.map((event) => recordsOf(event).length), taken.map(({ records }) => records));
+  const records = events.flatMap(recordsOf).map(({ data }) => data);
+  assertEquals(records.map(({ sequence }) => sequence), Array.from({ length: made }, (_, index) => index));
+  assertEquals(records.slice(2_000, 4_500).map(({ output }) => output), [...new Array(2_500).keys()]);
+  assertEquals(new Set(taken.map(({ sequence }) => sequence)).size, taken.length);
+});
+
+Deno.test("createLogQueue() drops of calls of many rows as many as the bound wants, the oldest or the newest", () => {
+  const kept = (whenFull: LogPolicy["whenFull"]) => {
+    const queue = queueOf("test", { buffer: 10, whenFull });
+    queue.push(manyRows(3));
+    queue.push(manyRows(4, { arm: "candidate" }));
+    queue.push(manyRows(5));
+    assertEquals([queue.head, queue.waiting + queue.dropped], [12, 12]);
+    const beyond = queueOf("test", { buffer: 2, whenFull });
+    beyond.push(manyRows(5));
+    assertEquals([beyond.waiting, beyond.dropped], [2, 3]);
+    return [takeAll(queue), takeAll(beyond)].map((events) => events.map(({ data }) => data.sequence));
+  };
+  // The oldest are dropped a call at a time.
+  assertEquals(kept("drop_oldest"), [[3, 4, 5, 6, 7, 8, 9, 10, 11].sort((a, b) => a - b), [3, 4]]);
+  assertEquals(kept("drop_newest"), [[0, 1, 2, 7, 8, 9, 3, 4, 5, 6], [0, 1]]);
 });
 
 Deno.test("the prediction log numbers what it sends, a model at a time, and says when it closes", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus);
-  const other = entry(9);
-  other.call = { ...other.call, model: "other" };
-  log.append([...entries(3), other]);
-  await eventually(async () => assertEquals((await read(bus)).length, 4));
-  log.append(entries(2, 3));
+  calls(3).forEach(log.append);
+  log.append(oneRow(9, { model: "other" }));
+  await eventually(async () => assertEquals((await storedPredictions(bus)).length, 4));
+  calls(2, 3).forEach(log.append);
   await log.stop();
-  const records = (await read(bus)).map(({ data }) => data);
+  const records = (await storedPredictions(bus)).map(({ data }) => data);
   assertEquals(records.filter(({ model }) => model === "reorder").map(({ sequence }) => sequence), [
     0,
     1,
@@ -177,10 +251,12 @@ Deno.test("the prediction log numbers what it sends, a model at a time, and says
 Deno.test("the prediction log loses of a record that is too large for the server that one only, and counts it", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus);
-  const huge = entry(2, { outcome: "error", error: "x".repeat(bus.nc.info!.max_payload) });
-  log.append([...entries(2), huge, ...entries(2, 3)]);
+  const error = "x".repeat(bus.nc.info!.max_payload);
+  calls(2).forEach(log.append);
+  log.append(oneRow(2, { failure: { code: "invalid", error } }));
+  calls(2, 3).forEach(log.append);
   await log.stop();
-  assertEquals((await read(bus)).map(({ data }) => data.sequence), [0, 1, 3, 4]);
+  assertEquals((await storedPredictions(bus)).map(({ data }) => data.sequence), [0, 1, 3, 4]);
   assertEquals(log.counts(), { made: 5, waiting: 0, dropped: 1 });
 });
 
@@ -194,12 +270,12 @@ for (
     await using bus = await startTestBus();
     const log = startLog(bus, { buffer: 4, whenFull });
     await bus.server.kill();
-    log.append(entries(10));
+    calls(10).forEach(log.append);
     assertEquals(log.counts(), { made: 10, waiting: 4, dropped: 6 });
     await bus.server.restart();
     await eventually(() => assertEquals(log.counts().waiting, 0), { timeoutMs: 20_000 });
     await log.stop();
-    assertEquals((await read(bus)).map(({ data }) => data.sequence).sort((a, b) => a - b), kept);
+    assertEquals((await storedPredictions(bus)).map(({ data }) => data.sequence).sort((a, b) => a - b), kept);
   });
 }
 
@@ -213,7 +289,7 @@ Deno.test("the prediction log says how far it is while nobody asks anything, unt
     tellEveryMs: 10,
   });
   await predictionLog.start();
-  predictionLog.append(entries(3));
+  calls(3).forEach(predictionLog.append);
   const told = async () =>
     (await storedMessages(bus, STREAM.predictions.name)).filter((message) => message.string() === "[]")
       .map(({ header }) => [header.get(LOG_HEADER.head), header.get(LOG_HEADER.closed)]);
@@ -222,14 +298,14 @@ Deno.test("the prediction log says how far it is while nobody asks anything, unt
   const all = await told();
   assertEquals(all.at(-1), ["3", "true"]);
   assert(all.slice(0, -1).every(([head, closed]) => head === "3" && closed === ""));
-  assertEquals((await read(bus)).length, 3);
+  assertEquals((await storedPredictions(bus)).length, 3);
 });
 
 Deno.test("the prediction log refuses calls when it is full, where that is declared", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus, { buffer: 4, whenFull: "refuse" });
   await bus.server.kill();
-  log.append(entries(3));
+  log.append(manyRows(3));
   log.checkRoom("reorder", 1);
   const refused = assertThrows(() => log.checkRoom("reorder", 2), AppError);
   assertEquals([refused.code, refused.retryAfter], ["unavailable", 5]);
@@ -241,19 +317,29 @@ Deno.test("the prediction log refuses calls when it is full, where that is decla
 Deno.test("the prediction log samples successes by the declared share, never errors, and leaves no gap", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus, { sample: 0.25 });
-  const answers = Array.from({ length: 4_000 }, (_, index) => entry(index));
-  const shadows = answers.map(({ id }, index) => entry(10_000 + index, { shadowOf: id }));
-  const errors = Array.from({ length: 50 }, (_, index) => entry(20_000 + index, { outcome: "error" }));
-  log.append([...answers, ...shadows, ...errors]);
+  const answers = manyRows(4_000);
+  log.append(answers);
+  log.append(manyRows(4_000, {
+    arm: "candidate",
+    ids: answers.ids.map((_, index) => idOf(10_000 + index)),
+    shadowOf: answers.ids,
+  }));
+  const failure = { code: "internal", error: "broken" };
+  for (let number = 0; number < 50; number++) log.append(oneRow(20_000 + number, { failure }));
   await log.stop();
-  const events = await read(bus);
-  assertEquals(events.map(({ data }) => data.sequence), events.map((_, index) => index));
+  const events = await storedPredictions(bus);
+  const sequences = events.map(({ data }) => data.sequence).sort((a, b) => a - b);
+  assertEquals(sequences, sequences.map((_, index) => index));
   assertEquals(events.filter(({ data }) => data.outcome === "error").length, 50);
   const kept = events.filter(({ data }) => data.outcome === "ok" && data.shadowOf === null);
   assert(Math.abs(kept.length - 1_000) < 5 * Math.sqrt(4_000 * 0.25 * 0.75), `${kept.length} of 4,000`);
+  // Each with what belongs to it.
+  for (const { id, data: { output, features } } of kept) {
+    assertEquals([id, features["orders.spend"]], [idOf(output!), output! / 4]);
+  }
   // A shadow's answer stands beside the one that it belongs to.
   const pairs = events.filter(({ data }) => data.shadowOf !== null).map(({ data }) => data.shadowOf);
-  assertEquals(pairs, kept.map(({ id }) => id));
+  assertEquals(pairs.sort(), kept.map(({ id }) => id).sort());
   assert(events.every(({ data }) => data.sample === (data.outcome === "error" ? 1 : 0.25)));
 });
 
@@ -262,7 +348,7 @@ Deno.test("the prediction log stops while what it sent is never acknowledged", a
   const log = startLog(bus);
   await log.start();
   await bus.server.kill();
-  log.append(entries(1));
+  log.append(oneRow(0));
   let stopped = false;
   const stopping = log.stop().then(() => stopped = true);
   await eventually(() => stopped, { timeoutMs: 15_000 });

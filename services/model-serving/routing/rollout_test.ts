@@ -1,15 +1,14 @@
 /** Rollouts through the service's doors, under load. The load is small here; MICROML_ROLLOUT_CALLS makes it long. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { ReplyOf } from "shared/contracts/endpoint.ts";
-import { predict, type PredictionRecord, servedModels } from "shared/contracts/model_serving.ts";
-import { STREAM } from "shared/contracts/streams.ts";
+import { predict, servedModels } from "shared/contracts/model_serving.ts";
 import { AppError } from "shared/errors.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { lossyBus } from "shared/testing/lossy_bus.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { storedEvents } from "shared/testing/streams.ts";
 import { classesModelFile, classesSignature, fragileModelFile, sumModelFile } from "../testing/model_file.ts";
 import { deploy, MODEL, pointAlias, row, startServing } from "../testing/serving.ts";
 
@@ -166,7 +165,7 @@ Deno.test("a shadow sees what callers ask, changes nothing for them, and stands 
   const answers = await callMany(service, 200, (index) => ({ rows: [row(index % 2, 0)] }));
   assert(answers.every(({ arm, version }) => arm === "champion" && version === 1));
   const shadowed = async () =>
-    (await storedEvents<PredictionRecord>(service.bus, STREAM.predictions)).map(({ data }) => data)
+    (await storedPredictions(service.bus)).map(({ data }) => data)
       .filter(({ shadowOf }) => shadowOf !== null);
   await eventually(async () => assertEquals((await shadowed()).length, 200));
   const records = await shadowed();
@@ -201,9 +200,7 @@ Deno.test("an arm that fails is taken out of the traffic, and callers get the ch
   const { models } = await service.call(servedModels, {});
   assertEquals(models.find(({ alias }) => alias === "challenger")?.arm?.breaker, "open");
   await eventually(async () => {
-    const records = (await storedEvents<PredictionRecord>(service.bus, STREAM.predictions)).map(({ data }) =>
-      data
-    );
+    const records = (await storedPredictions(service.bus)).map(({ data }) => data);
     const answered = records.filter(({ outcome }) => outcome === "ok");
     assertEquals(answered.length, 400);
     const rerouted = answered.filter(({ assigned }) => assigned === "canary");
@@ -229,7 +226,7 @@ Deno.test("an arm whose alias moves to a version of other classes is answered by
   const answers = await callMany(service, 100);
   assert(answers.every(({ arm, version }) => arm === "control" && version === 1));
   await eventually(async () => {
-    const records = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const records = await storedPredictions(service.bus);
     const rerouted = records.filter(({ data }) => data.assigned === "canary");
     assert(rerouted.length > 20 && rerouted.every(({ data }) => data.rerouted === "no_version"));
   });

@@ -7,22 +7,22 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
-import { AppError, messageOf } from "shared/errors.ts";
+import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { LiveModels } from "../live_models.ts";
 import { type PredictCall, type Prediction, sizeOf } from "../predict_call.ts";
-import { predictionId } from "../prediction_id.ts";
-import type { LogEntry } from "../prediction_log/log_entry.ts";
+import { predictionIds } from "../prediction_id.ts";
+import type { PredictionLog } from "../prediction_log/prediction_log.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 import { nothingScored, type Score } from "../score.ts";
 import { answersAlike, asksAlike } from "./alike.ts";
-import { failureOf, loggedCall, type Outcome, outcomeOf } from "../log_outcome.ts";
+import { codeOf, type Failure, loggedCall } from "../log_outcome.ts";
 
 export interface ShadowsDeps {
-  models: Pick<LiveModels, "use">;
+  models: Pick<LiveModels, "lease">;
   deployments: () => ReadonlyMap<string, DeploymentBody>;
   score: Score;
-  append: (entries: readonly LogEntry[]) => void;
+  append: PredictionLog["append"];
   metrics: Registry;
   random?: () => number;
 }
@@ -72,44 +72,40 @@ export function createShadows(deps: ShadowsDeps): Shadows {
     const labels = { model: call.model, shadow: name };
     const startedAt = performance.now();
     const scored = nothingScored();
-    let version: ServedVersion | undefined;
-    const log = (outcome: (row: number) => Outcome) => {
+    let lease: ReturnType<typeof models.lease> | undefined;
+    const log = (failure: Failure | undefined) => {
       scored.times.totalMs = performance.now() - startedAt;
-      if (version === undefined) return;
-      const place = { arm: { name }, assigned: null, rerouted: null };
-      const logged = loggedCall(version, place, { call, context, scored, servedAt: prediction.servedAt });
-      append(prediction.ids.map((id, row) => ({
-        id: predictionId(),
-        call: logged,
-        ...outcome(row),
-        entity: prediction.entities?.[row] ?? null,
-        request: prediction.request?.[row],
-        given: scored.checked?.given,
-        row,
-        statuses: scored.read?.statuses[row],
-        marks: scored.checked?.marks.get(row),
-        shadowOf: id,
-      })));
+      if (lease === undefined) return;
+      append(loggedCall({
+        call,
+        context,
+        served: lease.served,
+        place: { arm: { name }, assigned: null, rerouted: null },
+        servedAtMs: prediction.servedAtMs,
+        ids: predictionIds(prediction.ids.length),
+        scored,
+        shadowOf: prediction.ids,
+      }, failure));
     };
     try {
-      await models.use(call.model, alias, async (served) => {
-        version = served;
-        await score(asSeenBy(served, call, prediction), {
-          served,
-          deployment: deployments().get(call.model)!,
-          context,
-          deadline: startedAt + TIMEOUT_MS,
-          into: scored,
-        });
-        log((row) => outcomeOf({ served, outputs: scored.outputs! }, row));
-        if (answersAlike(served.signature, prediction.served.signature)) {
-          measure.compared(labels, task, scored.outputs!);
-        } else measure.incomparable(labels);
+      lease = models.lease(call.model, alias);
+      const { served } = lease;
+      await score(asSeenBy(served, call, prediction), {
+        served,
+        deployment: deployments().get(call.model)!,
+        context,
+        deadline: startedAt + TIMEOUT_MS,
+        into: scored,
       });
+      log(undefined);
+      if (answersAlike(served.signature, prediction.served.signature)) {
+        measure.compared(labels, task, scored.outputs!);
+      } else measure.incomparable(labels);
     } catch (error) {
       measure.failed(labels);
-      const code = error instanceof AppError ? error.code : "internal";
-      log(() => failureOf(code, messageOf(error)));
+      log({ code: codeOf(error), error: messageOf(error) });
+    } finally {
+      await lease?.release();
     }
   }
 

@@ -1,13 +1,12 @@
 /** Calls of which several arms answer parts, each by its own version. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { ReplyOf } from "shared/contracts/endpoint.ts";
-import { predict, type PredictionRecord } from "shared/contracts/model_serving.ts";
+import { predict } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
-import { STREAM } from "shared/contracts/streams.ts";
 import { AppError, invalid, unavailable } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
+import { storedPredictions } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { storedEvents } from "shared/testing/streams.ts";
 import { linearModelFile, signature, sumModelFile } from "../testing/model_file.ts";
 import { deploy, MODEL, pointAlias, row, startFeatureStore, startServing } from "../testing/serving.ts";
 
@@ -57,7 +56,7 @@ Deno.test("entities of an arm whose features do not come are answered by the cha
 
   const moved = entities.filter((_, row) => armOf(before, row) === "canary").length;
   await eventually(async () => {
-    const events = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const events = await storedPredictions(service.bus);
     const ids = new Set(answer.predictions.map(({ id }) => id));
     const records = events.filter(({ id }) => ids.has(id)).map(({ data }) => data);
     assertEquals(records.length, entities.length);
@@ -86,7 +85,7 @@ Deno.test("rows that only the champion takes are answered by it, whichever arm t
       const answer = await service.call(predict, { model: MODEL, rows: [row(3, 0)], key: String(key) });
       assertEquals([answer.arm, answer.predictions[0]!.output], ["control", 3]);
     }
-    for (const { data } of await storedEvents<PredictionRecord>(service.bus, STREAM.predictions)) {
+    for (const { data } of await storedPredictions(service.bus)) {
       if (data.outcome === "ok") arms.add(data.assigned);
     }
     assertEquals(arms, new Set([null, "canary"]));

@@ -1,0 +1,125 @@
+/** One arm attempts a call: its version scores it, and what comes of that is logged. @module */
+import type { CallContext } from "shared/contracts/endpoint.ts";
+import type { DeploymentBody } from "shared/contracts/model_serving.ts";
+import type { ErrorCode } from "shared/errors.ts";
+import type { Explain } from "./explain.ts";
+import type { LiveModels } from "./live_models.ts";
+import { codeOf, failureOf, loggedCall, type TakenCall, unservedCall } from "./log_outcome.ts";
+import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
+import { predictionId, predictionIds } from "./prediction_id.ts";
+import type { PredictionLog } from "./prediction_log/prediction_log.ts";
+import { asksAlike } from "./routing/alike.ts";
+import type { Place } from "./routing/router.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
+import { nothingScored, type Score } from "./score.ts";
+
+/** What is the same for all attempts at a call. */
+export interface Attempted {
+  call: PredictCall;
+  context: CallContext;
+  deployment: DeploymentBody;
+  /** By `performance.now()`. */
+  startedAt: number;
+  /** Milliseconds since 1970. */
+  servedAtMs: number;
+}
+
+export interface AttemptDeps {
+  models: Pick<LiveModels, "lease" | "versions">;
+  score: Score;
+  explain: Explain;
+  log: Pick<PredictionLog, "append">;
+  /** Told of every answer, to be compared with those of shadows. */
+  answered: (call: PredictCall, prediction: Prediction, context: CallContext) => void;
+}
+
+/**
+ * Gives the place back.
+ *
+ * @param failure is told whether it is the arm's: the champion may answer what the arm can't
+ */
+export type Attempt = (
+  place: Place,
+  attempted: Attempted,
+  failure: { ofArm: boolean },
+) => Promise<Prediction>;
+
+/** Failures that another arm would have answered alike. */
+const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "invalid",
+  "not_found",
+  "too_large",
+  "unsupported",
+  "unprocessable",
+]);
+
+export function createAttempt({ models, score, explain, log, answered }: AttemptDeps): Attempt {
+  return async function attempt(place, attempted, failure) {
+    const { call, context, deployment, startedAt, servedAtMs } = attempted;
+    const enteredAt = performance.now();
+    const scored = nothingScored();
+    let lease: ReturnType<typeof models.lease> | undefined;
+    let taken: TakenCall | undefined;
+    try {
+      lease = models.lease(call.model, place.arm.alias);
+      const { served } = lease;
+      const ids = predictionIds(sizeOf(call.question));
+      taken = { call, context, served, place, servedAtMs, ids, scored };
+      const deadline = call.timeoutMs === undefined ? Infinity : startedAt + call.timeoutMs;
+      await score(call, { served, deployment, context, deadline, into: scored });
+      const scoredAt = performance.now();
+      const prediction = toPrediction(taken);
+      if (call.explain === true) prediction.explanations = await explain(prediction);
+      scored.times.totalMs = (call.explain === true ? performance.now() : scoredAt) - startedAt;
+      place.done({ failed: false, ms: scoredAt - enteredAt });
+      log.append(loggedCall(taken, undefined));
+      answered(call, prediction, context);
+      return prediction;
+    } catch (error) {
+      const isMistake = CALLERS_MISTAKES.has(codeOf(error));
+      // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
+      // champion unless it asks for other features.
+      const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(taken?.served, call.model);
+      failure.ofArm = isItsOwn;
+      const endedAt = performance.now();
+      place.done(isItsOwn && !isMistake ? { failed: true, ms: endedAt - enteredAt } : undefined);
+      scored.times.totalMs = endedAt - startedAt;
+      log.append(
+        taken === undefined
+          ? unservedCall(
+            { call, context, arm: place.arm.name, servedAtMs, times: scored.times, id: predictionId() },
+            failureOf(error),
+          )
+          : loggedCall(taken, failureOf(error)),
+      );
+      throw error;
+    } finally {
+      await lease?.release();
+    }
+  };
+
+  /** Whether a version takes other features than the champion, or there is none to take any. */
+  function asksOtherwise(version: ServedVersion | undefined, model: string): boolean {
+    const [champion] = models.versions(model);
+    if (version === undefined) return true;
+    return champion !== undefined && !asksAlike(version.signature, champion.signature);
+  }
+}
+
+function toPrediction({ call, served, place, servedAtMs, ids, scored }: TakenCall): Prediction {
+  const { question, asOf } = call;
+  const isEntities = "entities" in question;
+  return {
+    served,
+    arm: place.arm.name,
+    at: scored.read?.at ?? asOf ?? null,
+    servedAtMs,
+    ids,
+    entities: isEntities ? question.entities : undefined,
+    request: isEntities ? question.request : undefined,
+    checked: scored.checked!,
+    read: scored.read,
+    outputs: scored.outputs!,
+    times: scored.times,
+  };
+}

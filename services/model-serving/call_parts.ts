@@ -1,0 +1,34 @@
+/** A call whose entities several arms answer: its parts, and what of them is told of the whole. @module */
+import { AppError } from "shared/errors.ts";
+import type { PredictCall } from "./predict_call.ts";
+
+/** The call of some of its entities. */
+export function partOf(call: PredictCall, positions: readonly number[]): PredictCall {
+  const { question } = call;
+  if (!("entities" in question)) return call;
+  const { entities, given, request } = question;
+  return {
+    ...call,
+    question: {
+      entities: positions.map((position) => entities[position]!),
+      given: given && positions.map((position) => given[position]!),
+      request: request && positions.map((position) => request[position]!),
+    },
+  };
+}
+
+/** A failure of some of a call's entities, with the places of its reasons as they are in the call. */
+export function inTheCall(error: unknown, positions: readonly number[]): unknown {
+  if (!(error instanceof AppError) || error.reasons.length === 0) return error;
+  const placed = (text: string) =>
+    text.replace(/\/(entities|features|request)\/(\d+)/, (_, list: string, row: string) => {
+      return `/${list}/${positions[Number(row)]}`;
+    });
+  const { code, message, retryAfter } = error;
+  const reasons = error.reasons.map(({ path, message }) => ({ path: placed(path), message }));
+  return new AppError(code, placed(message), {
+    reasons,
+    cause: error,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
+}
