@@ -37,9 +37,6 @@ import { createScore } from "./score.ts";
 /** Rows of a run, and rows that wait for one. */
 const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 
-/** For outcomes of models that are not deployed. */
-const DEFAULT_DEPLOYMENT = contract.deploymentBodySchema.parse({});
-
 /** In a trial a version has to be quick: it will get all the time there is often enough. */
 const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000, idleMs: 2_000 };
 
@@ -112,7 +109,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const predictionLog = createPredictionLog(bus, {
     instance: config.INSTANCE,
     log,
-    policyOf: (model) => (deployments.get(model) ?? DEFAULT_DEPLOYMENT).log,
+    policyOf: (model) => deployments.get(model)?.log,
   });
   /** Every outcome comes by here. */
   const append: typeof predictionLog.append = (call) => {
@@ -160,7 +157,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     bodyLimits: BODY_LIMITS,
     describe: (document) =>
       describeModels(document, models.list().flatMap(({ model }) => models.versions(model).slice(0, 1)), {
-        policyOf: (model) => deployments.get(model)?.input ?? DEFAULT_DEPLOYMENT.input,
+        policyOf: (model) => deployments.get(model)!.input,
       }),
     routes: (app) => addOpenInferenceRoutes(app, { models, routers, predict, log }),
     parts: [definitions.part, outbox, predictionLog, wasm, trial, models, shadows, aliases],

@@ -37,7 +37,7 @@ const bytesOf = (...values: number[]) => new Uint8Array(Float32Array.from(values
 async function infer(url: string, request: unknown, version = "") {
   const response = await fetch(`${url}/v2/models/${MODEL}${version}/infer`, {
     method: "POST",
-    body: JSON.stringify(request),
+    body: typeof request === "string" ? request : JSON.stringify(request),
   });
   return { status: response.status, answer: await response.json() };
 }
@@ -121,6 +121,13 @@ Deno.test("infer() lists what is wrong with its path, in the protocol's own form
   assertEquals(await reasonsOf({ inputs: [features({ data: [1, 2, 3, 1e39] })] }), [
     "/inputs/features/1/orders.spend",
   ]);
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const nested = JSON.stringify({ inputs: [features({ data: [[1, 2], ["deep", 4]] })] });
+  assertEquals(await reasonsOf(nested.replace('"deep"', deep)), ["/inputs/features/1/orders.count"]);
+  const flags = { name: "orders.spend", datatype: "BOOL", shape: [2], data: ["false", true] };
+  const counts = { name: "orders.count", datatype: "FP32", shape: [2], data: [1, 2] };
+  assertEquals(await reasonsOf({ inputs: [flags, counts] }), ["/inputs/0/orders.spend"]);
+  assertEquals(await reasonsOf({ inputs: [features(), features()] }), ["/inputs/1/name"]);
   assertEquals(
     await reasonsOf({ inputs: [features({ parameters: { binary_data_size: 16 }, data: undefined })] }),
     [
@@ -131,6 +138,22 @@ Deno.test("infer() lists what is wrong with its path, in the protocol's own form
   const nothing = await fetch(`${service.url}/v2/models/${MODEL}/infer`, { method: "POST", body: "[" });
   assertEquals(nothing.status, 400);
   await nothing.body?.cancel();
+});
+
+Deno.test("infer() refuses outputs that the model does not have before it predicts", async () => {
+  await using service = await startServing();
+  const { status, answer } = await infer(service.url, {
+    inputs: [features()],
+    outputs: [{ name: "value" }, { name: "odds" }],
+  });
+  assertEquals([status, answer.reasons], [400, [{
+    path: "/outputs/1/name",
+    message: 'is "odds", and the model has value and prediction_id',
+  }]]);
+  await eventually(async () => {
+    const records = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    assertEquals(records.map(({ data }) => data.outcome), ["error", "error"]);
+  });
 });
 
 /** Bytes as clients compress them. */

@@ -8,6 +8,7 @@ import { invalidInput, parseWith } from "shared/validation.ts";
 import type { Priority } from "../batching/batcher.ts";
 import type { PredictCall } from "../predict_call.ts";
 import type { CheckedRows, RowChecker } from "../validation/row_checker.ts";
+import { outputsOf } from "./infer_response.ts";
 import { DATATYPES, readBinaryValues, readJsonValues, type Tensor } from "./tensor.ts";
 
 /** Rows of one request. */
@@ -58,6 +59,7 @@ export function readInferRequest(
   const request = parseWith(inferSchema, parse(json), "infer");
   const tensors = readTensors(request.inputs, body.subarray(json.length));
   const rows = tensors[0]!.shape[0]!;
+  const wanted = request.outputs?.map(({ name }) => name) ?? [];
   const { priority, timeout, key, binary_data_output: binaryOutput } = request.parameters ?? {};
   return {
     id: request.id,
@@ -67,7 +69,7 @@ export function readInferRequest(
       priority: priorityOf(priority),
       timeoutMs: typeof timeout === "number" && timeout > 0 ? timeout / 1_000 : undefined,
       key: typeof key === "string" ? key : undefined,
-      question: { rows, check: (checker) => layOut(tensors, rows, checker) },
+      question: { rows, check: (checker) => layOut(tensors, { rows, wanted, checker }) },
     },
     outputs: request.outputs?.map(({ name, parameters }) => ({
       name,
@@ -95,6 +97,7 @@ function priorityOf(value: unknown): Priority | undefined {
 function readTensors(inputs: z.infer<typeof inferSchema>["inputs"], binary: Uint8Array): Tensor[] {
   const reasons: Reason[] = [];
   const tensors: Tensor[] = [];
+  const names = new Set<string>();
   let offset = 0;
   const [first] = inputs;
   inputs.forEach(({ name, datatype, shape, parameters, data }, index) => {
@@ -102,6 +105,8 @@ function readTensors(inputs: z.infer<typeof inferSchema>["inputs"], binary: Uint
     const path = `/inputs/${index}`;
     const bytes = typeof size === "number" ? binary.subarray(offset, offset + size) : undefined;
     offset += bytes?.length ?? 0;
+    if (names.has(name)) reasons.push({ path: `${path}/name`, message: `is "${name}" once more` });
+    names.add(name);
     if (shape[0] !== first!.shape[0]) {
       reasons.push({
         path: `${path}/shape`,
@@ -130,13 +135,17 @@ function readTensors(inputs: z.infer<typeof inferSchema>["inputs"], binary: Uint
 }
 
 /**
- * The tensors by the signature: the graph's own (`features`, `categories`), or one a feature, by its name.
+ * The tensors by the signature: the graph's own (`features`, `categories`), or one a feature, by its name. The names of
+ * the outputs that are wanted are looked at here too: what is refused must not have been predicted and logged before.
  *
  * @throws {AppError} `invalid`
  */
-function layOut(tensors: readonly Tensor[], rows: number, checker: RowChecker): CheckedRows {
+function layOut(
+  tensors: readonly Tensor[],
+  { rows, wanted, checker }: { rows: number; wanted: readonly string[]; checker: RowChecker },
+): CheckedRows {
   const { signature } = checker;
-  const reasons: Reason[] = [];
+  const reasons = unknownOutputs(wanted, signature);
   const sources = sourcesOf(tensors, signature, reasons);
   if (reasons.length > 0) throw invalidInput("infer", reasons);
   const [only] = tensors;
@@ -151,6 +160,16 @@ function layOut(tensors: readonly Tensor[], rows: number, checker: RowChecker): 
     }
   });
   return checker.matrix(values, rows, "/inputs");
+}
+
+function unknownOutputs(wanted: readonly string[], signature: Signature): Reason[] {
+  const known = outputsOf(signature).map(({ name }) => name);
+  return wanted.flatMap((name, index) =>
+    known.includes(name) ? [] : [{
+      path: `/outputs/${index}/name`,
+      message: `is "${name}", and the model has ${known.join(" and ")}`,
+    }]
+  );
 }
 
 type Source = (row: number) => FeatureValue;
@@ -189,8 +208,10 @@ function sourcesOf(
     const stride = own ? 1 : tensor.shape[1] ?? 1;
     const offset = own ? 0 : place;
     const { values, datatype } = tensor;
-    return datatype === "BOOL"
-      ? (row) => Boolean(values[row * stride + offset])
-      : (row) => values[row * stride + offset]!;
+    const read: Source = (row) => values[row * stride + offset]!;
+    return datatype === "BOOL" ? (row) => flagOf(read(row)) : read;
   });
 }
+
+/** Of bytes, and of the JSON of some clients, flags come as numbers; what is no flag is for the checker to refuse. */
+const flagOf = (value: FeatureValue): FeatureValue => typeof value === "number" ? value !== 0 : value;

@@ -1,5 +1,4 @@
 /** The answer of the use case -> a response of the Open Inference Protocol. @module */
-import { invalid } from "shared/errors.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { outputWidth } from "shared/contracts/signature.ts";
 import { type Prediction, rounded } from "../predict_call.ts";
@@ -25,19 +24,14 @@ export interface InferBody {
   binary: Uint8Array[];
 }
 
-/** @throws {AppError} `invalid` when an output is asked for that the model does not have */
+/** @param request whose outputs the model has: they were looked at with its rows */
 export function toInferBody(prediction: Prediction, request: InferRequest): InferBody {
   const { served, ids, outputs, arm, times, checked } = prediction;
   const known = outputsOf(served.signature);
   const wanted = request.outputs ?? known.map(({ name }) => ({ name, binary: request.binaryOutput }));
   const binary: Uint8Array[] = [];
   const described = wanted.map(({ name, binary: asBytes }) => {
-    const output = known.find((output) => output.name === name);
-    if (output === undefined) {
-      throw invalid(
-        `Cannot infer: the model has no output "${name}", it has ${known.map(({ name }) => name).join(", ")}`,
-      );
-    }
+    const output = known.find((output) => output.name === name)!;
     const shape = [ids.length, ...output.shape.slice(1)];
     const head = { name, datatype: output.datatype, shape };
     if (!asBytes) return { ...head, data: name === PREDICTION_ID ? ids : [...outputs] };

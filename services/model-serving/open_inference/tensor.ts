@@ -52,7 +52,8 @@ const elementsOf = (shape: readonly number[]) => shape.reduce((product, dim) => 
 /** Reads values that stand in the JSON, flat or nested. */
 export function readJsonValues(head: TensorHead, data: unknown, path: string): Tensor | Reason {
   if (!Array.isArray(data)) return { path, message: "must be a list of values" };
-  const values = (data.some(Array.isArray) ? data.flat(Infinity) : data) as (number | string | boolean)[];
+  // A shape has two dimensions at most: what is nested deeper is no value.
+  const values = (data.some(Array.isArray) ? data.flat() : data) as Tensor["values"];
   const elements = elementsOf(head.shape);
   if (values.length !== elements) {
     return { path, message: `has ${values.length} values, and the shape [${head.shape}] needs ${elements}` };

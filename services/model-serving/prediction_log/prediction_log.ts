@@ -2,7 +2,7 @@
 import type { Bus } from "shared/bus/connection.ts";
 import { type Outgoing, publishAll } from "shared/bus/publisher.ts";
 import { CLOUDEVENTS_BATCH_TYPE, HEADER } from "shared/contracts/envelope.ts";
-import { LOG_HEADER, type LogPolicy } from "shared/contracts/model_serving.ts";
+import { deploymentBodySchema, LOG_HEADER, type LogPolicy } from "shared/contracts/model_serving.ts";
 import { subject } from "shared/contracts/streams.ts";
 import { delay } from "shared/delay.ts";
 import { AppError, messageOf, unavailable } from "shared/errors.ts";
@@ -34,8 +34,8 @@ export interface PredictionLog extends Part {
 export interface PredictionLogOptions {
   instance: string;
   log: Logger;
-  /** What the deployment of a model declares. */
-  policyOf: (model: string) => LogPolicy;
+  /** What the deployment of a model declares; `undefined` for a model that is not deployed. */
+  policyOf: (model: string) => LogPolicy | undefined;
   /** How often it says that it is still there, in ms; default 30,000. */
   tellEveryMs?: number;
 }
@@ -47,8 +47,10 @@ const RETRY_MS = 500;
 const MAX_TAKEN = 8;
 /** At the stop, how long the bus gets for what is on its way and what still waits; a publish takes a second more. */
 const LAST_FLUSH_MS = 4_000;
-/** Anybody may ask for models that are not there: of so many names outcomes are logged. */
+/** Anybody may ask for models that are not there: beyond so many names, only those that are deployed are logged. */
 const MAX_LANES = 1_000;
+/** For models that are not deployed: what a deployment has that declares nothing. */
+const DEFAULT_POLICY = deploymentBodySchema.parse({}).log;
 
 /** What is logged of one model. */
 interface Lane {
@@ -66,7 +68,8 @@ interface Parcel {
 }
 
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
-  const { instance, log, policyOf, tellEveryMs = 30_000 } = options;
+  const { instance, log, tellEveryMs = 30_000 } = options;
+  const policyOf = (model: string) => options.policyOf(model) ?? DEFAULT_POLICY;
   const boot = crypto.randomUUID();
   const lanes = new Map<string, Lane>();
   const pool: BufferPool = [];
@@ -78,7 +81,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
 
   function laneOf(model: string): Lane | undefined {
     let lane = lanes.get(model);
-    if (lane === undefined && lanes.size < MAX_LANES) {
+    if (lane === undefined && (lanes.size < MAX_LANES || options.policyOf(model) !== undefined)) {
       const origin = { model, instance, boot };
       const queue = createLogQueue({ origin, policy: () => policyOf(model), pool });
       lanes.set(model, lane = { origin, queue, refused: 0 });

@@ -248,6 +248,22 @@ Deno.test("the prediction log numbers what it sends, a model at a time, and says
   assertEquals(log.counts(), { made: 6, waiting: 0, dropped: 0 });
 });
 
+Deno.test("the prediction log keeps the outcomes of a deployed model, however many names callers made up", async () => {
+  await using bus = await startTestBus();
+  const { log: policy } = deploymentBodySchema.parse({});
+  const log = createPredictionLog(bus, {
+    instance: "test",
+    log: silentLogger,
+    policyOf: (model) => model === "reorder" ? policy : undefined,
+  });
+  for (let number = 0; number < 1_100; number++) log.append(oneRow(number, { model: `made_up_${number}` }));
+  calls(2, 1_100).forEach(log.append);
+  await log.stop();
+  const models = (await storedPredictions(bus)).map(({ data }) => data.model);
+  assertEquals(models.filter((model) => model === "reorder").length, 2);
+  assertEquals(models.length, 1_002);
+});
+
 Deno.test("the prediction log loses of a record that is too large for the server that one only, and counts it", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus);

@@ -239,8 +239,9 @@ function placesOf(inputs: readonly ModelInput[]): Place[] {
 
 const pointer = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
-/** Long values are cut: the caller knows them. */
+/** Long values are cut: the caller knows them. Lists and objects may be nested deeper than can be written. */
 function shown(value: unknown): string {
-  const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
+  if (typeof value === "object") return Array.isArray(value) ? "a list" : "an object";
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }

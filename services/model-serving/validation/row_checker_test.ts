@@ -66,6 +66,18 @@ Deno.test("rows() lists every mistake of every row with its path", () => {
   ]);
 });
 
+Deno.test("rows() refuses lists and objects as values, however deep", () => {
+  const deep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000));
+  for (const [value, told] of [[deep, "a list"], [{ deep }, "an object"]] as const) {
+    const refused = assertThrows(
+      () => checker().rows([{ "orders.count": 1, "orders.spend": value }]),
+      AppError,
+    );
+    const message = `must be a number within float32, not ${told}`;
+    assertEquals(refused.reasons, [{ path: "/rows/0/orders.spend", message }]);
+  }
+});
+
 Deno.test("columns() lists columns that are unknown, no lists or of another length", () => {
   const paths = pathsOf(() =>
     checker().columns({ "orders.count": [1, 2], "orders.spend": [1], "orders.spnd": [1, 2] })
