@@ -5,7 +5,7 @@
  */
 import { type ServiceMsg, Svcm } from "@nats-io/services";
 import { type BoundEndpoint, type CallContext, type Endpoint, replyText } from "../contracts/endpoint.ts";
-import { HEADER } from "../contracts/envelope.ts";
+import { HEADER, traceparentOf } from "../contracts/envelope.ts";
 import { AppError, busy, invalid, messageOf, tooLarge, unavailable } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Logger } from "../log.ts";
@@ -59,9 +59,10 @@ export async function serveEndpoints(bus: Bus, options: ServeOptions): Promise<A
   for (const bound of endpoints) {
     const { spec, subject } = bound.endpoint;
     const count = { errors: 0, processingMs: 0 };
-    counts.set(subject, count);
+    const pattern = subject.replaceAll(/\{\w+\}/g, "*");
+    counts.set(pattern, count);
     service.addEndpoint(spec.verb, {
-      subject: subject.replaceAll(/\{\w+\}/g, "*"),
+      subject: pattern,
       metadata: { summary: spec.summary },
       handler: (_error, message) => {
         if (inFlight.size >= maxInFlight) {
@@ -149,7 +150,7 @@ function contextOf(bus: Bus, { headers }: ServiceMsg): CallContext {
     ...(maxReplyBytes === undefined ? {} : { maxReplyBytes }),
     actor: headers?.get(HEADER.actor) || "anonymous",
     idempotencyKey: headers?.get(HEADER.idempotencyKey) || undefined,
-    traceparent: headers?.get(HEADER.traceparent) || undefined,
+    traceparent: traceparentOf(headers?.get(HEADER.traceparent)),
   };
 }
 

@@ -48,12 +48,15 @@ Deno.test("call() carries who asks, the idempotency key and the trace", async ()
     return hello(request, context);
   });
   await call(bus, greet, { name: "Jo" });
-  const context = { actor: "ann@example.org", idempotencyKey: "key-1", traceparent: "00-a-b-01" };
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const context = { actor: "ann@example.org", idempotencyKey: "key-1", traceparent };
   await call(bus, greet, { name: "Jo" }, context);
+  await call(bus, greet, { name: "Jo" }, { traceparent: "nonsense" });
   const maxReplyBytes = bus.nc.info!.max_payload;
   assertEquals(contexts, [
     { actor: "anonymous", idempotencyKey: undefined, traceparent: undefined, maxReplyBytes },
     { ...context, maxReplyBytes },
+    { actor: "anonymous", idempotencyKey: undefined, traceparent: undefined, maxReplyBytes },
   ]);
   const error = await assertRejects(() => call(bus, greet, { name: "Jo" }, { actor: "a\r\nb" }), AppError);
   assertEquals(error.code, "invalid");
@@ -241,6 +244,29 @@ Deno.test("serveEndpoints() is listed with its statistics", async () => {
   const [endpointStats] = stats!.endpoints ?? [];
   const data = endpointStats!.data as Record<string, unknown>;
   assertEquals([endpointStats!.num_requests, data["lag"], data["errors"]], [2, 3, 1]);
+});
+
+Deno.test("serveEndpoints() counts what is asked by a subject with parameters", async () => {
+  await using bus = await startTestBus();
+  const greetOne = endpoint({
+    service: "greeter",
+    verb: "greet-one",
+    subject: "greetings.{name}",
+    summary: "Greet somebody",
+    request: z.object({ name: z.string() }),
+    reply: z.object({ text: z.string() }),
+  });
+  await using _service = await serveEndpoints(bus, {
+    service: "greeter",
+    version: "1.2.3",
+    log: silentLogger,
+    endpoints: [bind(greetOne, () => Promise.reject(invalid("no")))],
+  });
+  await bus.nc.request("greetings.Jo", "{}", { timeout: 5_000 });
+  const client = new Svcm(bus.nc as unknown as ConstructorParameters<typeof Svcm>[0]).client();
+  const [stats] = await Array.fromAsync(await client.stats("greeter"));
+  const data = stats!.endpoints![0]!.data as Record<string, unknown>;
+  assertEquals(data["errors"], 1);
 });
 
 Deno.test("call() is unavailable when no service answers or NATS is away", async () => {

@@ -37,6 +37,12 @@ export const HEADER = {
   replayTo: "Microml-Replay-To",
 } as const;
 
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A W3C trace context as a caller sends it; as its standard says, one that can't be read is as good as none. */
+export const traceparentOf = (header: string | null | undefined): string | undefined =>
+  typeof header === "string" && TRACEPARENT.test(header) ? header : undefined;
+
 /** The event types that services publish, each with its major version. */
 export const EVENT_TYPE = {
   ingested: "microml.ingested.v1",

@@ -5,7 +5,7 @@
  */
 import type { Context, MiddlewareHandler } from "hono";
 import type { CallContext } from "../contracts/endpoint.ts";
-import { HEADER } from "../contracts/envelope.ts";
+import { HEADER, traceparentOf } from "../contracts/envelope.ts";
 import { AppError, invalid, messageOf, tooLarge } from "../errors.ts";
 import { unpack } from "./packed_body.ts";
 
@@ -95,16 +95,13 @@ export async function readJson(c: Context): Promise<unknown> {
 
 /** Longest idempotency key and actor. */
 const MAX_HEADER_LENGTH = 255;
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Who calls, with which idempotency key, in which trace. */
 export function callContext(headers: Headers): CallContext {
-  const traceparent = headers.get(HEADER.traceparent);
   return {
     actor: shortHeader(headers, HEADER.actor) ?? "anonymous",
     idempotencyKey: shortHeader(headers, HEADER.idempotencyKey),
-    // As the trace context's standard says, one that can't be read is as good as none.
-    traceparent: traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : undefined,
+    traceparent: traceparentOf(headers.get(HEADER.traceparent)),
   };
 }
 
