@@ -1,7 +1,9 @@
 /** Why a version answers as it does: what each feature contributes to each answer. @module */
+import { setImmediate } from "node:timers";
 import type { explanationSchema } from "shared/contracts/model_serving.ts";
 import type { z } from "zod";
 import { createExplainer, type Explainer } from "shared/explain/explainer.ts";
+import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
 import { featureNames } from "./log_outcome.ts";
 import type { Prediction } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
@@ -16,6 +18,9 @@ export type RowExplanation = z.infer<typeof explanationSchema>;
 export type Explain = (
   prediction: Pick<Prediction, "served" | "checked" | "outputs">,
 ) => Promise<RowExplanation[]>;
+
+/** How long rows are explained before other calls have their turn: a thousand rows of many trees take a second. */
+const TURN_MS = 5;
 
 /** @param readFile the ONNX file by its SHA-256: a version in memory does not keep its own */
 export function createExplain(readFile: (sha256: string) => Promise<Uint8Array>): Explain {
@@ -33,28 +38,52 @@ export function createExplain(readFile: (sha256: string) => Promise<Uint8Array>)
   }
 
   return async ({ served, checked, outputs }) => {
-    const { scale, explain } = await explainerOf(served);
-    const { base, contributions } = explain(checked);
+    const explainer = await explainerOf(served);
     const names = featureNames(served);
-    const width = base.length;
-    return Array.from({ length: checked.rows }, (_, row) => {
-      const parts = names.map((_, feature) => {
-        const at = (row * names.length + feature) * width;
-        return [...contributions.subarray(at, at + width)];
-      });
-      if (width > 1) return { unit: scale, base: [...base], contributions: byName(names, parts) };
-      const raw = { base: base[0]!, parts: parts.map(([part]) => part!) };
-      if (scale !== "log_odds") {
-        return { unit: scale, base: raw.base, contributions: byName(names, raw.parts) };
+    const explanations: RowExplanation[] = [];
+    let turnEnds = performance.now() + TURN_MS;
+    for (let row = 0; row < checked.rows; row++) {
+      if (performance.now() >= turnEnds) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        turnEnds = performance.now() + TURN_MS;
       }
-      const probability = inProbability(raw, outputs[row]!);
-      return {
-        unit: "probability" as const,
-        base: probability.base,
-        contributions: byName(names, probability.parts),
-        logOdds: { base: raw.base, contributions: byName(names, raw.parts) },
-      };
-    });
+      explanations.push(
+        explainRow(explainer, { batch: rowOf(checked, row, served), names, output: outputs[row]! }),
+      );
+    }
+    return explanations;
+  };
+}
+
+function rowOf({ numbers, categories }: ModelBatch, row: number, { signature }: ServedVersion): ModelBatch {
+  const shape = shapeOf(signature);
+  return {
+    rows: 1,
+    numbers: numbers.subarray(row * shape.numbers, (row + 1) * shape.numbers),
+    categories: categories.slice(row * shape.categories, (row + 1) * shape.categories),
+  };
+}
+
+/** @param of the row alone, and what the model answered to it */
+function explainRow(
+  { scale, explain }: Explainer,
+  { batch, names, output }: { batch: ModelBatch; names: readonly string[]; output: number },
+): RowExplanation {
+  const { base, contributions } = explain(batch);
+  const width = base.length;
+  const parts = names.map((
+    _,
+    feature,
+  ) => [...contributions.subarray(feature * width, (feature + 1) * width)]);
+  if (width > 1) return { unit: scale, base: [...base], contributions: byName(names, parts) };
+  const raw = { base: base[0]!, parts: parts.map(([part]) => part!) };
+  if (scale !== "log_odds") return { unit: scale, base: raw.base, contributions: byName(names, raw.parts) };
+  const probability = inProbability(raw, output);
+  return {
+    unit: "probability",
+    base: probability.base,
+    contributions: byName(names, probability.parts),
+    logOdds: { base: raw.base, contributions: byName(names, raw.parts) },
   };
 }
 

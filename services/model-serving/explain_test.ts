@@ -1,9 +1,12 @@
-import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { setImmediate } from "node:timers";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { predict } from "shared/contracts/model_serving.ts";
 import { AppError } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { storedPredictions } from "shared/testing/predictions.ts";
-import { linearModelFile } from "./testing/model_file.ts";
+import { createExplain } from "./explain.ts";
+import type { ServedVersion } from "./runtime/admission.ts";
+import { linearModelFile, signature } from "./testing/model_file.ts";
 import { deploy, MODEL, pointAlias, row, startServing } from "./testing/serving.ts";
 
 const explained = {
@@ -34,6 +37,34 @@ Deno.test("explain counts on the version that answers alone: another in memory n
     const refused = events.filter(({ data }) => data.code === "unprocessable").map(({ data }) => data);
     assertEquals(refused.map(({ version, features }) => [version, features]), [[1, row(3, 2)]]);
   });
+});
+
+Deno.test("explaining many rows lets other calls have their turn", async () => {
+  const explain = createExplain(() => Promise.resolve(linearModelFile([1, 10])));
+  const rows = 100_000;
+  const checked = {
+    rows,
+    numbers: new Float32Array(rows * 2).fill(2),
+    categories: [],
+    given: [],
+    marks: new Map(),
+  };
+  const served = { entry: { sha256: "" }, signature } as ServedVersion;
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const explanations = await explain({ served, checked, outputs: new Float32Array(rows) });
+  isOver = true;
+  assertEquals([explanations.length, explanations.at(-1)!.contributions], [rows, {
+    "orders.count": 2,
+    "orders.spend": 20,
+  }]);
+  // The first turn is that in which the file is read.
+  assert(turns > 2, `there were ${turns} turns`);
 });
 
 Deno.test("lines say each whether they are to be explained, and those that can't be say why", async () => {

@@ -55,13 +55,14 @@ export function createExplainer(file: Uint8Array): Explainer {
   const parts = treeParts(graph, metadata[MODEL_METADATA.treeShares]) ?? linearParts(graph, signature);
   if (parts === undefined) throw refused("it is neither made of trees nor linear");
   const inputs = signature.inputs.length;
+  const encode = createEncoder(signature);
   const has = (operator: string) => graph.nodes.some(({ op }) => op === operator);
   const ofClasses = has("Softmax") ? "log_scores" : "scores";
   return {
     signature,
     scale: outputs > 1 ? ofClasses : has("Sigmoid") ? "log_odds" : "value",
     explain(batch) {
-      const rows = encodeRows(signature, batch);
+      const rows = encode(batch);
       const contributions = new Float64Array(batch.rows * inputs * outputs);
       for (let row = 0; row < batch.rows; row++) {
         parts.add(
@@ -79,23 +80,25 @@ const sharesSchema = z.array(z.number().min(0).max(1));
 const refused = (detail: string) => new AppError("unprocessable", `Cannot explain the model: ${detail}`);
 
 /** Rows as the graph sees them after its encoding: numbers, and the codes of texts. */
-function encodeRows({ inputs }: Signature, { rows, numbers, categories }: ModelBatch): Float64Array {
-  const encoded = new Float64Array(rows * inputs.length);
+function createEncoder({ inputs }: Signature): (batch: ModelBatch) => Float64Array {
   const codes = inputs.map((input) =>
     input.type === "category" ? new Map(input.vocabulary.map((text, index) => [text, index + 1])) : undefined
   );
-  let number = 0;
-  let category = 0;
-  for (let at = 0; at < encoded.length; at++) {
-    const known = codes[at % inputs.length];
-    if (known === undefined) {
-      encoded[at] = Math.fround(numbers[number++]!);
-      continue;
+  return ({ rows, numbers, categories }) => {
+    const encoded = new Float64Array(rows * inputs.length);
+    let number = 0;
+    let category = 0;
+    for (let at = 0; at < encoded.length; at++) {
+      const known = codes[at % inputs.length];
+      if (known === undefined) {
+        encoded[at] = Math.fround(numbers[number++]!);
+        continue;
+      }
+      const text = categories[category++]!;
+      encoded[at] = text === "" ? 0 : known.get(text) ?? known.size + 1;
     }
-    const text = categories[category++]!;
-    encoded[at] = text === "" ? 0 : known.get(text) ?? known.size + 1;
-  }
-  return encoded;
+    return encoded;
+  };
 }
 
 function treeParts(graph: ReadGraph, shares: string | undefined): Parts | undefined {
