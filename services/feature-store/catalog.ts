@@ -2,7 +2,7 @@
 import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
-import { type AppError, invalid, notFound, unavailable } from "shared/errors.ts";
+import { type AppError, notFound, unavailable } from "shared/errors.ts";
 import { orderFeatures, requestReadBy, splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { type FeaturePlan, planFeatures } from "./domain/feature_plan.ts";
 import type { ViewCatalog } from "./view_catalog.ts";
@@ -214,12 +214,8 @@ export function createFeatureCache(definitions: Definitions): FeatureCache {
   };
 }
 
-/** @throws {AppError} `invalid`, naming the entity's key parts */
-export function wrongEntity(entity: string, keys: Readonly<Record<string, KeyType>>, given: unknown): Error {
+/** What is wrong with the key that was given for an entity. */
+export function whyNoEntity(entity: string, keys: Readonly<Record<string, KeyType>>, given: unknown): string {
   const parts = Object.entries(keys).map(([name, type]) => `${name} (${type})`).join(", ");
-  return invalid(
-    `Cannot read features: ${
-      JSON.stringify(given)
-    } does not name the entity "${entity}", whose key is ${parts}`,
-  );
+  return `is ${JSON.stringify(given)}, which does not name the entity "${entity}", whose key is ${parts}`;
 }

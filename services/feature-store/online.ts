@@ -5,8 +5,9 @@ import type { FeatureValue, online, RequestValues } from "shared/contracts/featu
 import { toInstant } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
 import { invalid, type Reason } from "shared/errors.ts";
+import { invalidInput } from "shared/validation.ts";
 import type { BucketReader } from "./bucket_reader.ts";
-import { type AskedFeatures, type FeatureCache, wrongEntity } from "./catalog.ts";
+import { type AskedFeatures, type FeatureCache, whyNoEntity } from "./catalog.ts";
 import type { FeaturePlan } from "./domain/feature_plan.ts";
 import type { FeatureClock } from "./feature_clock.ts";
 import { readFeatureData } from "./feature_data.ts";
@@ -47,7 +48,10 @@ export async function readOnline(
   // Before the records: all that this position covers is among them.
   const applied = await position.read();
   const sight = { atMs: at, knownByMs: request.asKnown === "now" ? Infinity : at };
-  const data = await readFeatureData({ db, buckets }, asked, { keys: keysOf(asked, entities), sight });
+  const data = await readFeatureData({ db, buckets }, asked, {
+    keys: keysOf(asked, entities, request.from),
+    sight,
+  });
 
   const stamp = { at: toInstant(at), position: applied, snapshot: data.snapshot };
   const reply = new OnlineReply(asked, stamp, context.maxReplyBytes);
@@ -59,17 +63,26 @@ export async function readOnline(
   return reply.finish(null);
 }
 
+/**
+ * @param from the number of the first of the entities in the request
+ * @throws {AppError} `invalid`, with every entity whose key can't be read
+ */
 function keysOf(
   { keysOf }: AskedFeatures,
   entities: OnlineRequest["entities"],
+  from: number,
 ): Map<string, string[]> {
+  const reasons: Reason[] = [];
   const ofEntity = (entity: string, parts: Readonly<Record<string, KeyType>>) =>
-    entities.map((given) => {
+    entities.map((given, index) => {
       const key = entityKey(given, parts);
-      if (key === undefined) throw wrongEntity(entity, parts, given);
-      return key;
+      if (key !== undefined) return key;
+      reasons.push({ path: `/entities/${from + index}`, message: whyNoEntity(entity, parts, given) });
+      return "";
     });
-  return new Map([...keysOf].map(([entity, parts]) => [entity, ofEntity(entity, parts)]));
+  const keys = new Map([...keysOf].map(([entity, parts]) => [entity, ofEntity(entity, parts)]));
+  if (reasons.length > 0) throw invalidInput("read features", reasons);
+  return keys;
 }
 
 /**

@@ -8,7 +8,8 @@ import { toInstant } from "shared/contracts/time.ts";
 import type { Database } from "shared/db/connection.ts";
 import { once } from "shared/db/idempotency.ts";
 import { invalid, notFound, type Reason } from "shared/errors.ts";
-import { type Definitions, findEntity, wrongEntity } from "./catalog.ts";
+import { invalidInput } from "shared/validation.ts";
+import { type Definitions, findEntity, whyNoEntity } from "./catalog.ts";
 import { entitiesOf } from "./domain/event_records.ts";
 import { fieldsOf } from "./domain/view_storage.ts";
 import type { FeatureClock } from "./feature_clock.ts";
@@ -42,9 +43,13 @@ export async function pushFeatures(
   if (view === undefined) throw notFound(`Cannot push features: there is no view "${request.view}"`);
   const { keys } = await findEntity(definitions, view.body.entity);
   refuseUnread(view, request.rows);
-  for (const { entity } of request.rows) {
-    if (entityKey(entity, keys) === undefined) throw wrongEntity(view.body.entity, keys, entity);
-  }
+  const reasons = request.rows.flatMap(({ entity }, index) =>
+    entityKey(entity, keys) !== undefined ? [] : [{
+      path: `/rows/${index}/entity`,
+      message: whyNoEntity(view.body.entity, keys, entity),
+    }]
+  );
+  if (reasons.length > 0) throw invalidInput("push features", reasons);
   const { source } = view.body;
   return await once(db, context, { endpoint: push.subject, request }, async (tx) => {
     await lockSources(tx, [source]);

@@ -1,5 +1,5 @@
 /** What is asked for wrongly is refused, with the place of each mistake. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import * as contract from "shared/contracts/feature_store.ts";
 import { AppError } from "shared/errors.ts";
 import { eventually } from "shared/testing/poll.ts";
@@ -33,6 +33,18 @@ Deno.test("a training set is refused with the place of every mistake in its spin
     "/label/where",
   ]);
   assertEquals(await mistakesIn({ from: day(10), to: day(5) }), ["/from"]);
+});
+
+Deno.test("a read is refused with every entity whose key can't be read", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  const entities = [{ customer_id: 1 }, { customer_id: "1.0" }, { customer: 1 }];
+  const error = await assertRejects(
+    () => service.call(contract.online, { features: { service: "churn" }, entities }),
+    AppError,
+  );
+  assertEquals(error.reasons.map(({ path }) => path), ["/entities/1", "/entities/2"]);
+  assertStringIncludes(error.reasons[1]!.message, "customer_id (integer)");
 });
 
 Deno.test("a training set goes by the clock of its features, as an online read does", async () => {
