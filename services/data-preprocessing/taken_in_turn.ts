@@ -4,6 +4,7 @@ import { delay } from "shared/delay.ts";
 import { messageOf, unavailable } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
+import { createPeriodicPart } from "shared/periodic_part.ts";
 import { giveUpLease, holdsLease, takeLease } from "./repository/leases.ts";
 
 export interface TurnOptions {
@@ -33,39 +34,30 @@ const ASK_MS = 2_000;
 /** Runs the part while this copy has the lease. A copy that dies is followed by another within 15 seconds. */
 export function createTurn({ db, log, name, instance, create }: TurnOptions): Turn {
   // Two copies may have been given the same name.
-  const lease = { name, holder: `${instance} ${crypto.randomUUID()}` };
-  const stopping = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-  return {
+  const lease = { name, holder: `${instance} ${crypto.randomUUID()}`, seconds: LEASE_SECONDS };
+  const part = createPeriodicPart({
     name: `turn of ${name}`,
-    start() {
-      running = run();
-      return Promise.resolve();
+    action: `take the turn of ${name}`,
+    everyMs: ASK_MS,
+    log,
+    async work(signal) {
+      if (await takeLease(db, lease)) await runTurn(signal);
     },
-    async stop() {
-      stopping.abort();
-      await running;
-    },
+  });
+  return {
+    ...part,
     async admit(tx) {
       if (!await holdsLease(tx, lease)) throw unavailable(`Cannot go on with ${name}: another copy does`);
     },
   };
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      if (await tryLease() === true) await runTurn();
-      else await delay(ASK_MS, stopping.signal);
-    }
-  }
-
-  async function runTurn(): Promise<void> {
+  async function runTurn(signal: AbortSignal): Promise<void> {
     const part = create();
     await part.start();
     try {
-      while (!stopping.signal.aborted) {
-        await delay(RENEW_MS, stopping.signal);
-        // While the database is away nobody can take the lease, and the part itself waits.
-        if (!stopping.signal.aborted && await tryLease() === false) return;
+      while (!signal.aborted) {
+        await delay(RENEW_MS, signal);
+        if (!signal.aborted && !await renew()) return;
       }
     } finally {
       await part.stop();
@@ -73,13 +65,13 @@ export function createTurn({ db, log, name, instance, create }: TurnOptions): Tu
     }
   }
 
-  /** @returns whether it is ours; nothing while the database is away */
-  async function tryLease(): Promise<boolean | undefined> {
+  /** Whether it is ours still. While the database is away nobody can take it, and the part itself waits. */
+  async function renew(): Promise<boolean> {
     try {
-      return await takeLease(db, { ...lease, seconds: LEASE_SECONDS });
+      return await takeLease(db, lease);
     } catch (error) {
       log.warn({ reason: messageOf(error) }, `Cannot ask for the turn of ${name}`);
-      return undefined;
+      return true;
     }
   }
 
