@@ -28,6 +28,7 @@ export interface PredictionLog extends Part {
   checkRoom(model: string, rows: number): void;
   append(call: LoggedCall): void;
   counts(): LogCounts;
+  /** Those of models that are not deployed together, as `none`. */
   countsByModel(): ReadonlyMap<string, LogCounts>;
 }
 
@@ -166,12 +167,6 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     }
   }
 
-  const countsOf = ({ queue, refused }: Lane): LogCounts => ({
-    made: queue.head,
-    waiting: queue.waiting,
-    dropped: queue.dropped + refused,
-  });
-
   return {
     name: "prediction log",
     append,
@@ -181,13 +176,12 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
         retryAfter: 5,
       });
     },
-    counts: () =>
-      [...lanes.values()].map(countsOf).reduce((sum, one) => ({
-        made: sum.made + one.made,
-        waiting: sum.waiting + one.waiting,
-        dropped: sum.dropped + one.dropped,
-      }), { made: 0, waiting: 0, dropped: 0 }),
-    countsByModel: () => new Map([...lanes].map(([model, lane]) => [model, countsOf(lane)])),
+    counts: () => sumOf([...lanes.values()]),
+    countsByModel() {
+      // A name that a caller made up is no label: it could fill the memory of who reads the metrics.
+      const groups = Map.groupBy(lanes, ([model]) => options.policyOf(model) === undefined ? "none" : model);
+      return new Map([...groups].map(([model, of]) => [model, sumOf(of.map(([, lane]) => lane))]));
+    },
     start() {
       telling = tellWhileItLives();
       return Promise.resolve();
@@ -207,6 +201,13 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     },
   };
 }
+
+const sumOf = (lanes: readonly Lane[]): LogCounts =>
+  lanes.reduce((sum, { queue, refused }) => ({
+    made: sum.made + queue.head,
+    waiting: sum.waiting + queue.waiting,
+    dropped: sum.dropped + queue.dropped + refused,
+  }), { made: 0, waiting: 0, dropped: 0 });
 
 /** One of no records says how far the boot is, and that it lives. */
 const NO_RECORDS = toBytes("[]");

@@ -259,6 +259,10 @@ Deno.test("the prediction log keeps the outcomes of a deployed model, however ma
   for (let number = 0; number < 1_100; number++) log.append(oneRow(number, { model: `made_up_${number}` }));
   calls(2, 1_100).forEach(log.append);
   await log.stop();
+  assertEquals([...log.countsByModel()], [
+    ["none", { made: 1_000, waiting: 0, dropped: 0 }],
+    ["reorder", { made: 2, waiting: 0, dropped: 0 }],
+  ]);
   const models = (await storedPredictions(bus)).map(({ data }) => data.model);
   assertEquals(models.filter((model) => model === "reorder").length, 2);
   assertEquals(models.length, 1_002);
