@@ -88,6 +88,9 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   });
   const checkDeployment = createDeploymentCheck({
     models,
+    async signatureOf(model, alias) {
+      return (await readBucket(bus, BUCKET.aliases, `${model}.${alias}`, aliasEntrySchema))?.signature;
+    },
     async entityKeys(entity) {
       const key = `feature-store.entity.${entity}`;
       const stored = await readBucket(bus, BUCKET.definitions, key, storedDefinitionSchema(entityBodySchema));

@@ -1,22 +1,26 @@
 /** Refuses deployments that could not be honoured, with every reason, before they are in force. @module */
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
-import type { Reason } from "shared/errors.ts";
+import { AppError, type Reason } from "shared/errors.ts";
 import { invalidInput } from "shared/validation.ts";
 import type { LiveModels } from "./live_models.ts";
 import { answersAlike } from "./routing/alike.ts";
+import { createRowChecker } from "./validation/row_checker.ts";
 
 export interface DeploymentCheckDeps {
   models: Pick<LiveModels, "prove">;
+  /** The signature of the version that an alias points to, in memory or not; `undefined` when it points to none. */
+  signatureOf: (model: string, alias: string) => Promise<Signature | undefined>;
   /** The key parts of an entity, as the feature store has it; `undefined` when it has none of this name. */
   entityKeys: (entity: string) => Promise<readonly string[] | undefined>;
 }
 
 /**
  * A champion alone may wait for its first version. Where there are other arms or shadows, every alias must point to a
- * version that is admitted and answers in the same way, and entities must have the key parts that assign them.
+ * version that is admitted and answers in the same way. Defaults must be values of the version's features, and entities
+ * must have the key parts that assign them.
  */
-export function createDeploymentCheck({ models, entityKeys }: DeploymentCheckDeps) {
+export function createDeploymentCheck({ models, signatureOf, entityKeys }: DeploymentCheckDeps) {
   return async (model: string, body: DeploymentBody): Promise<void> => {
     const arms = Object.entries(body.arms ?? {}).map(([name, { alias }]) => ({
       path: `/arms/${name}`,
@@ -26,7 +30,10 @@ export function createDeploymentCheck({ models, entityKeys }: DeploymentCheckDep
       path: `/shadows/${name}`,
       alias,
     }));
-    if (arms.length <= 1 && shadows.length === 0) return;
+    if (arms.length <= 1 && shadows.length === 0) {
+      const signature = await signatureOf(model, body.alias);
+      return refuse(model, signature === undefined ? [] : await mistakesFor(signature, body));
+    }
     const champion = arms.find(({ alias }) => alias === body.alias) ?? { path: "/alias", alias: body.alias };
     const others = [...arms, ...shadows].filter((one) => one !== champion);
 
@@ -53,11 +60,13 @@ export function createDeploymentCheck({ models, entityKeys }: DeploymentCheckDep
         });
       }
     }
-    if (signature !== undefined) {
-      reasons.push(...unknownDefaults(body, signature), ...await missingParts(body, signature));
-    }
-    if (reasons.length > 0) throw invalidInput(`put the deployment "${model}"`, reasons);
+    if (signature !== undefined) reasons.push(...await mistakesFor(signature, body));
+    refuse(model, reasons);
   };
+
+  async function mistakesFor(signature: Signature, body: DeploymentBody): Promise<Reason[]> {
+    return [...wrongDefaults(body, signature), ...await missingParts(body, signature)];
+  }
 
   async function missingParts({ sticky }: DeploymentBody, { entity }: Signature): Promise<Reason[]> {
     if (sticky?.parts === undefined) return [];
@@ -71,11 +80,23 @@ export function createDeploymentCheck({ models, entityKeys }: DeploymentCheckDep
   }
 }
 
-function unknownDefaults({ features }: DeploymentBody, { inputs }: Signature): Reason[] {
-  return Object.keys(features.defaults).filter((name) => inputs.every((input) => input.name !== name)).map((
-    name,
-  ) => ({
-    path: `/features/defaults/${name}`,
-    message: "is not a feature of the model",
-  }));
+function refuse(model: string, reasons: readonly Reason[]): void {
+  if (reasons.length > 0) throw invalidInput(`put the deployment "${model}"`, reasons);
+}
+
+/** What a row of the defaults alone would be refused for, but for the features that have none. */
+function wrongDefaults({ features: { defaults }, input }: DeploymentBody, signature: Signature): Reason[] {
+  const paths = new Map(
+    Object.keys(defaults).map((name) => [`/rows/0/${name}`, `/features/defaults/${name}`]),
+  );
+  try {
+    createRowChecker(signature, { ...input, unknown: "refuse" }).rows([defaults]);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return error.reasons.flatMap(({ path, message }) => {
+      const named = paths.get(path);
+      return named === undefined ? [] : [{ path: named, message }];
+    });
+  }
 }

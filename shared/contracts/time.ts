@@ -24,6 +24,15 @@ export type Duration = string;
 
 const MILLISECONDS = [604_800_000, 86_400_000, 3_600_000, 60_000, 1_000] as const;
 
+/** A duration that is `least` at the shortest and `most` at the longest. */
+export function durationWithin(least: Duration, most: Duration) {
+  const [leastMs, mostMs] = [durationToMs(least), durationToMs(most)];
+  const isWithin = (ms: number) => ms >= leastMs && ms <= mostMs;
+  return durationSchema.refine((text) => !DURATION.test(text) || isWithin(durationToMs(text)), {
+    message: `must be ${least} to ${most}`,
+  });
+}
+
 /** The length of a duration in milliseconds. @throws {RangeError} when it is not of the accepted form */
 export function durationToMs(duration: Duration): number {
   const match = DURATION.exec(duration);

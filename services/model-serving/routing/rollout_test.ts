@@ -253,6 +253,24 @@ Deno.test("a deployment that can't be honoured is refused when it is put, with e
   assertEquals(await reasons({ ...canary(0.1), features: { defaults: { "orders.spned": 1 } } }), [
     "/features/defaults/orders.spned is not a feature of the model",
   ]);
+  // Also of a champion alone, once it has a version.
+  const alone = { features: { defaults: { "orders.spned": 1, "orders.spend": "much" } } };
+  assertEquals(await reasons({ ...alone, sticky: { by: "entity", parts: ["shop"] } }), [
+    "/features/defaults/orders.spned is not a feature of the model",
+    '/features/defaults/orders.spend must be a number within float32, not "much"',
+    '/sticky/parts "shop" is no key part of the entity "customer": there is no such entity',
+  ]);
+  assertEquals(
+    await reasons({
+      features: { deadline: "P30D", given: "override", colour: "red" },
+      arms: { control: { alias: "champion", weight: 1, breaker: { window: "PT0S" } } },
+    }),
+    [
+      "/body/arms/control/breaker/window must be PT0.1S to P1D",
+      "/body/features/deadline must be PT0.001S to PT1H",
+      "/body/features/colour is not a known field",
+    ],
+  );
   // What was in force stays.
   const { models } = await service.call(servedModels, {});
   assertEquals(models.map(({ alias, arm }) => [alias, arm?.weight]), [["champion", 1]]);
