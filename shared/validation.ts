@@ -40,6 +40,9 @@ type Issue = z.core.$ZodIssue;
 
 function reasonsOfIssue(issue: Issue, parent: readonly PropertyKey[]): Reason[] {
   const path = [...parent, ...issue.path];
+  if (issue.code === "invalid_key") {
+    return [{ path: pointer(path), message: `has a name that ${withoutPrefix(issue.issues[0]!.message)}` }];
+  }
   if (issue.code === "invalid_union" && issue.errors.length > 0) return reasonsOfUnion(issue.errors, path);
   return [{ path: pointer(path), message: withoutPrefix(issue.message) }];
 }

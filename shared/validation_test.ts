@@ -21,6 +21,15 @@ Deno.test("parseWith() tells a single mistake in the message", () => {
   assertEquals(error.message, "Cannot answer a.v1.b: /rows expected array, received undefined");
 });
 
+Deno.test("reasonsOf() tells what the name of a field must be like", () => {
+  const names = z.record(z.string().regex(/^[a-z]+$/, "must match ^[a-z]+$"), z.number());
+  const wrong = z.object({ columns: names }).safeParse({ columns: { A: 1, b: 2 } });
+  assertEquals(reasonsOf(wrong.error!), [{
+    path: "/columns/A",
+    message: "has a name that must match ^[a-z]+$",
+  }]);
+});
+
 Deno.test("reasonsOf() tells the mistakes of the branch of a union that was meant", () => {
   const union = z.union([
     z.literal("arrival"),

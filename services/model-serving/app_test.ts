@@ -185,10 +185,25 @@ Deno.test("predict() lists every mistake in the rows with its path", async () =>
   ]);
 });
 
-Deno.test("predict() refuses columns that are none", async () => {
+Deno.test("predict() refuses columns that are none, and fields that it does not know", async () => {
   await using service = await startServing();
-  const error = await assertRejects(() => service.call(predict, { model: "reorder", columns: {} }), AppError);
-  assertEquals([error.code, error.reasons.map(({ path }) => path)], ["invalid", ["/columns"]]);
+  const pathsOf = async (request: Record<string, unknown>) => {
+    const error = await assertRejects(
+      () => service.call(predict, { model: "reorder", ...request }),
+      AppError,
+    );
+    return [error.code, ...error.reasons.map(({ path }) => path)];
+  };
+  assertEquals(await pathsOf({ columns: {} }), ["invalid", "/columns"]);
+  assertEquals(await pathsOf({ columns: { "orders.count": [], "orders.spend": [] } }), [
+    "invalid",
+    "/columns/orders.count",
+    "/columns/orders.spend",
+  ]);
+  assertEquals(await pathsOf({ rows: [row(1, 1)], as_of: "2011-05-02T00:00:00.000Z" }), [
+    "invalid",
+    "/as_of",
+  ]);
 });
 
 Deno.test("predict() refuses by default when the features do not come, and goes on where that is declared", async () => {

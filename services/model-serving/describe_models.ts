@@ -42,6 +42,7 @@ export function describeModels(
     properties["rows"] = { ...properties["rows"], items: object(valueSchema) };
     properties["columns"] = object((input) => ({
       type: "array",
+      minItems: 1,
       maxItems: 1_000,
       items: valueSchema(input),
     }));

@@ -15,7 +15,7 @@ const service = "model-serving";
 
 /** Looked at by the signature of the model that answers, not here: a schema of 1,000 rows costs more than their run. */
 const featureRow = z.unknown();
-const featureColumn = z.array(z.unknown()).max(1_000);
+const featureColumn = z.array(z.unknown()).min(1).max(1_000);
 
 const byFeature = <Value extends z.ZodType>(value: Value) => z.record(featureReferenceSchema, value);
 
@@ -67,7 +67,8 @@ export const predict = endpoint({
   verb: "predict",
   http: { method: "post", path: "/v1/models/{model}/predict" },
   summary: "Predict for entities (their features are looked up) or for rows of features",
-  request: z.object({
+  // A field that is misspelt must not be passed over: without its `asOf` a call is answered for another time.
+  request: z.strictObject({
     model: nameSchema,
     /** Whose features are looked up. */
     entities: z.array(entitySchema).min(1).max(1_000).optional(),
