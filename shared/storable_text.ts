@@ -19,6 +19,9 @@ function isStorableText(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
+/** The text with U+FFFD in the place of what can't be stored. */
+export const storableText = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");
+
 /** What in a value can't be stored, each by its place, a JSON Pointer that can. */
 export function textMistakes(value: unknown, path = ""): Reason[] {
   const reasons: Reason[] = [];
@@ -31,7 +34,7 @@ export function textMistakes(value: unknown, path = ""): Reason[] {
     }
   } else if (typeof value === "object" && value !== null) {
     for (const [name, item] of Object.entries(value)) {
-      const itemPath = `${path}/${pointerToken(name.toWellFormed().replaceAll("\0", "\uFFFD"))}`;
+      const itemPath = `${path}/${pointerToken(storableText(name))}`;
       if (!isStorableText(name)) {
         reasons.push({ path: itemPath, message: "is a field whose name cannot be stored" });
       }

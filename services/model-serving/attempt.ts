@@ -36,12 +36,12 @@ export interface AttemptDeps {
 /**
  * Gives the place back.
  *
- * @param failure is told whether it is the arm's: the champion may answer what the arm can't
+ * @param failure is told whether it is the arm's alone: the champion answers then what the arm can't
  */
 export type Attempt = (
   place: Place,
   attempted: Attempted,
-  failure: { ofArm: boolean },
+  failure: { fallsBack: boolean },
 ) => Promise<Prediction>;
 
 /** Failures that another arm would have answered alike. */
@@ -80,9 +80,10 @@ export function createAttempt({ models, score, explain, log, answered }: Attempt
       // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
       // champion unless it asks for other features.
       const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(taken?.served, call.model);
-      failure.ofArm = isItsOwn;
+      failure.fallsBack = isItsOwn && !place.arm.champion && call.version === undefined;
       const endedAt = performance.now();
       place.done(isItsOwn && !isMistake ? { failed: true, ms: endedAt - enteredAt } : undefined);
+      if (!failure.fallsBack && call.asksAgain?.(error) === true) throw error;
       scored.times.totalMs = endedAt - startedAt;
       log.append(
         taken === undefined

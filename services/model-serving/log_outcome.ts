@@ -1,6 +1,7 @@
 /** What became of a call -> what is logged of it. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import { AppError, type ErrorCode, messageOf } from "shared/errors.ts";
+import { storableText } from "shared/storable_text.ts";
 import { outputOf, type PredictCall, type PredictTimes, rounded } from "./predict_call.ts";
 import type { LoggedCall } from "./prediction_log/logged_call.ts";
 import type { Place } from "./routing/router.ts";
@@ -110,11 +111,14 @@ export function unservedCall(
 
 export const codeOf = (error: unknown): ErrorCode => error instanceof AppError ? error.code : "internal";
 
-/** With every reason: the log is where one looks for what callers do wrong. */
+/**
+ * With every reason: the log is where one looks for what callers do wrong. Names that callers made up may hold what
+ * readers of the log can't store.
+ */
 export function failureOf(error: unknown): Failure {
   const reasons = error instanceof AppError ? error.reasons : [];
   const texts = [messageOf(error), ...reasons.map(({ path, message }) => `${path} ${message}`)];
-  return { code: codeOf(error), error: texts.join("; ") };
+  return { code: codeOf(error), error: storableText(texts.join("; ")) };
 }
 
 /** The names of a version's features: one list for all of its calls. */

@@ -127,21 +127,22 @@ export function createPredict(deps: PredictDeps): Predict {
       logFailure(call, error, attempted, arm.name);
       throw error;
     }
-    const failure = { ofArm: false };
+    const failure = { fallsBack: false };
     try {
       return await attempt(place, attempted, failure);
     } catch (error) {
-      if (!failure.ofArm || place.arm.champion || call.version !== undefined) throw error;
+      if (!failure.fallsBack) throw error;
       return await attempt(router.fallBack(place.arm, rows), attempted, failure);
     }
   }
 
   function logFailure(
-    call: Pick<PredictCall, "model" | "asOf">,
+    call: Pick<PredictCall, "model" | "asOf" | "asksAgain">,
     error: unknown,
     { context, startedAt, servedAtMs }: Pick<Attempted, "context" | "startedAt" | "servedAtMs">,
     arm: string | null = null,
   ): void {
+    if (call.asksAgain?.(error) === true) return;
     const times = { totalMs: performance.now() - startedAt };
     log.append(unservedCall({ call, context, arm, servedAtMs, times, id: predictionId() }, failureOf(error)));
   }

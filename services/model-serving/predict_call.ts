@@ -31,7 +31,11 @@ export interface PredictCall {
   explain?: boolean | undefined;
   /** How long the caller waits, in ms. */
   timeoutMs?: number | undefined;
+  /** Whether what asks will ask again after such a failure: then it is no outcome yet, and is not logged. */
+  asksAgain?: AsksAgain | undefined;
 }
+
+export type AsksAgain = (error: unknown) => boolean;
 
 export interface PredictTimes {
   featuresMs: number;

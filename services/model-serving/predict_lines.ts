@@ -3,7 +3,7 @@ import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { Entity } from "shared/contracts/entity_key.ts";
 import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Predict } from "./predict.ts";
-import type { Question } from "./predict_call.ts";
+import type { AsksAgain, Question } from "./predict_call.ts";
 import { rowText } from "./predict_endpoint.ts";
 
 /** What a line asks: an entity, or a row of features. */
@@ -19,22 +19,27 @@ export type LineQuestion =
   );
 
 /** Asks lines of one kind, T and key, explained or not, in one call. They run behind the callers who wait for one answer each. */
-export const createLineAnswers =
-  (predict: Predict) => async (model: string, lines: readonly LineQuestion[], context: CallContext) => {
-    const { asOf, key, explain } = lines[0]!;
-    const call = { model, asOf, key, explain, priority: "low" as const, question: toQuestion(lines) };
-    const answers: string[] = [];
-    for (const { prediction, positions } of await predict.parts(call, context)) {
-      const { arm, at, served } = prediction;
-      const shared = `"model":"${model}","version":${served.entry.version},"arm":"${arm}","at":${
-        JSON.stringify(at)
-      }`;
-      prediction.ids.forEach((_, row) => {
-        answers[positions?.[row] ?? row] = `${rowText(prediction, row)},${shared}`;
-      });
-    }
-    return answers;
-  };
+export const createLineAnswers = (predict: Predict) =>
+async (
+  model: string,
+  lines: readonly LineQuestion[],
+  { context, asksAgain }: { context: CallContext; asksAgain: AsksAgain },
+) => {
+  const { asOf, key, explain } = lines[0]!;
+  const question = toQuestion(lines);
+  const call = { model, asOf, key, explain, priority: "low" as const, question, asksAgain };
+  const answers: string[] = [];
+  for (const { prediction, positions } of await predict.parts(call, context)) {
+    const { arm, at, served } = prediction;
+    const shared = `"model":"${model}","version":${served.entry.version},"arm":"${arm}","at":${
+      JSON.stringify(at)
+    }`;
+    prediction.ids.forEach((_, row) => {
+      answers[positions?.[row] ?? row] = `${rowText(prediction, row)},${shared}`;
+    });
+  }
+  return answers;
+};
 
 function toQuestion(lines: readonly LineQuestion[]): Question {
   if ("entity" in lines[0]!) {

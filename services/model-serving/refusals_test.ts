@@ -1,5 +1,6 @@
 /** Every outcome: what is refused before it became a call is logged where it names a model, and counted where not. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { storableText } from "shared/storable_text.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { storedPredictions } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
@@ -44,6 +45,19 @@ Deno.test("calls that are refused unread are logged under the model that they na
       ...new Array(2).fill("unsupported"),
     ])
   );
+});
+
+Deno.test("names that callers make up are logged as text that can be stored, and request values must be such", async () => {
+  await using service = await startServing();
+  const ask = (body: unknown) => post(service, `/v1/models/${MODEL}/predict`, JSON.stringify(body));
+  assertEquals(await ask({ rows: [{ "nul\0": 1, "half\ud800": 1 }] }), 400);
+  assertEquals(await ask({ entities: [{ customer_id: "1" }], request: { basket: "nul\0" } }), 400);
+  await eventually(async () => {
+    const records = await storedPredictions(service.bus);
+    assertEquals(records.length, 2);
+    for (const { data } of records) assertEquals(storableText(data.error!), data.error);
+    assertStringIncludes(records[0]!.data.error!, "/rows/0/half\uFFFD is not a feature");
+  });
 });
 
 Deno.test("calls that name no model are counted", async () => {

@@ -1,17 +1,13 @@
 import { z } from "zod";
 import { nameSchema } from "./names.ts";
+import { storableTextSchema } from "./storable_text.ts";
 
 /** The types a part of an entity key may have. Floating point is not one: `17850.0` is cast first. */
 export const keyTypeSchema = z.enum(["string", "integer", "boolean"]);
 export type KeyType = z.infer<typeof keyTypeSchema>;
 
-/** PostgreSQL keeps no other text, and one such key in the prediction log would spoil the batch it is in. */
-const keyTextSchema = z.string().refine((text) => text.isWellFormed() && !text.includes("\0"), {
-  message: "must hold neither U+0000 nor half of a surrogate pair",
-});
-
 /** An entity as a caller names it: `{ customer_id: 17850 }`. */
-export const entitySchema = z.record(nameSchema, z.union([keyTextSchema, z.int(), z.boolean()]));
+export const entitySchema = z.record(nameSchema, z.union([storableTextSchema, z.int(), z.boolean()]));
 export type Entity = z.infer<typeof entitySchema>;
 
 /**

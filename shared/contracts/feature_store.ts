@@ -9,6 +9,7 @@ import { endpoint } from "./endpoint.ts";
 import { eventIdSchema } from "./envelope.ts";
 import { entitySchema, keyTypeSchema } from "./entity_key.ts";
 import { featureReferenceSchema, nameSchema } from "./names.ts";
+import { storableTextSchema } from "./storable_text.ts";
 import { durationSchema, instantSchema } from "./time.ts";
 
 const service = "feature-store";
@@ -128,7 +129,10 @@ export const featureValueSchema = z.union([z.number(), z.string(), z.boolean(), 
 export type FeatureValue = z.infer<typeof featureValueSchema>;
 
 /** A value that an on-demand feature reads; null where the caller has none. */
-export const requestValuesSchema = z.record(nameSchema, featureValueSchema);
+export const requestValuesSchema = z.record(
+  nameSchema,
+  z.union([z.number(), storableTextSchema, z.boolean(), z.null()]),
+);
 export type RequestValues = z.infer<typeof requestValuesSchema>;
 
 /**

@@ -151,7 +151,7 @@ Deno.test("infer() refuses outputs that the model does not have before it predic
     message: 'is "odds", and the model has value and prediction_id',
   }]]);
   await eventually(async () => {
-    const records = await storedEvents<PredictionRecord>(service.bus, STREAM.predictions);
+    const records = await storedPredictions(service.bus);
     assertEquals(records.map(({ data }) => data.outcome), ["error", "error"]);
   });
 });

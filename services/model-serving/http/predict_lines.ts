@@ -59,7 +59,11 @@ export type LineQuestion = z.infer<typeof questionSchema>;
 export type AnswerGroup = (
   model: string,
   questions: readonly LineQuestion[],
-  context: CallContext,
+  of: {
+    context: CallContext;
+    /** Whether the lines will be asked again after such a failure, so that it is not theirs. */
+    asksAgain: (error: unknown) => boolean;
+  },
 ) => Promise<string[]>;
 
 /** Lines of a call, and calls that are being answered. */
@@ -82,7 +86,7 @@ export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: Pred
     const context = callContext(c.req.raw.headers);
     const { model, body } = readCall(c, named, (error) => refused(named, error, context));
     const answers = answerLines(splitLines(body, MAX_LINE_CHARS), {
-      ask: (questions) => answerGroup(model, questions, context),
+      ask: (questions, asksAgain) => answerGroup(model, questions, { context, asksAgain }),
       refused: (error) => refused(model, error, context),
     });
     return c.body(ReadableStream.from(answers).pipeThrough(new TextEncoderStream()), 200, {
@@ -102,7 +106,10 @@ function readCall(c: Context, model: string, refused: (error: unknown) => void) 
   }
 }
 
-type Ask = (questions: readonly LineQuestion[]) => Promise<string[]>;
+type Ask = (
+  questions: readonly LineQuestion[],
+  asksAgain: (error: unknown) => boolean,
+) => Promise<string[]>;
 
 interface LineAnswers {
   ask: Ask;
@@ -165,23 +172,33 @@ function readQuestion(text: string | undefined): LineQuestion {
   return parseWith(questionSchema.options[isEntity ? 0 : 1], value, "read the line");
 }
 
-/** A mistake in one line is not its neighbours': they are asked apart then. One that is too busy is asked again. */
 async function askPatiently(
   questions: readonly LineQuestion[],
   ask: Ask,
 ): Promise<string[]> {
   for (let attempt = 1;; attempt++) {
+    const next = (error: unknown) => nextStep(error, { attempt, lines: questions.length });
     try {
-      return await ask(questions);
+      return await ask(questions, (error) => next(error) !== "tell");
     } catch (error) {
-      const code = error instanceof AppError ? error.code : undefined;
-      if ((code === "unavailable" || code === "busy") && attempt < MAX_ATTEMPTS) {
-        await delay(1_000 * ((error as AppError).retryAfter ?? 1));
-      } else if (code === "invalid" && questions.length > 1) {
+      const step = next(error);
+      if (step === "tell") return questions.map(() => problemOf(error));
+      if (step === "apart") {
         return (await Promise.all(questions.map((question) => askPatiently([question], ask)))).flat();
-      } else return questions.map(() => problemOf(error));
+      }
+      await delay(1_000 * ((error as AppError).retryAfter ?? 1));
     }
   }
+}
+
+/** A mistake in one line is not its neighbours': they are asked apart then. What is too busy is asked again later. */
+function nextStep(
+  error: unknown,
+  { attempt, lines }: { attempt: number; lines: number },
+): "tell" | "apart" | "later" {
+  const code = error instanceof AppError ? error.code : undefined;
+  if ((code === "unavailable" || code === "busy") && attempt < MAX_ATTEMPTS) return "later";
+  return code === "invalid" && lines > 1 ? "apart" : "tell";
 }
 
 function problemOf(error: unknown): string {

@@ -47,6 +47,8 @@ Deno.test("POST predict answers lines one by one, in their order, and bad ones w
     const events = await storedPredictions(service.bus);
     const ok = events.filter(({ data }) => data.outcome === "ok").map(({ id }) => id);
     assertEquals(ok.toSorted(), answers.flatMap(({ id }) => id ?? []).toSorted());
+    // Each mistake is that of its line alone.
+    assertEquals(events.length, answers.length);
   });
 });
 

@@ -7,7 +7,6 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
-import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { LiveModels } from "../live_models.ts";
 import { type PredictCall, type Prediction, sizeOf } from "../predict_call.ts";
@@ -16,7 +15,7 @@ import type { PredictionLog } from "../prediction_log/prediction_log.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 import { nothingScored, type Score } from "../score.ts";
 import { answersAlike, asksAlike } from "./alike.ts";
-import { codeOf, type Failure, loggedCall } from "../log_outcome.ts";
+import { type Failure, failureOf, loggedCall } from "../log_outcome.ts";
 
 export interface ShadowsDeps {
   models: Pick<LiveModels, "lease">;
@@ -103,7 +102,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
       } else measure.incomparable(labels);
     } catch (error) {
       measure.failed(labels);
-      log({ code: codeOf(error), error: messageOf(error) });
+      log(failureOf(error));
     } finally {
       await lease?.release();
     }
