@@ -67,8 +67,7 @@ export const predict = endpoint({
   verb: "predict",
   http: { method: "post", path: "/v1/models/{model}/predict" },
   summary: "Predict for entities (their features are looked up) or for rows of features",
-  // A field that is misspelt must not be passed over: without its `asOf` a call is answered for another time.
-  request: z.strictObject({
+  request: z.object({
     model: nameSchema,
     /** Whose features are looked up. */
     entities: z.array(entitySchema).min(1).max(1_000).optional(),

@@ -15,7 +15,7 @@ const weightSchema = z.number().min(0).max(1).refine(
 );
 
 /** What an arm takes at most; each copy of the service counts for itself. */
-export const limitsSchema = z.strictObject({
+export const limitsSchema = z.object({
   /** Calls that are being answered. */
   concurrency: z.int().positive().optional(),
   /** Rows, over any second, with bursts of as many. */
@@ -29,7 +29,7 @@ export type Limits = z.infer<typeof limitsSchema>;
  * Takes an arm that fails, or is slow, out of the traffic: the champion answers in its place. After the pause a few
  * calls try it; when all of them do well it is back, and else there is another pause.
  */
-export const breakerSchema = z.strictObject({
+export const breakerSchema = z.object({
   /** The calls of this long are judged ... */
   window: durationWithin("PT0.1S", "P1D").default("PT30S"),
   /** ... once there are this many. */
@@ -45,7 +45,7 @@ export const breakerSchema = z.strictObject({
 });
 export type BreakerRules = z.infer<typeof breakerSchema>;
 
-export const armSchema = z.strictObject({
+export const armSchema = z.object({
   /** The alias whose version answers. */
   alias: nameSchema,
   /** The share of calls (sticky: of keys) that it answers. */
@@ -56,7 +56,7 @@ export const armSchema = z.strictObject({
 });
 
 /** Answers beside the arms, off the caller's path; what it says is compared with what the caller was told. */
-export const shadowSchema = z.strictObject({
+export const shadowSchema = z.object({
   alias: nameSchema,
   /** The share of calls that it sees. */
   share: z.number().positive().max(1).default(1),
@@ -64,7 +64,7 @@ export const shadowSchema = z.strictObject({
   tolerance: z.number().nonnegative().default(1e-6),
 });
 
-const stickySchema = z.strictObject({
+const stickySchema = z.object({
   /** `entity`: its key; calls with rows carry `key` instead. `key`: what every call carries in `key`. */
   by: z.enum(["entity", "key"]),
   /** Of an entity with several key parts, those that count, such as the customer of (customer, product). Default: all. */
@@ -73,7 +73,7 @@ const stickySchema = z.strictObject({
   salt: z.string().min(1).max(100).optional(),
 });
 
-const featuresSchema = z.strictObject({
+const featuresSchema = z.object({
   /** How long to wait for the feature store. */
   deadline: durationWithin("PT0.001S", "PT1H").default("PT1S"),
   /** When it is late or away: refuse the call, go on with the defaults, or with what was last read of the entity. */
@@ -84,7 +84,7 @@ const featuresSchema = z.strictObject({
    */
   defaults: z.record(featureReferenceSchema, z.union([z.number(), z.boolean(), z.string()])).default({}),
   /** What each copy remembers of its reads, where `last_known` is declared. */
-  lastKnown: z.strictObject({
+  lastKnown: z.object({
     entities: z.int().positive().max(1_000_000).default(10_000),
     /** A row read longer ago is not used. */
     maxAge: durationSchema.default("PT1H"),
@@ -98,14 +98,14 @@ export type FeaturesPolicy = z.infer<typeof featuresSchema>;
  * What becomes of values that are not as the model takes them. Missing values and unseen categories are the model's own
  * to say, in its signature; text with U+0000 is always refused.
  */
-export const inputPolicySchema = z.strictObject({
+export const inputPolicySchema = z.object({
   /** Infinity, or a number beyond float32: the call is refused, or the value counts as missing and is marked. */
   notFinite: z.enum(["refuse", "missing"]).default("refuse"),
   /** Fields that the model does not know: the call is refused, or they are passed over. */
   unknown: z.enum(["refuse", "ignore"]).default("refuse"),
 });
 
-const logSchema = z.strictObject({
+const logSchema = z.object({
   /** The share of successful answers that is logged; errors always are. A record says which share it stands for. */
   sample: z.number().min(0).max(1).default(1),
   /** Records that wait in memory while NATS is away ... */
@@ -116,7 +116,7 @@ const logSchema = z.strictObject({
 export type LogPolicy = z.infer<typeof logSchema>;
 
 /** How the model of the same name is served. */
-export const deploymentBodySchema = z.strictObject({
+export const deploymentBodySchema = z.object({
   /** The champion: the alias whose version answers, and that other arms fall back to. */
   alias: nameSchema.default("champion"),
   /** Who answers which share; one of them has the alias of the champion. Default: the champion answers all. */
