@@ -262,13 +262,12 @@ Deno.test("a deployment that can't be honoured is refused when it is put, with e
   ]);
   assertEquals(
     await reasons({
-      features: { deadline: "P30D", given: "override", colour: "red" },
+      features: { deadline: "P30D", given: "override" },
       arms: { control: { alias: "champion", weight: 1, breaker: { window: "PT0S" } } },
     }),
     [
       "/body/arms/control/breaker/window must be PT0.1S to P1D",
       "/body/features/deadline must be PT0.001S to PT1H",
-      "/body/features/colour is not a known field",
     ],
   );
   // What was in force stays.
