@@ -46,9 +46,10 @@ const ALLOCATOR = {
 /**
  * A busy process keeps several nurseries' worth of what is garbage already: of at most 1 MiB in place of 16, with a heap
  * that grows by a tenth before it is collected again, and with code that is chosen for its size, the nine services stay
- * within what a laptop spares.
+ * within what a laptop spares. The last one is for ONNX Runtime (shared/onnx/runtime_code.ts).
  */
-const V8_FLAGS = "--max-semi-space-size=1,--heap-growing-percent=10,--optimize-for-size";
+const V8_FLAGS =
+  "--max-semi-space-size=1,--heap-growing-percent=10,--optimize-for-size,--wasm-tiering-budget=2000000000";
 
 /** The command line of a service's process. */
 export async function commandOf(

@@ -10,6 +10,7 @@ import { BUCKET } from "shared/contracts/streams.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
 import { messageOf } from "shared/errors.ts";
+import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
 import { createDeploymentCheck } from "./check_deployment.ts";
@@ -55,8 +56,9 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     list: contract.definitions,
   });
 
-  const wasm = createWasmRuntime({ log });
-  const trial = createWasmRuntime({ log, limits: TRIAL_LIMITS });
+  const code = createRuntimeCode();
+  const wasm = createWasmRuntime({ log, code });
+  const trial = createWasmRuntime({ log, code, limits: TRIAL_LIMITS });
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();

@@ -50,20 +50,34 @@ class BoundedMemory extends WebAssembly.Memory {
 }
 
 /**
- * While it starts, the runtime puts Node's `Worker` in the place of the global one, which others still need, and makes
- * its memory.
+ * While it starts, the runtime puts Node's `Worker` in the place of the global one, which others still need, makes its
+ * memory, and compiles its code, unless that is given.
  */
-async function createSession(file: Uint8Array): Promise<ort.InferenceSession> {
+async function createSession(file: Uint8Array, code?: WebAssembly.Module): Promise<ort.InferenceSession> {
   const { Worker } = globalThis;
-  const { Memory } = WebAssembly;
+  const { Memory, instantiate } = WebAssembly;
   WebAssembly.Memory = BoundedMemory;
+  if (code !== undefined) {
+    // In place of the bytes that it would read.
+    ort.env.wasm.wasmBinary = new ArrayBuffer(0);
+    const instead = async (_: unknown, imports: WebAssembly.Imports) => ({
+      module: code,
+      instance: await instantiate(code, imports),
+    });
+    Object.assign(WebAssembly, { instantiate: instead });
+  }
   try {
     // Errors only: a model made elsewhere can be full of what the runtime warns of.
     return await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
   } finally {
     globalThis.Worker = Worker;
-    WebAssembly.Memory = Memory;
+    Object.assign(WebAssembly, { Memory, instantiate });
   }
+}
+
+export interface LoadOptions {
+  /** The runtime's code, for a thread's first model: compiled once for many threads. Default: it compiles its own. */
+  code?: WebAssembly.Module | undefined;
 }
 
 /**
@@ -72,8 +86,12 @@ async function createSession(file: Uint8Array): Promise<ort.InferenceSession> {
  * @throws {AppError} `invalid` when the runtime can't load it, or its inputs and outputs are not those of the shape;
  * `unprocessable` when it takes too much memory
  */
-export async function loadModel(file: Uint8Array, shape: ModelShape): Promise<LoadedModel> {
-  const session = await exclusively(() => createSession(file)).catch((error) => {
+export async function loadModel(
+  file: Uint8Array,
+  shape: ModelShape,
+  { code }: LoadOptions = {},
+): Promise<LoadedModel> {
+  const session = await exclusively(() => createSession(file, code)).catch((error) => {
     if (isOutOfMemory(error)) throw tooGreedy("load the model");
     throw invalid(`Cannot load the model: the ONNX runtime refuses it: ${messageOf(error)}`);
   });

@@ -3,6 +3,7 @@ import { AppError } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
 import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 import { readModel } from "shared/onnx/reader.ts";
+import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import { delay } from "shared/delay.ts";
 import { loopModelFile, sumModelFile } from "../testing/model_file.ts";
 import { type Forest, randomForest, seededRandom, VOCABULARY } from "../testing/random_forest.ts";
@@ -18,8 +19,10 @@ const batchOf = (rows: readonly number[][]): ModelBatch => ({
   categories: [],
 });
 
+const code = createRuntimeCode();
+
 function startWasm(limits: WasmLimits = {}) {
-  const runtime = createWasmRuntime({ log: silentLogger, limits });
+  const runtime = createWasmRuntime({ log: silentLogger, code, limits });
   return Object.assign(runtime, { [Symbol.asyncDispose]: () => runtime.stop() });
 }
 
@@ -165,6 +168,26 @@ Deno.test("an instance that has loaded many models is replaced with those in it 
     await model.unload();
   }
   assertEquals(wasm.replaced, 0);
+});
+
+Deno.test("an instance is not replaced at each load once it holds as many models as it may load", async () => {
+  let threads = 0;
+  const counted = {
+    forThread() {
+      threads++;
+      return code.forThread();
+    },
+  };
+  const wasm = createWasmRuntime({ log: silentLogger, code: counted, limits: { loadsOfInstance: 4 } });
+  const models = [];
+  for (let model = 1; model <= 12; model++) {
+    models.push(await wasm.load(sumModelFile([model, 0]), TWO));
+  }
+  for (const [index, model] of models.entries()) {
+    assertEquals([...await model.predict(batchOf([[2, 0]]))], [2 * (index + 1)]);
+  }
+  assertEquals(threads, 3);
+  await wasm.stop();
 });
 
 Deno.test("the WASM runtime refuses what is no model, and goes on", async () => {

@@ -19,7 +19,17 @@ export class WasmInstance {
   #pending: { resolve: (reply: WasmReply) => void; reject: (error: Error) => void } | undefined;
   #lost: InstanceLost | undefined;
 
-  constructor() {
+  /**
+   * @param code what it runs
+   * @throws {InstanceLost} when it takes longer than the limit
+   */
+  static async start(code: WebAssembly.Module, limitMs: number): Promise<WasmInstance> {
+    const instance = new WasmInstance();
+    await instance.tell({ do: "start", code }, limitMs);
+    return instance;
+  }
+
+  private constructor() {
     this.#worker = new Worker(new URL("./wasm_worker.ts", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<WasmReply>) => {
       const pending = this.#pending;

@@ -9,6 +9,7 @@
  */
 import { AppError, messageOf } from "shared/errors.ts";
 import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
+import type { RuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { type LoadedModel, refuseOtherShape } from "./runtime.ts";
@@ -20,8 +21,8 @@ export interface WasmLimits {
   /** Loading a model, in ms; default 30,000. */
   loadMs?: number;
   /**
-   * Loads after which the instance is replaced: what WASM took of the memory it gives back only with its thread.
-   * Default 100.
+   * Loads after which the instance is replaced: what WASM took of the memory it gives back only with its thread. Those
+   * of models that move to another instance are not counted. Default 100.
    */
   loadsOfInstance?: number;
   /** For how long a model that hung is not run again, in ms; twice as long each time it hangs again. Default 1,000. */
@@ -49,7 +50,14 @@ interface Model {
   pausedUntil: number;
 }
 
-export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: WasmLimits }): WasmRuntime {
+export interface WasmRuntimeDeps {
+  log: Logger;
+  /** What its threads run: the same for every runtime of the process. */
+  code: RuntimeCode;
+  limits?: WasmLimits;
+}
+
+export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): WasmRuntime {
   const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000, idleMs } = limits;
   const live = new Set<Model>();
   let instance: WasmInstance | undefined;
@@ -66,16 +74,18 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
     return result;
   }
 
-  function current(): WasmInstance {
+  const startInstance = async () => await WasmInstance.start(await code.forThread(), loadMs);
+
+  async function current(): Promise<WasmInstance> {
     if (instance === undefined || instance.lost) {
-      instance = new WasmInstance();
+      instance = await startInstance();
       loads = 0;
     }
     return instance;
   }
 
   async function ensureLoaded(model: Model): Promise<WasmInstance> {
-    const into = current();
+    const into = await current();
     if (model.in === into) return into;
     await into.tell({ do: "load", model: model.id, file: model.file, shape: model.shape }, loadMs);
     model.in = into;
@@ -86,22 +96,22 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
   /** Another thread takes over, with the models in it before the old one goes. */
   async function renew(): Promise<void> {
     const old = instance;
-    const fresh = new WasmInstance();
+    let fresh: WasmInstance | undefined;
+    loads = 0;
     try {
+      fresh = await startInstance();
       for (const { id, file, shape } of live) {
         await fresh.tell({ do: "load", model: id, file, shape }, loadMs);
       }
     } catch (error) {
-      fresh.end();
+      fresh?.end();
       log.warn(
         { err: error },
         `Cannot renew the ONNX runtime, going on with the old one: ${messageOf(error)}`,
       );
-      loads = 0;
       return;
     }
     instance = fresh;
-    loads = live.size;
     for (const model of live) model.in = fresh;
     old?.end();
   }
@@ -166,7 +176,10 @@ export function createWasmRuntime({ log, limits = {} }: { log: Logger; limits?: 
       };
       try {
         await inTurn(async () => {
-          if (loads >= loadsOfInstance) await renew();
+          if (loads >= loadsOfInstance) {
+            if (live.size > 0) await renew();
+            else instance?.end();
+          }
           await guarded(model, () => Promise.resolve());
         });
         live.add(model);

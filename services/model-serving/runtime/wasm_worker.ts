@@ -8,6 +8,7 @@ import type { LoadedModel as OnnxModel } from "shared/onnx/runtime.ts";
 import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 
 export type WasmRequest =
+  | { do: "start"; code: WebAssembly.Module }
   | { do: "load"; model: number; file: Uint8Array; shape: ModelShape }
   | { do: "run"; model: number; batch: ModelBatch }
   | { do: "unload"; model: number };
@@ -22,6 +23,7 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 const models = new Map<number, OnnxModel>();
+let code: WebAssembly.Module;
 
 // Set before anything is awaited: a message that comes while a module is loading would find nobody.
 scope.onmessage = async ({ data: request }) => {
@@ -37,9 +39,13 @@ scope.onmessage = async ({ data: request }) => {
 
 async function perform(request: WasmRequest): Promise<Float32Array | undefined> {
   switch (request.do) {
+    case "start": {
+      code = request.code;
+      return undefined;
+    }
     case "load": {
       const { loadModel } = await import("shared/onnx/runtime.ts");
-      models.set(request.model, await loadModel(request.file, request.shape));
+      models.set(request.model, await loadModel(request.file, request.shape, { code }));
       return undefined;
     }
     case "run": {
