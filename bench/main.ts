@@ -18,7 +18,7 @@ import { servingMemory } from "./serving_memory.ts";
 import { predictFeatures } from "./predict_features.ts";
 import { quality } from "./quality.ts";
 import { trainingApi } from "./training_api.ts";
-import { trainingSet } from "./training_set.ts";
+import { longTrainingSet, trainingSet } from "./training_set.ts";
 import { trees } from "./trees.ts";
 import { update } from "./update.ts";
 
@@ -29,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   update,
   online,
   trainingSet,
+  longTrainingSet,
   quality,
   trees,
   linear,

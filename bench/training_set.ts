@@ -1,6 +1,7 @@
 /**
  * `training-set`: 17,000 rows of 1,000 features as they stood at each row's T, beside Feast's
- * `get_historical_features` over the same history in its file store.
+ * `get_historical_features` over the same history in its file store. `training-set-long`: as many values in ten times as
+ * many rows, so that what a row costs besides its values shows.
  *
  * @module
  */
@@ -20,29 +21,39 @@ import { findPeer, peerMissing, runForJson } from "./peers/peer.ts";
 
 const SERVICE = "feature-store";
 const PEER = "feast";
-const VIEWS = 25;
-const FEATURES_A_VIEW = 40;
-/** Each with a record a week in every source, and a row three days after each record. */
-const CUSTOMERS = 1_700;
 const WEEKS = 10;
 const DAY_MS = 86_400_000;
 const FROM_MS = Date.UTC(2024, 0, 1);
 const POLL_MS = 20;
 const MiB = 1024 * 1024;
 
+interface Shape {
+  views: number;
+  featuresAView: number;
+  /** Each with a record a week in every source, and a row three days after each record. */
+  customers: number;
+}
+
 export const trainingSet: Bench = {
   name: "training-set",
   summary: "17,000 rows x 1,000 features point in time, beside Feast's get_historical_features",
-  run,
+  run: (options) => run({ views: 25, featuresAView: 40, customers: 1_700 }, options),
 };
 
-async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
+export const longTrainingSet: Bench = {
+  name: "training-set-long",
+  summary: "170,000 rows x 100 features point in time, beside the same",
+  run: (options) => run({ views: 5, featuresAView: 20, customers: 17_000 }, options),
+};
+
+async function run(full: Shape, { rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   await using bench = await startBenchStack([SERVICE], { say });
-  const customers = Math.max(20, Math.round(CUSTOMERS * scale));
-  await declare(bench);
+  const shape = { ...full, customers: Math.max(20, Math.round(full.customers * scale)) };
+  const { views, featuresAView, customers } = shape;
+  await declare(bench, shape);
   say("publishing the history");
-  for (let view = 0; view < VIEWS; view++) await publishView(bench, view, customers);
-  await applied(bench, customers * WEEKS * VIEWS);
+  for (let view = 0; view < views; view++) await publishView(bench, view, shape);
+  await applied(bench, customers * WEEKS * views);
 
   const file = await bench.bus.files.put(spineFile(customers));
   let sum = 0;
@@ -60,7 +71,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   }, { rounds, say });
   const figures = {
     rows: customers * WEEKS,
-    features: VIEWS * FEATURES_A_VIEW,
+    features: views * featuresAView,
     microml_seconds: microml!["seconds"]!,
     microml_peak_mb: microml!["peak_mb"]!,
   };
@@ -72,9 +83,9 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   if (python === undefined) return { ratios: {}, figures, notes: [...notes, peerMissing(PEER)] };
 
   say("feast joins the same rows, once: it takes minutes");
-  await writeFiles(bench.folder, customers);
+  await writeFiles(bench.folder, shape);
   const script = new URL("peers/feast_training_set.py", import.meta.url).pathname;
-  const feast = await runForJson(python, [script, bench.folder, String(FEATURES_A_VIEW)]);
+  const feast = await runForJson(python, [script, bench.folder, String(featuresAView)]);
   if (feast["rows"] !== figures.rows || Math.abs(feast["sum"]! - sum) > 1e-9 * Math.abs(sum)) {
     throw new Error(
       `Feast gives ${feast["rows"]} rows that sum to ${feast["sum"]}, and we ${figures.rows}, ${sum}`,
@@ -96,15 +107,15 @@ const timeOf = (week: number) => FROM_MS + week * 7 * DAY_MS;
 const valueOf = (view: number, feature: number, row: number) =>
   ((view * 7_919 + feature * 104_729 + row * 15_485_863) % 1_000_003) / 100;
 
-async function declare({ bus }: BenchStack): Promise<void> {
+async function declare({ bus }: BenchStack, { views, featuresAView }: Shape): Promise<void> {
   const project = "bench";
   await call(bus, contract.putEntity, {
     project,
     name: "customer",
     body: { keys: { customer_id: "integer" } },
   });
-  const features = Array.from({ length: FEATURES_A_VIEW }, (_, feature) => `f${feature}`);
-  for (let view = 0; view < VIEWS; view++) {
+  const features = Array.from({ length: featuresAView }, (_, feature) => `f${feature}`);
+  for (let view = 0; view < views; view++) {
     const name = viewName(view);
     const body = {
       entity: "customer",
@@ -115,16 +126,20 @@ async function declare({ bus }: BenchStack): Promise<void> {
     };
     await call(bus, contract.putView, { project, name, body });
   }
-  const all = Array.from({ length: VIEWS }, (_, view) => features.map((one) => `${viewName(view)}.${one}`));
+  const all = Array.from({ length: views }, (_, view) => features.map((one) => `${viewName(view)}.${one}`));
   await call(bus, contract.putFeatureService, { project, name: "all", body: { features: all.flat() } });
 }
 
-async function publishView({ bus }: BenchStack, view: number, customers: number): Promise<void> {
+async function publishView(
+  { bus }: BenchStack,
+  view: number,
+  { customers, featuresAView }: Shape,
+): Promise<void> {
   const source = viewName(view);
   const events = Array.from({ length: customers * WEEKS }, (_, row): PlatformEvent => {
     const time = toInstant(timeOf(row % WEEKS));
     const data: Record<string, number> = { customer_id: Math.floor(row / WEEKS) };
-    for (let feature = 0; feature < FEATURES_A_VIEW; feature++) {
+    for (let feature = 0; feature < featuresAView; feature++) {
       data[`f${feature}`] = valueOf(view, feature, row);
     }
     return {
@@ -196,11 +211,11 @@ async function peakMiB(pid: number): Promise<number> {
 }
 
 /** The same history and spine as the files that Feast reads. */
-async function writeFiles(folder: string, customers: number): Promise<void> {
+async function writeFiles(folder: string, { views, featuresAView, customers }: Shape): Promise<void> {
   await Deno.writeFile(`${folder}/spine.parquet`, spineFile(customers));
   const rows = Array.from({ length: customers * WEEKS }, (_, row) => row);
-  for (let view = 0; view < VIEWS; view++) {
-    const columns = Array.from({ length: FEATURES_A_VIEW }, (_, feature) => ({
+  for (let view = 0; view < views; view++) {
+    const columns = Array.from({ length: featuresAView }, (_, feature) => ({
       name: `f${feature}`,
       data: Float64Array.from(rows, (row) => valueOf(view, feature, row)),
       type: "DOUBLE" as const,

@@ -53,10 +53,13 @@ export function createLabelPublisher(
     const { keys } = await findEntity(definitions, definition.body.entity);
     const nowMs = await now(definition.project);
     while (!signal.aborted) {
-      const more = await transaction(db, (tx) => publishLabels(tx, { definition, keys, nowMs }));
+      const { enqueued, more } = await transaction(
+        db,
+        (tx) => publishLabels(tx, { definition, keys, nowMs }),
+      );
       crashPoint?.("written");
+      if (enqueued) outbox.poke();
       if (!more) return;
-      outbox.poke();
     }
   }
 }

@@ -41,23 +41,29 @@ interface LabelWork extends LabelStep {
   layouts: ReadonlyMap<string, LayoutBuilder>;
 }
 
+/** What came of a step. */
+export interface LabelStepOutcome {
+  /** Messages were written into the outbox. */
+  enqueued: boolean;
+  /** There is more to do at once. */
+  more: boolean;
+}
+
 /**
  * One step of a pass: a page of entities, with what follows written into the outbox in the same transaction, so that a
  * crash repeats the step or nothing, and copies of the service take turns. A pass goes either to a later T, over every
  * entity, or over the entities that records came late for.
- *
- * @returns whether there is more to do at once
  */
-export async function publishLabels(tx: Transaction, step: LabelStep): Promise<boolean> {
+export async function publishLabels(tx: Transaction, step: LabelStep): Promise<LabelStepOutcome> {
   const { name: model, version } = step.definition;
   const stored = await lockLabelProgress(tx, { model, version });
-  if (stored === undefined) return false;
+  if (stored === undefined) return NOTHING_DONE;
   const work: LabelWork = { ...step, ...plan(step.definition.body) };
   const progress = await withPass(tx, work, atVersion(stored, version));
-  if (progress === undefined) return false;
+  if (progress === undefined) return NOTHING_DONE;
 
   const page = await nextPage(tx, work, progress);
-  if (isIdle(progress, page)) return false;
+  if (isIdle(progress, page)) return NOTHING_DONE;
   const known = await readPublished(tx, { model, keys: page.map(({ key }) => key) });
   const changes = findChanges(await computeLabels(tx, work, { page, progress, known }), known);
   if (changes.length > 0) {
@@ -73,9 +79,14 @@ export async function publishLabels(tx: Transaction, step: LabelStep): Promise<b
     published: progress.published + changes.length,
     corrections: progress.corrections + changes.filter(({ corrects }) => corrects !== null).length,
   });
-  // There is always something applied since: the next look at it can wait.
-  return progress.passUntil !== null || next.passBelowTx !== null;
+  return {
+    enqueued: changes.length > 0,
+    // There is always something applied since: the next look at it can wait.
+    more: progress.passUntil !== null || next.passBelowTx !== null,
+  };
 }
+
+const NOTHING_DONE: LabelStepOutcome = { enqueued: false, more: false };
 
 /** Transactions behind which a look that finds nothing need not be remembered. */
 const NEAR_TX = 1_000;

@@ -11,6 +11,7 @@ import { notFound } from "shared/errors.ts";
 import { reachOf, refuseBlocked } from "./blocked_sources.ts";
 import type { Definitions } from "./catalog.ts";
 import type { FeatureClock } from "./feature_clock.ts";
+import { lastTime } from "./domain/given_rows.ts";
 import { queueTrainingSet, type TrainingSetRequest } from "./repository/training_sets.ts";
 import { readGivenSpine } from "./spine_file.ts";
 import { columnsOf, isGiven, planTrainingSet, type TrainingSetPlan } from "./training_set_plan.ts";
@@ -89,5 +90,6 @@ async function checkSpine(
     clockMs: Date.parse(clock),
     file: undefined,
   });
-  return rows.length === 0 ? null : toInstant(rows.reduce((last, { at }) => Math.max(last, at), -Infinity));
+  const last = lastTime(rows);
+  return last === undefined ? null : toInstant(last);
 }

@@ -2,12 +2,8 @@
 import type { GivenSpine } from "shared/contracts/feature_store.ts";
 import { readParquetFile } from "shared/files/parquet_file.ts";
 import { readTextFile } from "shared/files/text_file.ts";
-import {
-  createSpineReader,
-  type GivenSpineOptions,
-  type SpineRow,
-  withNumbersRead,
-} from "./domain/given_spine.ts";
+import type { GivenRows } from "./domain/given_rows.ts";
+import { createSpineReader, type GivenSpineOptions } from "./domain/given_spine.ts";
 
 /**
  * @param file its bytes, where the spine is one
@@ -16,7 +12,7 @@ import {
 export async function readGivenSpine(
   spine: GivenSpine,
   { file, ...options }: Omit<GivenSpineOptions, "time" | "isText"> & { file: Uint8Array | undefined },
-): Promise<SpineRow[]> {
+): Promise<GivenRows> {
   const isText = "file" in spine && spine.format === "csv";
   const reader = createSpineReader({ ...options, time: spine.time, isText });
   if ("rows" in spine) {
@@ -27,8 +23,7 @@ export async function readGivenSpine(
     if ("data" in content) reader.add(content.data);
     else reader.refuse({ path: `/spine/lines/${content.line}`, message: content.reason ?? "is no record" });
   }
-  const rows = reader.finish();
-  return isText ? withNumbersRead(rows, options.columns.filter((name) => !options.types.has(name))) : rows;
+  return reader.finish();
 }
 
 function recordsOf({ format, delimiter }: Extract<GivenSpine, { file: string }>, file: Uint8Array) {

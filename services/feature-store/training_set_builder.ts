@@ -2,6 +2,7 @@
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
 import { writeTrainingSet } from "shared/training_set_file.ts";
+import type { GivenRows } from "./domain/given_rows.ts";
 import { type JoinedRows, type JoinOptions, joinParts } from "./domain/joined_rows.ts";
 import { createRowLimit } from "./domain/training_rows.ts";
 import type { TrainingSetRequest } from "./repository/training_sets.ts";
@@ -11,7 +12,7 @@ import { type DefinitionsData, fromData } from "./training_set_definitions.ts";
 import { type BuiltTrainingSet, describe, describeColumns } from "./training_set_description.ts";
 import { buildPart, type BuiltPart } from "./training_set_part.ts";
 import { columnsOf, isGiven, planTrainingSet, type TrainingSetPlan } from "./training_set_plan.ts";
-import { divide, type GivenRows, type Share } from "./training_set_share.ts";
+import { divide, type Share } from "./training_set_share.ts";
 
 export interface BuilderDeps {
   db: Database;
@@ -81,16 +82,13 @@ async function givenRows(
 ): Promise<GivenRows | undefined> {
   const { entity, spine, label } = request;
   if (!isGiven(spine)) return undefined;
-  const rows = await readGivenSpine(spine, {
+  return await readGivenSpine(spine, {
     entity,
     keys: plan.keys,
     ...columnsOf({ spine, label, features: plan.features }),
     clockMs: Date.parse(request.clock),
     file,
   });
-  const byEntity = Map.groupBy(rows.map((row, place) => ({ ...row, place })), ({ key }) => key);
-  for (const own of byEntity.values()) own.sort((a, b) => a.at - b.at || a.place - b.place);
-  return byEntity;
 }
 
 /** The first share is this thread's. */

@@ -84,17 +84,12 @@ function leadOf(feature: number, parts: readonly BuiltPart[]): number | null {
   return Number.isFinite(lead) ? lead : null;
 }
 
-/** Columns of values [first, end): a few at a time, for they are read side by side. */
+/** Columns of values [first, end). */
 export function describeColumns(rows: JoinedRows, first: number, end: number): ColumnStatistics[] {
-  const described: ColumnStatistics[] = [];
-  for (let from = first; from < end; from += COLUMNS_AT_ONCE) {
-    for (const { column, statuses } of rows.columns(from, Math.min(from + COLUMNS_AT_ONCE, end))) {
-      described.push(describeColumn(column, statuses ?? presence(column)));
-    }
-  }
-  return described;
+  const scratch = new Float64Array(rows.length);
+  return rows.columns(first, end)
+    .map(({ column, statuses = presence(column) }) => describeColumn(column, { statuses, scratch }))
+    .toArray();
 }
-
-const COLUMNS_AT_ONCE = 32;
 
 const instant = (time: number): Instant | null => Number.isFinite(time) ? toInstant(time) : null;

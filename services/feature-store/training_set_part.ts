@@ -2,8 +2,8 @@
 import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { Transaction } from "shared/db/connection.ts";
 import type { FeatureRow } from "./domain/feature_plan.ts";
-import type { SpineRow } from "./domain/given_spine.ts";
-import { createHistory, type History, toFeatureValue } from "./domain/history.ts";
+import { createGivenReader, type GivenReader, type GivenRow } from "./domain/given_rows.ts";
+import { createHistory, type History } from "./domain/history.ts";
 import {
   createTrainingRows,
   type RowLimit,
@@ -53,9 +53,10 @@ export async function buildPart(tx: Transaction, options: PartOptions): Promise<
   const { plan, request, share, limit, onProgress } = options;
   const carried = isGiven(request.spine) ? request.spine.carry : [];
   const rows = createTrainingRows({ carried: carried.length, limit });
-  const work: Work = { ...options, carried, rows, dropped: 0, entitiesAtOnce: FIRST_ENTITIES };
+  const given = "given" in share ? createGivenReader(share.given) : undefined;
+  const work: Work = { ...options, given, carried, rows, dropped: 0, entitiesAtOnce: FIRST_ENTITIES };
   const sources = new Map([...plan.layouts.keys()].map((source) => [source, emptyRange()]));
-  const total = "given" in share ? share.given.size : share.keys;
+  const total = "given" in share ? share.given.keys.length : share.keys;
   let done = 0;
   for await (const page of readAhead(pagesOfKeys(tx, work), (keys) => readPage(tx, work, keys))) {
     for (const entity of page) {
@@ -70,6 +71,8 @@ export async function buildPart(tx: Transaction, options: PartOptions): Promise<
 }
 
 interface Work extends PartOptions {
+  /** The rows, where they are given. */
+  given: GivenReader | undefined;
   carried: readonly string[];
   rows: TrainingRows;
   dropped: number;
@@ -87,7 +90,7 @@ interface Entity {
 async function* pagesOfKeys(tx: Transaction, work: Work): AsyncGenerator<string[]> {
   const { plan, share } = work;
   if ("given" in share) {
-    const keys = [...share.given.keys()];
+    const { keys } = share.given;
     for (let first = 0; first < keys.length;) {
       const page = keys.slice(first, first + work.entitiesAtOnce);
       first += page.length;
@@ -134,13 +137,11 @@ async function* readAhead<Page>(
 
 async function readPage(
   tx: Transaction,
-  { plan, request, share }: Work,
+  { plan, request, given }: Work,
   keys: string[],
 ): Promise<Entity[]> {
   const { entity, layouts, label } = plan;
-  const last = "given" in share
-    ? Math.max(...keys.map((key) => share.given.get(key)!.at(-1)!.at))
-    : lastTime(request);
+  const last = given === undefined ? lastTime(request) : Math.max(...keys.map((key) => given.lastTime(key)));
   const until = last + (label?.withinMs ?? 0);
   const read = await Promise.all(
     [...layouts].map(async ([source, layout]) => {
@@ -159,51 +160,55 @@ async function readPage(
 }
 
 function addEntity(work: Work, { key, histories }: Entity): void {
-  const { plan, request, share, carried, rows } = work;
+  const { plan, request, given, carried, rows } = work;
   const { features, label } = plan;
   const dataOf = new Map([...histories].map(([source, history]) => [source, { history }]));
   const isOnDemand = features.plan.request.size > 0;
   const clockMs = Date.parse(request.clock);
-  const observed = "given" in share ? share.given.get(key)! : declaredRows(work, histories);
+  const observed = given === undefined ? declaredRows(work, histories) : given.rows(key);
   let evaluated: { at: number; row: FeatureRow } | undefined;
-  for (const { at, place, data } of observed) {
+  for (const row of observed) {
+    const { at } = row;
     const mature = label === undefined || at + label.withinMs <= clockMs;
     if (!mature && request.immature === "drop") {
       work.dropped++;
       continue;
     }
     if (evaluated?.at !== at || isOnDemand) {
-      const moment = { atMs: at, knownByMs: request.asKnown === "now" ? Infinity : at, request: asked(data) };
+      const moment = { atMs: at, knownByMs: request.asKnown === "now" ? Infinity : at, request: asked(row) };
       evaluated = { at, row: features.plan.evaluate((view) => dataOf.get(view.source)!, moment) };
     }
     rows.add({
       entity: key,
       atMs: at,
       features: evaluated.row,
-      label: labelOf(data, at, mature),
+      label: labelOf(row, mature),
       mature,
-      carried: carried.map((column) => toFeatureValue(data?.[column])),
-      ...(place === undefined ? {} : { place }),
+      carried: carried.map((column) => row.read?.(column) ?? null),
+      ...(row.place === undefined ? {} : { place: row.place }),
     });
   }
 
-  function asked(data: SpineRow["data"] | undefined): RequestValues {
+  function asked(row: ObservedRow): RequestValues {
     return Object.fromEntries(
-      [...features.plan.request.keys()].map((name) => [name, toFeatureValue(data?.[name])]),
+      [...features.plan.request.keys()].map((name) => [name, row.read?.(name) ?? null]),
     );
   }
 
-  function labelOf(data: SpineRow["data"] | undefined, at: number, mature: boolean): FeatureValue {
-    if (label !== undefined) return mature ? label.evaluate(histories.get(label.source)!, at) : null;
+  function labelOf(row: ObservedRow, mature: boolean): FeatureValue {
+    if (label !== undefined) return mature ? label.evaluate(histories.get(label.source)!, row.at) : null;
     const { label: declared } = request;
-    return declared !== null && "column" in declared ? toFeatureValue(data?.[declared.column]) : null;
+    return declared !== null && "column" in declared ? row.read?.(declared.column) ?? null : null;
   }
 }
+
+/** A declared row has nothing but its T. */
+type ObservedRow = { at: number } & Partial<GivenRow>;
 
 function* declaredRows(
   { plan, request }: Work,
   histories: ReadonlyMap<string, History>,
-): Generator<{ at: number; place?: undefined; data?: undefined }> {
+): Generator<ObservedRow> {
   const spine = plan.spine!;
   const fromMs = request.from === null ? -Infinity : Date.parse(request.from);
   const range = { fromMs, toMs: lastTime(request), asKnown: request.asKnown };

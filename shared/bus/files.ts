@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import type { JetStreamClient } from "@nats-io/jetstream";
 import { type ObjectResult, type ObjectStore, Objm } from "@nats-io/obj";
 import { errors } from "nats";
@@ -36,6 +38,8 @@ export interface FileStore {
 
 /** A file whose next chunk does not come within this time is given up. */
 const CHUNK_TIMEOUT_MS = 15_000;
+/** A millisecond's work. */
+const DIGEST_BYTES = 1024 * 1024;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 export function createFileStore(js: JetStreamClient): FileStore {
@@ -151,9 +155,14 @@ async function reported<T>(verb: string, sha256: string, work: () => Promise<T>)
   }
 }
 
+/** A piece at a time, for `crypto.subtle.digest` copies what it is given; between them the event loop has its turn. */
 async function digestOf(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
-  return new Uint8Array(digest).toHex();
+  const hash = createHash("sha256");
+  for (let first = 0; first < bytes.byteLength; first += DIGEST_BYTES) {
+    if (first > 0) await setImmediate();
+    hash.update(bytes.subarray(first, first + DIGEST_BYTES));
+  }
+  return hash.digest("hex");
 }
 
 const notThere = (sha256: string) => notFound(`Cannot get the file ${sha256}: it is not in the file store`);

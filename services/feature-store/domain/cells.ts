@@ -101,6 +101,24 @@ export function createCellWriter(width: number): CellWriter {
   };
 }
 
+/** The number of a row's cell. */
+export function cellAt({ blocks, columns }: Cells, row: number, column: number): number {
+  return blocks[Math.floor(row / BLOCK_ROWS)]![(row % BLOCK_ROWS) * columns.length + column]!;
+}
+
+/** What a row holds in a column. */
+export function valueAt(cells: Cells, row: number, column: number): FeatureValue {
+  const cell = cellAt(cells, row, column);
+  const value = Number.isNaN(cell) ? NaN : scalarOf(cells.columns[column]!, cell);
+  return Number.isNaN(value) ? null : value;
+}
+
+/** What a cell of the column stands for that is not NaN. */
+export function scalarOf(column: CellColumn, cell: number): Scalar {
+  if (column.kind === "coded") return column.values[cell]!;
+  return column.kind === "boolean" ? cell === 1 : cell;
+}
+
 function codeOf(codes: Map<Scalar, number>, value: Scalar): number {
   const known = codes.get(value);
   if (known !== undefined) return known;

@@ -1,14 +1,21 @@
 /** What a column of a training set holds, exactly. @module */
 import type { ColumnStatistics } from "shared/contracts/feature_store.ts";
-import { presentOf, type TrainingSetColumn } from "shared/training_set_table.ts";
+import type { TrainingSetColumn } from "shared/training_set_table.ts";
 import { sortNumbers } from "./sort_numbers.ts";
 import type { StatusCounts } from "./training_rows.ts";
 
 const TOP_VALUES = 10;
 
-export function describeColumn(column: TrainingSetColumn, statuses: StatusCounts): ColumnStatistics {
-  const { name, values, type = "number", categories } = column;
-  const present = presentOf(values);
+/**
+ * @param column its values are sorted where they lie
+ * @param scratch room for as many
+ */
+export function describeColumn(
+  column: TrainingSetColumn,
+  { statuses, scratch }: { statuses: StatusCounts; scratch: Float64Array<ArrayBuffer> },
+): ColumnStatistics {
+  const { name, type = "number", categories } = column;
+  const present = dropMissing(column.values);
   if (categories !== undefined) {
     const rows = new Array<number>(categories.length).fill(0);
     for (const code of present) rows[code]!++;
@@ -16,8 +23,15 @@ export function describeColumn(column: TrainingSetColumn, statuses: StatusCounts
       .sort((a, b) => b.rows - a.rows || (a.value < b.value ? -1 : 1));
     return { name, type, statuses, distinct: top.length, numbers: null, top: top.slice(0, TOP_VALUES) };
   }
-  sortNumbers(present);
+  sortNumbers(present, scratch);
   return { name, type, statuses, distinct: countRuns(present), numbers: describeNumbers(present), top: [] };
+}
+
+/** The values that are there, moved to the front of where they lie. */
+function dropMissing(values: Float64Array): Float64Array<ArrayBuffer> {
+  let length = 0;
+  for (const value of values) if (!Number.isNaN(value)) values[length++] = value;
+  return values.subarray(0, length) as Float64Array<ArrayBuffer>;
 }
 
 /** A label, or what is carried: there or not. */

@@ -1,18 +1,12 @@
 /** A spine that is given row by row: which entity, at which T, with what besides. @module */
 import type { DataRecord } from "shared/contracts/envelope.ts";
+import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import { entityKey, type KeyType } from "shared/contracts/entity_key.ts";
 import { parseTime } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
-
-/** A row of a given spine, understood. */
-export interface SpineRow {
-  /** Canonical entity key. */
-  key: string;
-  /** T, milliseconds since 1970. */
-  at: number;
-  /** As it was given. */
-  data: DataRecord;
-}
+import { type CellColumn, createCellWriter } from "./cells.ts";
+import { arrangeRows, GIVEN_HEAD, type GivenRows } from "./given_rows.ts";
+import { toFeatureValue } from "./history.ts";
 
 export interface GivenSpineOptions {
   entity: string;
@@ -23,7 +17,7 @@ export interface GivenSpineOptions {
   columns: readonly string[];
   /** What on-demand features read of these columns; a row may hold null there. */
   types: ReadonlyMap<string, "number" | "string" | "boolean">;
-  /** Every value is text, as in CSV: those with a type are read as that. */
+  /** Every value is text, as in CSV: those with a type are read as that, and columns of numbers alone as numbers. */
   isText: boolean;
   /** No T lies after it: what would be known then is not known yet. */
   clockMs: number;
@@ -31,19 +25,20 @@ export interface GivenSpineOptions {
 
 const MAX_REASONS = 20;
 
-/** Reads the rows one by one; `finish` gives them in their order. */
+/** Takes the rows one by one. */
 export interface SpineReader {
   add(data: DataRecord): void;
   /** What a file holds that could not be read as a row. */
   refuse(reason: Reason): void;
   /** @throws {AppError} `invalid`, with the first mistakes and their rows */
-  finish(): SpineRow[];
+  finish(): GivenRows;
 }
 
 export function createSpineReader(options: GivenSpineOptions): SpineReader {
-  const { entity, keys, time, columns, types, isText, clockMs } = options;
+  const { entity, keys, time, types, isText, clockMs } = options;
+  const columns = [...new Set(options.columns)];
   const parts = Object.entries(keys).map(([name, type]) => `${name} (${type})`).join(", ");
-  const rows: SpineRow[] = [];
+  const rows = createCellWriter(GIVEN_HEAD.length + columns.length);
   const unseen = new Set(columns);
   const reasons: Reason[] = [];
   let mistakes = 0;
@@ -56,7 +51,7 @@ export function createSpineReader(options: GivenSpineOptions): SpineReader {
   return {
     refuse,
     add(data) {
-      const path = `/spine/rows/${rows.length + mistakes}`;
+      const path = `/spine/rows/${rows.rows + mistakes}`;
       const key = entityKey(data, keys);
       const instant = parseTime(data[time]);
       if (key === undefined) {
@@ -74,27 +69,30 @@ export function createSpineReader(options: GivenSpineOptions): SpineReader {
           message: `is ${instant}, after the project's clock (${clock})`,
         });
       }
-      const typed: DataRecord = {};
-      for (const [column, type] of types) {
-        const value = isText ? readText(data[column], type) : data[column];
-        if (value === undefined || value === null) continue;
-        const found = typeof value;
-        if (found !== type) {
+      const values: FeatureValue[] = [];
+      for (const column of columns) {
+        const type = types.get(column);
+        const value = isText && type !== undefined ? readText(data[column], type) : data[column];
+        if (type !== undefined && value !== undefined && value !== null && typeof value !== type) {
           return refuse({
             path: `${path}/${column}`,
             message: `is ${JSON.stringify(value)}: an on-demand feature reads a ${type}, or null`,
           });
         }
-        typed[column] = value;
+        values.push(toFeatureValue(value));
       }
       for (const column of unseen) if (Object.hasOwn(data, column)) unseen.delete(column);
-      rows.push({ key, at, data: isText ? { ...data, ...typed } : data });
+      rows.add([key, at], values);
     },
     finish() {
-      if (rows.length > 0) {
+      if (rows.rows > 0) {
         for (const column of unseen) refuse({ path: "/spine", message: `has no column "${column}"` });
       }
-      if (mistakes === 0) return rows;
+      if (mistakes === 0) {
+        const cells = rows.finish();
+        const read = isText ? cells.columns.map(numbersOf) : cells.columns;
+        return arrangeRows({ ...cells, columns: read }, columns);
+      }
       const [first] = reasons;
       const more = mistakes > 1 ? `, and ${mistakes - 1} more` : "";
       throw invalid(`Cannot use the spine: ${first!.path} ${first!.message}${more}`, reasons);
@@ -110,21 +108,12 @@ function readText(value: unknown, type: "number" | "string" | "boolean"): unknow
   return Number.isFinite(Number(value)) ? Number(value) : value;
 }
 
-/** CSV holds text: a column that is read as numbers, where all of it is. */
-export function withNumbersRead(rows: readonly SpineRow[], columns: readonly string[]): SpineRow[] {
-  const numeric = columns.filter((column) => rows.every(({ data }) => isNumberOrNothing(data[column])));
-  return rows.map(({ data, ...row }) => ({
-    ...row,
-    data: { ...data, ...Object.fromEntries(numeric.map((column) => [column, toNumber(data[column])])) },
-  }));
-}
-
-function isNumberOrNothing(value: unknown): boolean {
-  if (typeof value !== "string") return value === null || value === undefined || typeof value === "number";
-  return value.trim() === "" || Number.isFinite(Number(value));
-}
-
-function toNumber(value: unknown): number | null {
-  if (typeof value === "number") return value;
-  return typeof value === "string" && value.trim() !== "" ? Number(value) : null;
+/** CSV holds text: a column is of numbers where all of it is, blanks aside. */
+function numbersOf(column: CellColumn): CellColumn {
+  if (column.kind !== "coded") return column;
+  const values = column.values.map((text) => String(text).trim() === "" ? NaN : Number(text));
+  const isNumeric = column.values.every((text, code) =>
+    Number.isFinite(values[code]) || String(text).trim() === ""
+  );
+  return isNumeric ? { kind: "coded", values } : column;
 }

@@ -1,7 +1,7 @@
 /** The rows that threads have made, as one table. @module */
 import { TRAINING_SET_COLUMN } from "shared/contracts/feature_store.ts";
 import type { TrainingSetColumn, TrainingSetTable } from "shared/training_set_table.ts";
-import { BLOCK_ROWS, type CellColumn, type Cells, type Scalar } from "./cells.ts";
+import { BLOCK_ROWS, cellAt, type Cells, scalarOf } from "./cells.ts";
 import { ROW_HEAD, type StatusCounts, type TrainingPart } from "./training_rows.ts";
 
 export interface JoinedRows {
@@ -12,8 +12,11 @@ export interface JoinedRows {
   slice(first: number, end: number): TrainingSetTable;
   /** How many columns there are of values: the label, the features, what is carried. */
   readonly valueColumns: number;
-  /** Some of them, whole, those of features with the statuses of their values. */
-  columns(first: number, end: number): { column: TrainingSetColumn; statuses?: StatusCounts }[];
+  /**
+   * Some of them, whole, those of features with the statuses of their values. The memory of a column is another one's
+   * when the next is asked for: allocated anew for each, they would be held until the collector finds them.
+   */
+  columns(first: number, end: number): Generator<{ column: TrainingSetColumn; statuses?: StatusCounts }>;
 }
 
 export interface JoinOptions {
@@ -44,13 +47,17 @@ export function joinParts(
   // A label is what is to be foretold: text, or a number.
   if (types[0]!.type === "boolean") types[0] = {};
   const added = rows.all();
-  const [times, places] = rows.read(added, TIME, PLACE + 1) as [Float64Array, Float64Array];
+  const [times, places] = rows.read(added, [TIME, PLACE + 1]) as [Float64Array, Float64Array];
   const isGiven = places.length > 0 && !Number.isNaN(places[0]!);
   const order = orderBy(isGiven ? places : times).map((row) => added[row]!);
   const lastFeature = FIRST_FEATURE + features.length;
 
-  function typed(slots: Uint32Array, first: number, end: number): TrainingSetColumn[] {
-    return rows.read(slots, first, end).map((values, index) => {
+  function typed(
+    slots: Uint32Array,
+    [first, end]: readonly [number, number],
+    room?: Float64Array<ArrayBuffer>,
+  ): TrainingSetColumn[] {
+    return rows.read(slots, [first, end], room).map((values, index) => {
       const { decode, ...type } = types[first - LABEL + index]!;
       if (decode !== undefined) {
         values.forEach((cell, row) => {
@@ -70,24 +77,33 @@ export function joinParts(
     valueColumns: names.length,
     slice(first, end) {
       const slots = order.subarray(first, end);
-      const [entities, times, , mature] = rows.read(slots, ENTITY, MATURE + 1);
-      const [label] = typed(slots, LABEL, LABEL + 1);
+      const [entities, times, , mature] = rows.read(slots, [ENTITY, MATURE + 1]);
+      const [label] = typed(slots, [LABEL, LABEL + 1]);
       return {
         entities: Array.from(slots, (slot, row) => parts[rows.partOf(slot)]!.entities[entities![row]!]!),
         times: times!,
         labels: label!.values,
         ...(label!.categories === undefined ? {} : { labelCategories: label!.categories }),
         ...(marksMature ? { mature: Uint8Array.from(mature!) } : {}),
-        features: typed(slots, FIRST_FEATURE, lastFeature),
-        ...(carried.length === 0 ? {} : { carried: typed(slots, lastFeature, lastFeature + carried.length) }),
+        features: typed(slots, [FIRST_FEATURE, lastFeature]),
+        ...(carried.length === 0
+          ? {}
+          : { carried: typed(slots, [lastFeature, lastFeature + carried.length]) }),
       };
     },
-    columns: (first, end) =>
-      typed(order, LABEL + first, LABEL + end).map((column, index) => {
-        const feature = LABEL + first + index - FIRST_FEATURE;
-        if (feature < 0 || feature >= features.length) return { column };
-        return { column, statuses: sumOf(parts.map(({ statuses }) => statuses[feature]!)) };
-      }),
+    *columns(first, end) {
+      const room = new Float64Array(Math.min(LINE_CELLS, end - first) * order.length);
+      for (let from = first; from < end; from += LINE_CELLS) {
+        const to = Math.min(from + LINE_CELLS, end);
+        for (const [index, column] of typed(order, [LABEL + from, LABEL + to], room).entries()) {
+          const feature = LABEL + from + index - FIRST_FEATURE;
+          const isFeature = feature >= 0 && feature < features.length;
+          yield isFeature
+            ? { column, statuses: sumOf(parts.map(({ statuses }) => statuses[feature]!)) }
+            : { column };
+        }
+      }
+    },
   };
 }
 
@@ -109,9 +125,12 @@ function createRowReader(parts: readonly Cells[]) {
       }
       return all;
     },
-    /** The cells of columns [first, end). */
-    read(slots: Uint32Array, first: number, end: number): Float64Array[] {
-      const cells = new Float64Array((end - first) * slots.length);
+    /** The cells of columns [first, end), in `cells` where there is room for them. */
+    read(
+      slots: Uint32Array,
+      [first, end]: readonly [number, number],
+      cells = new Float64Array((end - first) * slots.length),
+    ): Float64Array[] {
       const columns = Array.from(
         { length: end - first },
         (_, column) => cells.subarray(column * slots.length, (column + 1) * slots.length),
@@ -149,7 +168,7 @@ function joinColumn(parts: readonly Cells[], index: number): JoinedColumn {
   const kinds = new Set(columns.map(({ kind }) => kind));
   kinds.delete("nothing");
   if (!kinds.has("coded")) return kinds.has("boolean") && kinds.size === 1 ? { type: "boolean" } : {};
-  const valueOf = (part: number, cell: number) => toScalar(columns[part]!, cell);
+  const valueOf = (part: number, cell: number) => scalarOf(columns[part]!, cell);
   const coded = columns.flatMap((column) => column.kind === "coded" ? column.values : []);
   if (!coded.some((value) => typeof value === "string")) {
     return { decode: (part, cell) => Number(valueOf(part, cell)) };
@@ -164,14 +183,9 @@ function joinColumn(parts: readonly Cells[], index: number): JoinedColumn {
   return { type: "text", categories, decode: (part, cell) => places.get(String(valueOf(part, cell)))! };
 }
 
-function toScalar(column: CellColumn, cell: number): Scalar {
-  if (column.kind === "coded") return column.values[cell]!;
-  return column.kind === "boolean" ? cell === 1 : cell;
-}
-
-function* cellsOf({ rows, blocks, columns }: Cells, index: number): Generator<number> {
-  for (let row = 0; row < rows; row++) {
-    const cell = blocks[Math.floor(row / BLOCK_ROWS)]![(row % BLOCK_ROWS) * columns.length + index]!;
+function* cellsOf(cells: Cells, index: number): Generator<number> {
+  for (let row = 0; row < cells.rows; row++) {
+    const cell = cellAt(cells, row, index);
     if (!Number.isNaN(cell)) yield cell;
   }
 }

@@ -12,8 +12,13 @@ const FEW = 1_024;
  *
  * The bits of a double, its sign turned, and all of them where it is negative, are in the order of the numbers. They are
  * sorted digit by digit, the last one first.
+ *
+ * @param scratch of as many numbers or more; their values are lost
  */
-export function sortNumbers(numbers: Float64Array<ArrayBuffer>): void {
+export function sortNumbers(
+  numbers: Float64Array<ArrayBuffer>,
+  scratch: Float64Array<ArrayBuffer> = new Float64Array(numbers.length),
+): void {
   if (numbers.length < FEW) {
     numbers.sort();
     return;
@@ -26,7 +31,7 @@ export function sortNumbers(numbers: Float64Array<ArrayBuffer>): void {
   }
   const counts = countDigits(words);
   let from = words;
-  let to = new Uint32Array(words.length);
+  let to = new Uint32Array(scratch.buffer, scratch.byteOffset, words.length);
   for (let digit = 0; digit < DIGITS; digit++) {
     const places = counts.subarray(digit * BUCKETS, (digit + 1) * BUCKETS);
     if (places.includes(numbers.length)) continue;

@@ -61,10 +61,36 @@ Deno.test("joinParts() orders rows by T, then by the order of the entities", () 
   assertEquals([...labels], [0, 0, 1, NaN]);
   const described = join(parts);
   assertEquals(described.times, { fromMs: 0, toMs: 7 * DAY });
-  assertEquals(described.columns(1, 2), [{
+  assertEquals([...described.columns(1, 2)], [{
     column: features[0]!,
     statuses: { PRESENT: 3, NULL: 1, NOT_FOUND: 0, EXPIRED: 0 },
   }]);
+});
+
+Deno.test("columns() gives each column whole, one after the other, however many there are", () => {
+  const names = Array.from({ length: 20 }, (_, index) => `v.f${index}`);
+  const rows = createTrainingRows({ carried: 0, limit: createRowLimit({ features: 20, maxCells: 1e6 }) });
+  for (let at = 0; at < 3; at++) {
+    rows.add({
+      entity: "a",
+      atMs: at,
+      features: {
+        values: names.map((_, index) => index * 10 + at),
+        statuses: names.map(() => "PRESENT" as const),
+        eventTimes: names.map(() => null),
+        approximate: [],
+      },
+      label: null,
+      mature: true,
+      carried: [],
+    });
+  }
+  const joined = joinParts([rows.finish()], { features: names, carried: [], marksMature: false });
+  const read = joined.columns(3, 18).map(({ column: { name, values } }) => [name, ...values]).toArray();
+  assertEquals(
+    read,
+    names.slice(2, 17).map((name, index) => [name, ...[0, 1, 2].map((at) => (index + 2) * 10 + at)]),
+  );
 });
 
 Deno.test("joinParts() keeps the places of a given spine, and what it carries", () => {
