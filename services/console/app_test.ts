@@ -132,7 +132,10 @@ Deno.test("/api/{service}/ names the services there are, and says so when one do
 Deno.test("GET / gives a page that uses nothing from elsewhere", async () => {
   await using service = await start();
   const response = await fetch(service.url);
-  assertMatch(response.headers.get("content-security-policy") ?? "", /default-src 'self'/);
+  assertMatch(
+    response.headers.get("content-security-policy") ?? "",
+    /default-src 'self'; img-src 'self' data:;/,
+  );
   const page = await response.text();
   for (const [, asset] of page.matchAll(/(?:href|src)="(\/[^"]+)"/g)) {
     const { status, body } = await fetch(`${service.url}${asset}`);

@@ -232,49 +232,6 @@ Deno.test("an arm whose alias moves to a version of other classes is answered by
   });
 });
 
-Deno.test("a deployment that can't be honoured is refused when it is put, with every reason", async () => {
-  await using service = await startServing();
-  const reasons = async (body: Record<string, unknown>) => {
-    const error = await assertRejects(() => deploy(service, body), AppError);
-    return error.reasons.map(({ path, message }) => `${path} ${message}`);
-  };
-  assertEquals(await reasons(canary(0.1)), ['/arms/canary/alias "challenger": it points to no version']);
-  await pointAlias(service.bus, "challenger", 2, new TextEncoder().encode("no model"));
-  const [notAdmitted] = await reasons({ shadows: { candidate: { alias: "challenger" } } });
-  assertStringIncludes(notAdmitted!, "/shadows/candidate/alias");
-  const [sum] = await reasons({
-    arms: { a: { alias: "champion", weight: 0.5 }, b: { alias: "challenger", weight: 0.4 } },
-  });
-  assertStringIncludes(sum!, "sum to 0.9");
-
-  await pointAlias(service.bus, "challenger", 3, sumModelFile([3, 0]));
-  const [parts] = await reasons({ ...canary(0.1), sticky: { by: "entity", parts: ["shop"] } });
-  assertStringIncludes(parts!, '"shop" is no key part of the entity "customer"');
-  assertEquals(await reasons({ ...canary(0.1), features: { defaults: { "orders.spned": 1 } } }), [
-    "/features/defaults/orders.spned is not a feature of the model",
-  ]);
-  // Also of a champion alone, once it has a version.
-  const alone = { features: { defaults: { "orders.spned": 1, "orders.spend": "much" } } };
-  assertEquals(await reasons({ ...alone, sticky: { by: "entity", parts: ["shop"] } }), [
-    "/features/defaults/orders.spned is not a feature of the model",
-    '/features/defaults/orders.spend must be a number within float32, not "much"',
-    '/sticky/parts "shop" is no key part of the entity "customer": there is no such entity',
-  ]);
-  assertEquals(
-    await reasons({
-      features: { deadline: "P30D", given: "override" },
-      arms: { control: { alias: "champion", weight: 1, breaker: { window: "PT0S" } } },
-    }),
-    [
-      "/body/arms/control/breaker/window must be PT0.1S to P1D",
-      "/body/features/deadline must be PT0.001S to PT1H",
-    ],
-  );
-  // What was in force stays.
-  const { models } = await service.call(servedModels, {});
-  assertEquals(models.map(({ alias, arm }) => [alias, arm?.weight]), [["champion", 1]]);
-});
-
 Deno.test("a call that lacks the key by which the deployment assigns is refused", async () => {
   await using service = await startTwoVersions();
   await deploy(service, canary(0.5));
