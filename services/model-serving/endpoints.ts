@@ -18,8 +18,8 @@ export function createEndpoints(
 ): BoundEndpoint[] {
   const predictHandler = createPredictHandler(predict);
   return [
-    { ...bind(contract.predict, predictHandler), refused },
-    { ...bind(contract.predictModel, predictHandler), refused },
+    { ...bind(contract.predict, predictHandler), refused, isReady: models.isSettled },
+    { ...bind(contract.predictModel, predictHandler), refused, isReady: models.isSettled },
     bind(contract.servedModels, () => Promise.resolve({ models: models.list().map(withRole) })),
   ];
 

@@ -51,6 +51,8 @@ export interface LiveModels extends Part {
   list(): ServedModel[];
   /** Throws when the champion of a deployed model has a version that is not in memory; other arms fall back to it. */
   checkReady(): void;
+  /** Whether no champion is on its way into memory for the first time: each is there, is awaited, or has failed. */
+  isSettled(): boolean;
 }
 
 /** A version that is being used. */
@@ -216,6 +218,14 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
     );
   }
 
+  /** Champions without a version in memory. */
+  function missingChampions(): ServedModel[] {
+    const champions = new Set([...aliases()].map(([model, [champion]]) => keyOf(model, champion!)));
+    return list().filter(({ model, alias, version }) =>
+      version === null && champions.has(keyOf(model, alias))
+    );
+  }
+
   return {
     name: "live models",
     start: () => {
@@ -256,11 +266,9 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
     },
     versionOf: (model, alias) => slots.get(keyOf(model, alias))?.live?.served.entry.version,
     list,
+    isSettled: () => missingChampions().every(({ state }) => state !== "loading"),
     checkReady() {
-      const champions = new Set([...aliases()].map(([model, [champion]]) => keyOf(model, champion!)));
-      const notReady = list().filter(({ model, alias, version, state }) =>
-        champions.has(keyOf(model, alias)) && version === null && state !== "waiting"
-      );
+      const notReady = missingChampions().filter(({ state }) => state !== "waiting");
       if (notReady.length === 0) return;
       throw unavailable(
         notReady.map(({ model, alias, state, error }) => `${model} (${alias}) is ${state}: ${error ?? ""}`)

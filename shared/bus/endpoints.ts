@@ -6,6 +6,7 @@
 import { type ServiceMsg, Svcm } from "@nats-io/services";
 import { type BoundEndpoint, type CallContext, type Endpoint, replyText } from "../contracts/endpoint.ts";
 import { HEADER, traceparentOf } from "../contracts/envelope.ts";
+import { delay } from "../delay.ts";
 import { AppError, busy, invalid, messageOf, tooLarge, unavailable } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Logger } from "../log.ts";
@@ -29,6 +30,7 @@ export interface ServeOptions {
 
 const DEFAULT_MAX_IN_FLIGHT = 1_000;
 const FLUSH_TIMEOUT_MS = 2_000;
+const READY_LOOK_MS = 20;
 
 /** What the framework does not count for handlers that are asynchronous. */
 interface EndpointCounts {
@@ -37,7 +39,8 @@ interface EndpointCounts {
 }
 
 /**
- * Answers the endpoints until it is disposed of; what is being answered then is finished first.
+ * Answers the endpoints until it is disposed of, each from when it is ready; what is being answered then is finished
+ * first.
  *
  * What a handler throws goes back as an error: an {@link AppError} as it is, anything else as an opaque
  * `internal` one, with the cause in the log.
@@ -56,7 +59,7 @@ export async function serveEndpoints(bus: Bus, options: ServeOptions): Promise<A
     queue: name,
     statsHandler: async ({ subject }) => ({ ...counts.get(subject), ...await stats?.() }),
   });
-  for (const bound of endpoints) {
+  const offer = (bound: BoundEndpoint) => {
     const { spec, subject } = bound.endpoint;
     const count = { errors: 0, processingMs: 0 };
     const pattern = subject.replaceAll(/\{\w+\}/g, "*");
@@ -77,11 +80,31 @@ export async function serveEndpoints(bus: Bus, options: ServeOptions): Promise<A
         void answering.finally(() => inFlight.delete(answering));
       },
     });
-  }
+  };
+  /** @returns those that are not ready yet */
+  const offerReady = (list: readonly BoundEndpoint[]) => {
+    const { ready = [], waiting = [] } = Object.groupBy(
+      list,
+      ({ isReady }) => isReady?.() === false ? "waiting" : "ready",
+    );
+    ready.forEach(offer);
+    return waiting;
+  };
+  const ending = new AbortController();
+  const offerLater = async (waiting: readonly BoundEndpoint[]) => {
+    while (waiting.length > 0) {
+      await delay(READY_LOOK_MS, ending.signal);
+      if (ending.signal.aborted || bus.nc.isClosed()) return;
+      waiting = offerReady(waiting);
+    }
+  };
+  const offering = offerLater(offerReady(endpoints));
   // The server knows the subscriptions from here on: who waited for this may call at once.
   await flushWithin(bus.nc, FLUSH_TIMEOUT_MS, log);
   return {
     async [Symbol.asyncDispose]() {
+      ending.abort();
+      await offering;
       await service.stop();
       await Promise.all(inFlight);
     },

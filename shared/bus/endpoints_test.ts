@@ -197,6 +197,18 @@ Deno.test("serveEndpoints() shares requests between copies", async () => {
   assert(counts[0]! > 0 && counts[1]! > 0, `one copy got all: ${counts}`);
 });
 
+Deno.test("serveEndpoints() leaves requests to other copies until its endpoint is ready", async () => {
+  await using bus = await startTestBus();
+  let ready = false;
+  await using _service = await serve(bus, hello, {
+    endpoints: [{ ...bind(greet, hello), isReady: () => ready }],
+  });
+  const early = await assertRejects(() => call(bus, greet, { name: "Jo" }), AppError);
+  assertEquals(early.code, "unavailable");
+  ready = true;
+  await eventually(() => call(bus, greet, { name: "Jo" }));
+});
+
 Deno.test("serveEndpoints() refuses a reply that the server would not take", async () => {
   await using bus = await startTestBus();
   await using _service = await serve(

@@ -80,6 +80,11 @@ export interface BoundEndpoint {
   endpoint: Endpoint;
   // deno-lint-ignore no-explicit-any -- a list of endpoints of different types has no common request type
   handler: (request: any, context: CallContext) => Promise<unknown>;
+  /**
+   * Whether this copy can answer by now: until then it does not offer the endpoint over NATS, where another copy may be
+   * asked. Default: from the start.
+   */
+  isReady?: () => boolean;
   /** Told of a request that could not be read as the contract says, before its caller is. `request` is what there was of it. */
   refused?: (request: unknown, error: unknown, context: CallContext) => void;
 }
