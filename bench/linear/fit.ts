@@ -1,6 +1,6 @@
 /** Fits a logistic regression to a file of columns, and writes its coefficients. @module */
 import { createDataset } from "../../services/model-training/domain/dataset.ts";
-import { fitLinear } from "../../services/model-training/domain/trainers/linear/linear_trainers.ts";
+import { fitLinear } from "../../services/model-training/domain/trainers/linear/fit_linear.ts";
 
 const [file, rowsText, featuresText, l2, into] = Deno.args as [string, string, string, string, string];
 const rows = Number(rowsText);

@@ -1,12 +1,16 @@
 import { encodeColumns, otherCode, type Vocabularies } from "../../encoding.ts";
 import type { Dataset } from "../../dataset.ts";
+import { momentsOf } from "./moments.ts";
 
 /** Brings numbers to mean 0 and variance 1; a missing value becomes the mean, which is 0. */
 export interface Standardiser {
   /** Which features are numbers, and which categories. */
   numbers: readonly number[];
   categories: readonly number[];
-  /** Of each number: the mean of the values that are there; 0 where none is. */
+  /**
+   * Of each number: the mean of the values that are there; 0 where none is. As a float32, which a missing value of a
+   * column can be replaced by.
+   */
   means: Float64Array;
   /** One over the standard deviation; 0 for a feature that does not vary, which then says nothing. */
   factors: Float64Array;
@@ -15,17 +19,21 @@ export interface Standardiser {
 }
 
 /**
- * Rows as a linear model sees them: numbers standardised, of each category the flag of its code, which is kept as the
- * place of the flag. The last parameter is the intercept.
+ * Rows as a linear model sees them: numbers standardised, of each category the flag of its code. It stays in columns, and
+ * numbers are standardised where they are used: a matrix of rows would take longer to write than to multiply by.
+ *
+ * An output has a parameter for each number, one for each code of each category, and the intercept.
  */
 export interface Design {
   rows: number;
-  /** Shape [rows, numbers], row by row. */
-  values: Float64Array;
-  numbers: number;
-  /** Shape [rows, categories]: the parameter that a row's flag stands for. */
-  flags: Int32Array;
-  categories: number;
+  /** The raw numbers, with the mean where they are missing. */
+  numbers: readonly Float32Array[];
+  means: Float64Array;
+  factors: Float64Array;
+  /** Of each category the codes. */
+  categories: readonly Uint8Array[];
+  /** Of each category the parameter of code 0. */
+  firsts: readonly number[];
   /** Parameters of one output, the intercept included. */
   parameters: number;
 }
@@ -39,14 +47,11 @@ export function fitStandardiser(columns: readonly Float32Array[], vocabularies: 
   return {
     numbers,
     categories,
-    means: Float64Array.from(moments, ({ mean }) => mean),
+    means: Float64Array.from(moments, ({ mean }) => Math.fround(mean)),
     factors: Float64Array.from(moments, ({ deviation }) => deviation > 0 ? 1 / deviation : 0),
     codes: categories.map((feature) => otherCode(vocabularies[feature]!) + 1),
   };
 }
-
-/** Columns are turned into rows so many at a time: what is written of them stays in the cache until they are whole. */
-const BLOCK_ROWS = 128;
 
 export function createDesign(
   dataset: Dataset,
@@ -54,48 +59,42 @@ export function createDesign(
 ): Design {
   const columns = encodeColumns(dataset, vocabularies);
   const { numbers, categories, means, factors, codes } = standardiser;
-  const { rows } = dataset;
-  const width = numbers.length;
-  const values = new Float64Array(rows * width);
-  for (let from = 0; from < rows; from += BLOCK_ROWS) {
-    const end = Math.min(from + BLOCK_ROWS, rows);
-    numbers.forEach((feature, index) => {
-      const column = columns[feature]!;
-      const mean = means[index]!;
-      const factor = factors[index]!;
-      for (let row = from, at = from * width + index; row < end; row++, at += width) {
-        const value = column[row]!;
-        values[at] = value === value ? (value - mean) * factor : 0;
-      }
-    });
+  const firsts: number[] = [];
+  let parameters = numbers.length;
+  for (const count of codes) {
+    firsts.push(parameters);
+    parameters += count;
   }
-  const flags = new Int32Array(rows * categories.length);
-  let first = width;
-  categories.forEach((feature, index) => {
-    const column = columns[feature]!;
-    for (let row = 0; row < rows; row++) flags[row * categories.length + index] = first + column[row]!;
-    first += codes[index]!;
-  });
-  return { rows, values, numbers: width, flags, categories: categories.length, parameters: first + 1 };
+  return {
+    rows: dataset.rows,
+    numbers: numbers.map((feature, i) => withoutMissing(columns[feature]!, means[i]!)),
+    means,
+    factors,
+    categories: categories.map((feature) => Uint8Array.from(columns[feature]!)),
+    firsts,
+    parameters: parameters + 1,
+  };
 }
 
-function momentsOf(column: Float32Array): { mean: number; deviation: number } {
-  let count = 0;
-  let sum = 0;
-  for (let row = 0; row < column.length; row++) {
-    const value = column[row]!;
-    if (value === value) {
-      sum += value;
-      count++;
-    }
-  }
-  if (count === 0) return { mean: 0, deviation: 0 };
-  // Of equal float32 values the mean is exact, so that a constant has no deviation at all.
-  const mean = sum / count;
-  let squares = 0;
-  for (let row = 0; row < column.length; row++) {
-    const value = column[row]!;
-    if (value === value) squares += (value - mean) * (value - mean);
-  }
-  return { mean, deviation: Math.sqrt(squares / count) };
+function withoutMissing(column: Float32Array, mean: number): Float32Array {
+  return column.includes(NaN) ? column.map((value) => value === value ? value : mean) : column;
+}
+
+/** The given rows of a design. */
+export function selectDesignRows(design: Design, rows: Int32Array): Design {
+  return {
+    ...design,
+    rows: rows.length,
+    numbers: design.numbers.map((column) => selectInto(new Float32Array(rows.length), column, rows)),
+    categories: design.categories.map((column) => selectInto(new Uint8Array(rows.length), column, rows)),
+  };
+}
+
+function selectInto<Column extends Float32Array | Uint8Array>(
+  selected: Column,
+  column: Column,
+  rows: Int32Array,
+): Column {
+  for (let i = 0; i < rows.length; i++) selected[i] = column[rows[i]!]!;
+  return selected;
 }

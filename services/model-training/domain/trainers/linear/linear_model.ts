@@ -1,22 +1,7 @@
 import type { Task } from "shared/contracts/signature.ts";
 import { ELEMENT_TYPE, type Node, type Tensor } from "shared/onnx/model_proto.ts";
 import { COLUMNS, type Estimator, SCORES } from "../../model_file.ts";
-import { sigmoid } from "../log_odds.ts";
-import type { LinearFit } from "./linear_trainers.ts";
-
-/** Scores as probabilities or values: [rows, outputs], in place. */
-export function answersOf(task: Task, scores: Float64Array, outputs: number): Float64Array {
-  if (task === "regression") return scores;
-  if (task === "binary") return scores.map(sigmoid);
-  for (let at = 0; at < scores.length; at += outputs) {
-    const row = scores.subarray(at, at + outputs);
-    const highest = row.reduce((most, score) => Math.max(most, score));
-    row.forEach((score, k) => row[k] = Math.exp(score - highest));
-    const sum = row.reduce((total, value) => total + value, 0);
-    row.forEach((value, k) => row[k] = value / sum);
-  }
-  return scores;
-}
+import type { LinearFit } from "./fit_linear.ts";
 
 /**
  * In float64 up to the answer: with float32, the difference between a large value and a large mean would be off by more

@@ -3,7 +3,8 @@ import { AppError } from "shared/errors.ts";
 import { datasetOf, metadataFor, noisyDataset, textColumn } from "../../../testing/datasets.ts";
 import { type Dataset, selectRows } from "../../dataset.ts";
 import { createDesign } from "./design.ts";
-import { fitLinear, linear, logistic } from "./linear_trainers.ts";
+import { fitLinear } from "./fit_linear.ts";
+import { linear, logistic } from "./linear_trainers.ts";
 import { lossAndGradient } from "./loss.ts";
 
 const fit = (train: Dataset, parameters = {}) => logistic.fit(train, { task: "binary", parameters, seed: 1 });
