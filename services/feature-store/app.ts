@@ -150,6 +150,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     consistencyEverySeconds: config.CONSISTENCY_CHECK_SECONDS,
     statisticsEverySeconds: config.FEATURE_STATISTICS_SECONDS,
   });
+  const online = { db, buckets, features, clock, position, countRead: insight.countRead };
   return {
     endpoints: [
       ...stored.endpoints,
@@ -161,10 +162,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         db,
       }),
       ...createEndpoints({
-        readOnline(request, context) {
-          insight.countRead(request.features, request.entities.length);
-          return readOnline({ db, buckets, features, clock, position }, request, context);
-        },
+        readOnline: (request, context) => readOnline(online, request, context),
         push: (request, context) => pushFeatures({ db, definitions, clock }, request, context),
         readProgress: (view) => readProgress(db, view),
         requestTrainingSet: (request, context) =>

@@ -40,7 +40,7 @@ export function createBucketReader(db: Database): BucketReader {
   return {
     read(queries) {
       const { promise, resolve, reject } = Promise.withResolvers<FoundBuckets>();
-      const size = queries.reduce((sum, { keys, ranges }) => sum + keys.length * ranges.length, 0);
+      const size = queries.reduce((sum, { keys, set }) => sum + keys.length * set.ranges.length, 0);
       waiting.push({ queries, size, answer: resolve, fail: reject });
       start();
       return promise;

@@ -6,7 +6,13 @@ import { eventually } from "shared/testing/poll.ts";
 import { createBucketReader } from "./bucket_reader.ts";
 import type { Bucket } from "./domain/buckets.ts";
 import { LIFETIME } from "./domain/view_storage.ts";
-import { type BucketText, decodeBuckets, type FoundBuckets, putBuckets } from "./repository/buckets.ts";
+import {
+  type BucketText,
+  createRangeSet,
+  decodeBuckets,
+  type FoundBuckets,
+  putBuckets,
+} from "./repository/buckets.ts";
 
 const HOUR = 3_600_000;
 const lifetime = { viewVersion: 1, sizeMs: LIFETIME, fromMs: 0, toMs: 1 };
@@ -46,9 +52,12 @@ Deno.test("createBucketReader() gives each reader what it asked for, by range an
     string,
   ];
   const [both, turned, none, nothing] = await Promise.all([
-    reader.read([{ keys: [one, "unknown", two], ranges: [lifetime, hours] }]),
-    reader.read([{ keys: [two], ranges: [hours] }, { keys: [one], ranges: [lifetime] }]),
-    reader.read([{ keys: [], ranges: [lifetime] }, { keys: [one], ranges: [] }]),
+    reader.read([{ keys: [one, "unknown", two], set: createRangeSet([lifetime, hours]) }]),
+    reader.read([{ keys: [two], set: createRangeSet([hours]) }, {
+      keys: [one],
+      set: createRangeSet([lifetime]),
+    }]),
+    reader.read([{ keys: [], set: createRangeSet([lifetime]) }, { keys: [one], set: createRangeSet([]) }]),
     reader.read([]),
   ]);
   const all = (key: string): Found => [[0, [[key, 0]]], [1, [[key, HOUR]]], [1, [[key, 2 * HOUR]]]];
@@ -65,7 +74,7 @@ Deno.test("createBucketReader() gathers reads behind two statements, and each se
   await using database = await createTestDatabase("feature-store");
   const { db } = database;
   const reader = createBucketReader(db);
-  const read = (key: string) => reader.read([{ keys: [key], ranges: [lifetime] }]);
+  const read = (key: string) => reader.read([{ keys: [key], set: createRangeSet([lifetime]) }]);
   const started: Promise<FoundBuckets>[] = [];
   const names = Array.from({ length: 40 }, (_, number) => `["${number}"]`);
   await transaction(db, async (tx) => {
@@ -86,8 +95,8 @@ Deno.test("createBucketReader() fails only those whose statement failed", async 
   const reader = createBucketReader(database.db);
   const wrong = { ...lifetime, viewVersion: NaN };
   const [failed, right] = await Promise.allSettled([
-    reader.read([{ keys: ['["1"]'], ranges: [wrong] }]),
-    reader.read([{ keys: ['["1"]'], ranges: [lifetime] }]),
+    reader.read([{ keys: ['["1"]'], set: createRangeSet([wrong]) }]),
+    reader.read([{ keys: ['["1"]'], set: createRangeSet([lifetime]) }]),
   ]);
   assertEquals([failed.status, right.status], ["rejected", "fulfilled"]);
 });

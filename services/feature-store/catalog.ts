@@ -3,8 +3,10 @@ import type { StoredDefinition } from "shared/contracts/definition.ts";
 import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { EntityBody, FeatureServiceBody, ViewBody } from "shared/contracts/feature_store.ts";
 import { type AppError, notFound, unavailable } from "shared/errors.ts";
+import { type AskedBuckets, type BucketSource, createBucketQuestion } from "./asked_buckets.ts";
 import { orderFeatures, requestReadBy, splitReference, viewsReadBy } from "./domain/feature_order.ts";
 import { type FeaturePlan, planFeatures } from "./domain/feature_plan.ts";
+import type { ReadNode } from "./repository/insight.ts";
 import type { ViewCatalog } from "./view_catalog.ts";
 
 /** Where definitions are found; `undefined` when there is none. */
@@ -24,14 +26,6 @@ export interface Definitions {
 /** Features as a caller asks for them: by the service that lists them, or one by one. */
 export type FeatureSelection = { service: string; version?: number | undefined } | readonly string[];
 
-/** The buckets of a version of a view. */
-export interface BucketSource {
-  /** Row of `view_versions`. */
-  viewVersion: number;
-  /** A T before it is answered from the records; null: none is. */
-  intactFromMs: number | null;
-}
-
 /** What was asked for, found and compiled. */
 export interface AskedFeatures {
   plan: FeaturePlan;
@@ -41,8 +35,10 @@ export interface AskedFeatures {
   project: string;
   /** The key parts of the entities that the views describe. */
   keysOf: ReadonlyMap<string, Readonly<Record<string, KeyType>>>;
-  /** By view: of those that are read from buckets. */
-  buckets: ReadonlyMap<string, BucketSource>;
+  /** The buckets that are read at T. */
+  bucketsAt: (atMs: number) => AskedBuckets;
+  /** What counts as read: the service, or the views that were named. */
+  counted: readonly ReadNode[];
   /** The views that a feature is computed from. */
   viewsBehind(feature: string): ReadonlySet<string>;
   /** Whether a feature, or one that it is computed from, reads values of a request. */
@@ -82,12 +78,17 @@ export async function findFeatures(
     }
   }
   const viewOf = (name: string) => views.get(name) ?? raise(noView(name));
+  const plan = planFeatures(references, viewOf);
   return {
-    plan: planFeatures(references, viewOf),
+    plan,
     version: service?.version ?? null,
     project: service?.project ?? views.values().next().value!.project,
     keysOf,
-    buckets,
+    bucketsAt: createBucketQuestion(plan, buckets),
+    counted: service === undefined
+      ? [...new Set(references.map((reference) => splitReference(reference)[0]))]
+        .map((name) => ({ kind: "view", name }))
+      : [{ kind: "service", name: service.name }],
     viewsBehind: (feature) =>
       new Set(orderFeatures([feature], viewOf).map((reference) => splitReference(reference)[0])),
     isOnDemand: (feature) =>

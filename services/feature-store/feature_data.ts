@@ -1,5 +1,6 @@
 /** Reading what is known of entities in views: buckets, and records where those do not answer. @module */
 import type { Database, Queryable } from "shared/db/connection.ts";
+import type { AskedBuckets } from "./asked_buckets.ts";
 import type { BucketReader } from "./bucket_reader.ts";
 import type { AskedFeatures } from "./catalog.ts";
 import { type Bucket, type Buckets, isUsable, type Sight } from "./domain/buckets.ts";
@@ -18,8 +19,7 @@ export interface FeatureData {
 /** What a read asks for. */
 interface Question {
   plan: AskedFeatures["plan"];
-  /** Rows of `view_versions` by view, of the views that are read from buckets at this T. */
-  viewVersions: ReadonlyMap<string, number>;
+  buckets: AskedBuckets;
   /** By entity, the keys of each position. */
   keys: ReadonlyMap<string, readonly string[]>;
   sight: Sight;
@@ -35,15 +35,10 @@ const NO_RECORDS = createHistory(createLayout(), []);
  */
 export async function readFeatureData(
   { db, buckets }: { db: Database; buckets: BucketReader },
-  { plan, buckets: sources }: Pick<AskedFeatures, "plan" | "buckets">,
+  { plan, bucketsAt }: Pick<AskedFeatures, "plan" | "bucketsAt">,
   { keys, sight }: { keys: ReadonlyMap<string, readonly string[]>; sight: Sight },
 ): Promise<FeatureData> {
-  const viewVersions = new Map(
-    [...sources]
-      .filter(([, { intactFromMs }]) => intactFromMs === null || sight.atMs >= intactFromMs)
-      .map(([view, { viewVersion }]) => [view, viewVersion]),
-  );
-  const question = { plan, viewVersions, keys, sight };
+  const question = { plan, buckets: bucketsAt(sight.atMs), keys, sight };
   const read = new Reading(question);
   await read.readBuckets(buckets);
   if (!read.needsRecords) return read;
@@ -63,13 +58,10 @@ interface Group {
   views: ViewPlan[];
 }
 
-/** The buckets of one entity, by view: of those that are read from buckets. */
-type EntityBuckets = ReadonlyMap<ViewPlan, LoadedBuckets>;
-
 class Reading implements FeatureData {
   readonly #question: Question;
-  /** By entity and key. */
-  readonly #buckets = new Map<string, Map<string, EntityBuckets>>();
+  /** By entity and key, the buckets of each view at its place: of those that have any. */
+  readonly #buckets = new Map<string, Map<string, readonly (LoadedBuckets | undefined)[]>>();
   /** By source of an entity, and key. */
   readonly #histories = new Map<string, Map<string, History>>();
   snapshot = "";
@@ -79,31 +71,21 @@ class Reading implements FeatureData {
   }
 
   async readBuckets(reader: BucketReader): Promise<void> {
-    const { plan, viewVersions, keys, sight } = this.#question;
-    const asked = [...keys].map(([entity, ofPositions]) => {
-      const views = plan.views.filter((view) => view.entity === entity && viewVersions.has(view.name));
-      const ranges = views.flatMap((view) =>
-        view.ranges(sight.atMs).map((range) => ({
-          ...range,
-          view,
-          viewVersion: viewVersions.get(view.name)!,
-        }))
-      );
-      return { entity, views, ranges, keys: [...new Set(ofPositions)] };
-    });
+    const { buckets: { entities }, keys } = this.#question;
+    const asked = entities.map(({ entity, set }) => ({ keys: [...new Set(keys.get(entity)!)], set }));
     const { found, snapshot } = await reader.read(asked);
     this.snapshot = snapshot;
-    asked.forEach(({ entity, views, ranges, keys }, index) => {
-      const ofKeys = keys.map((key, place) => {
-        const buckets = new Map(views.map((view) => [view, new LoadedBuckets()]));
+    entities.forEach(({ entity, set, placeOf, views }, index) => {
+      const ofKeys = asked[index]!.keys.map((key, place) => {
+        const ofViews = new Array<LoadedBuckets | undefined>(views);
         const text = found[index]![place];
         if (text !== undefined) {
           decodeBuckets(text, (range, bucket) => {
-            const { view, sizeMs } = ranges[range]!;
-            buckets.get(view)!.add(sizeMs, bucket);
+            const loaded = ofViews[placeOf[range]!] ??= new LoadedBuckets();
+            loaded.add(set.ranges[range]!.sizeMs, bucket);
           });
         }
-        return [key, buckets] as const;
+        return [key, ofViews] as const;
       });
       this.#buckets.set(entity, new Map(ofKeys));
     });
@@ -131,7 +113,9 @@ class Reading implements FeatureData {
   }
 
   #bucketsOf(view: ViewPlan, key: string): LoadedBuckets | undefined {
-    return this.#buckets.get(view.entity)!.get(key)!.get(view);
+    const place = this.#question.buckets.places.get(view);
+    if (place === undefined) return undefined;
+    return this.#buckets.get(view.entity)!.get(key)![place] ?? NO_BUCKETS;
   }
 
   /** Undefined: buckets answer. */
@@ -175,23 +159,28 @@ class Reading implements FeatureData {
   }
 }
 
-/** The buckets of the ranges that were read. */
+/** The buckets of a view that were read. */
 class LoadedBuckets implements Buckets {
-  readonly #levels = new Map<number, Bucket[]>();
+  /** Few, and mostly one: a list that is as long as it must be takes the least memory. */
+  #levels: readonly { sizeMs: number; buckets: Bucket[] }[] = [];
   #maxTimeMs = -Infinity;
   #maxKnownAtMs = -Infinity;
 
   /** Ranges of one level come in order. */
   add(sizeMs: number, bucket: Bucket): void {
-    const level = this.#levels.get(sizeMs);
-    if (level === undefined) this.#levels.set(sizeMs, [bucket]);
-    else level.push(bucket);
+    const level = this.#find(sizeMs);
+    if (level === undefined) this.#levels = [...this.#levels, { sizeMs, buckets: [bucket] }];
+    else level.buckets.push(bucket);
     this.#maxTimeMs = Math.max(this.#maxTimeMs, bucket.maxTimeMs);
     this.#maxKnownAtMs = Math.max(this.#maxKnownAtMs, bucket.maxKnownAtMs);
   }
 
   level(sizeMs: number): readonly Bucket[] {
-    return this.#levels.get(sizeMs) ?? [];
+    return this.#find(sizeMs)?.buckets ?? [];
+  }
+
+  #find(sizeMs: number) {
+    return this.#levels.find((level) => level.sizeMs === sizeMs);
   }
 
   /** Whether a read may use all of them, which is nearly always. */
@@ -199,6 +188,8 @@ class LoadedBuckets implements Buckets {
     return isUsable({ maxTimeMs: this.#maxTimeMs, maxKnownAtMs: this.#maxKnownAtMs }, sight);
   }
 }
+
+const NO_BUCKETS = new LoadedBuckets();
 
 function groupName({ entity, source }: Pick<ViewPlan, "entity" | "source">): string {
   return `${entity} ${source}`;

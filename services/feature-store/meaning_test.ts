@@ -7,7 +7,7 @@ import { silentLogger } from "shared/log.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import type { EntityRecord } from "./domain/history.ts";
 import { fillSomething } from "./fill_views.ts";
-import { decodeBuckets, readRanges } from "./repository/buckets.ts";
+import { createRangeSet, decodeBuckets, readRanges } from "./repository/buckets.ts";
 import { insertRecords } from "./repository/records.ts";
 import { readViewVersions } from "./repository/view_versions.ts";
 import { assertMeaning, DAY, everyFeature, HOUR, recordsArbitrary, START } from "./testing/reference.ts";
@@ -104,7 +104,7 @@ Deno.test("a year in hops of a minute is read from few buckets, and gives what r
   const [version] = await readViewVersions(database.db, "minutes");
   const [view] = world.plan().views;
   const ranges = view!.ranges(now).map((range) => ({ viewVersion: version!.id, ...range }));
-  const { found: [ofKeys] } = await readRanges(database.db, [{ keys: [KEY], ranges }]);
+  const { found: [ofKeys] } = await readRanges(database.db, [{ keys: [KEY], set: createRangeSet(ranges) }]);
   let read = 0;
   decodeBuckets(ofKeys![0]!, () => read++);
   assert(read < 120, `${read} buckets were read for 1,752 records`);

@@ -13,6 +13,7 @@ import type { FeatureClock } from "./feature_clock.ts";
 import { readFeatureData } from "./feature_data.ts";
 import { OnlineReply } from "./online_reply.ts";
 import type { Position } from "./position.ts";
+import type { ReadCounter } from "./read_counter.ts";
 
 export interface OnlineDeps {
   db: Database;
@@ -20,6 +21,7 @@ export interface OnlineDeps {
   features: FeatureCache;
   clock: FeatureClock;
   position: Pick<Position, "read" | "waitFor">;
+  countRead: ReadCounter["count"];
 }
 
 type OnlineRequest = RequestOf<typeof online>;
@@ -29,13 +31,14 @@ type OnlineRequest = RequestOf<typeof online>;
  * read waits for is not reached in time
  */
 export async function readOnline(
-  { db, buckets, features, clock, position }: OnlineDeps,
+  { db, buckets, features, clock, position, countRead }: OnlineDeps,
   request: OnlineRequest,
   context: Pick<CallContext, "maxReplyBytes">,
 ): Promise<JsonText> {
   const { waitFor } = request;
   if (waitFor !== undefined) await position.waitFor(waitFor.position, waitFor);
   const asked = await features.find(request.features);
+  countRead(asked.counted, request.entities.length);
   const { plan, project } = asked;
   const requestValues = valuesOf(request, plan);
   const entities = request.entities.slice(request.from);

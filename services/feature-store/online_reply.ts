@@ -77,7 +77,7 @@ function headOf({ plan, version }: Pick<AskedFeatures, "plan" | "version">): str
 function rowText(entity: Entity, { values, statuses, eventTimes, approximate }: FeatureRow): string {
   const marks = approximate.length > 0 ? `,"approximate":[${approximate.join()}]` : "";
   return `{"entity":${JSON.stringify(entity)},"values":${JSON.stringify(values)},` +
-    `"statuses":${statusesText(statuses)},"eventTimes":[${timeTexts(eventTimes).join()}]${marks}}`;
+    `"statuses":${statusesText(statuses)},"eventTimes":[${timesText(eventTimes)}]${marks}}`;
 }
 
 /** By their number: of so many features that are all there, as nearly always. */
@@ -96,14 +96,12 @@ function statusesText(statuses: FeatureRow["statuses"]): string {
 }
 
 /** Neighbours mostly have one event time: that of the newest record of their view. */
-function timeTexts(times: FeatureRow["eventTimes"]): string[] {
-  let last: number | null = null;
-  let text = "null";
-  return times.map((time) => {
-    if (time !== last) {
-      last = time;
-      text = time === null ? "null" : `"${toInstant(time)}"`;
-    }
-    return text;
-  });
+function timesText(times: FeatureRow["eventTimes"]): string {
+  let text = "";
+  for (let first = 0, end = 0; first < times.length; first = end) {
+    const time = times[first]!;
+    while (end < times.length && times[end] === time) end++;
+    text += `${time === null ? "null" : `"${toInstant(time)}"`},`.repeat(end - first);
+  }
+  return text.slice(0, -1);
 }

@@ -4,12 +4,12 @@ import { messageOf } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { createPeriodicPart } from "shared/periodic_part.ts";
-import type { FeatureSelection } from "./catalog.ts";
-import { addReads, type Reads } from "./repository/insight.ts";
+import { addReads, type ReadNode, type Reads } from "./repository/insight.ts";
 
 export interface ReadCounter {
   part: Part;
-  count(features: FeatureSelection, entities: number): void;
+  /** One read of each. */
+  count(nodes: readonly ReadNode[], entities: number): void;
 }
 
 /** What a crash may lose: usage is an estimate. */
@@ -17,14 +17,6 @@ const KEEP_EVERY_MS = 10_000;
 
 export function createReadCounter({ db, log }: { db: Database; log: Logger }): ReadCounter {
   let counted = new Map<string, Reads>();
-
-  function add(kind: Reads["kind"], name: string, entities: number): void {
-    const key = `${kind}/${name}`;
-    const reads = counted.get(key) ?? { kind, name, reads: 0, entities: 0 };
-    counted.set(key, reads);
-    reads.reads++;
-    reads.entities += entities;
-  }
 
   async function keep(): Promise<void> {
     if (counted.size === 0) return;
@@ -48,14 +40,13 @@ export function createReadCounter({ db, log }: { db: Database; log: Logger }): R
     work: keep,
   });
   return {
-    count(features, entities) {
-      if ("service" in features) return add("service", features.service, entities);
-      const counted = new Set<string>();
-      for (const reference of features) {
-        const view = reference.slice(0, reference.indexOf("."));
-        if (counted.has(view)) continue;
-        counted.add(view);
-        add("view", view, entities);
+    count(nodes, entities) {
+      for (const { kind, name } of nodes) {
+        const key = `${kind}/${name}`;
+        const reads = counted.get(key) ?? { kind, name, reads: 0, entities: 0 };
+        counted.set(key, reads);
+        reads.reads++;
+        reads.entities += entities;
       }
     },
     part: {

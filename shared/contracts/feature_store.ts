@@ -8,7 +8,7 @@ import { listDefinitions, putDefinition, removeDefinition } from "./definition.t
 import { endpoint } from "./endpoint.ts";
 import { eventIdSchema } from "./envelope.ts";
 import { entitySchema, keyTypeSchema } from "./entity_key.ts";
-import { featureReferenceSchema, nameSchema } from "./names.ts";
+import { featureReferenceSchema, featureReferencesSchema, nameSchema } from "./names.ts";
 import { storableTextSchema } from "./storable_text.ts";
 import { durationSchema, instantSchema } from "./time.ts";
 
@@ -102,7 +102,7 @@ export type ViewBody = z.infer<typeof viewBodySchema>;
  * that were in force when it was made; a change of one of its views makes a new version of it.
  */
 export const featureServiceBodySchema = z.object({
-  features: z.array(featureReferenceSchema).min(1),
+  features: featureReferencesSchema,
   ...described,
 });
 export type FeatureServiceBody = z.infer<typeof featureServiceBodySchema>;
@@ -155,7 +155,7 @@ export const online = endpoint({
     /** A feature service in its newest or a stated version, or features named singly. */
     features: z.union([
       z.object({ service: nameSchema, version: z.int().positive().optional() }),
-      z.array(featureReferenceSchema).min(1),
+      featureReferencesSchema,
     ]),
     entities: z.array(entitySchema).min(1).max(1_000),
     /** T; default: now by the project clock, as far as its events are applied. */

@@ -80,6 +80,13 @@ export function rangesOf(window: Window | null, ladder: readonly number[], atMs:
   return ranges;
 }
 
+/** The first time after T at which {@link rangesOf} gives others: by then the window or a bucket has passed a tick. */
+export function rangesChangeAt(window: Window | null, ladder: readonly number[], atMs: number): number {
+  if (window === null) return Infinity;
+  const ends = ladder.map((sizeMs) => ceilToTick(atMs, sizeMs) + 1);
+  return Math.min(windowStart(atMs, window) + window.hopMs + window.lengthMs, ...ends);
+}
+
 /** Without buckets, records make up the whole window. */
 export function coverWindow(
   { window, ladder }: { window: Window | null; ladder: readonly number[] },

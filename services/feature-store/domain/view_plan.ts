@@ -6,6 +6,7 @@ import {
   type Cover,
   coverWindow,
   mergeRanges,
+  rangesChangeAt,
   rangesOf,
   type Sight,
 } from "./buckets.ts";
@@ -52,6 +53,8 @@ export interface ViewPlan {
   reachesBack(atMs: number): number;
   /** The buckets that a read at T is made of. */
   ranges(atMs: number): BucketRange[];
+  /** The first time after T at which those are others. */
+  rangesChangeAt(atMs: number): number;
   /** After which time the records are needed besides those buckets; undefined: none are. */
   recordsAfter(buckets: Buckets, sight: Sight): number | undefined;
   /** Writes the aggregates to their places. What is absent is left as it is. */
@@ -141,6 +144,8 @@ export function planView(
         ...rangesOf(null, [], at),
         ...slices.flatMap(({ window, ladder }) => rangesOf(window, ladder, at)),
       ]),
+    rangesChangeAt: (at) =>
+      Math.min(...slices.map(({ window, ladder }) => rangesChangeAt(window, ladder, at))),
     recordsAfter,
     evaluate,
   };
@@ -183,11 +188,13 @@ export function planView(
   }
 
   function evaluate({ history, buckets }: ViewData, sight: Sight, values: Values): Absence | undefined {
-    const newest = newestOf(history, buckets, sight);
+    const whole = coverWindow(WHOLE, buckets, sight);
+    const newest = newestOf(history, whole, sight);
     if (newest === undefined) return "NOT_FOUND";
     if (ttlMs !== null && sight.atMs - newest > ttlMs) return "EXPIRED";
     for (const slice of slices) {
-      readSlice(slice, aggregateSlice(slice, { history, buckets }, sight), { atMs: sight.atMs, values });
+      const cover = slice.window === null ? whole : coverWindow(slice, buckets, sight);
+      readSlice(slice, aggregateSlice(slice, cover, { history, sight }), { atMs: sight.atMs, values });
     }
     return undefined;
   }
@@ -196,8 +203,11 @@ export function planView(
 const WHOLE = { window: null, ladder: [LIFETIME] } as const;
 
 /** The partials of the cells of a slice, from buckets where they may be used and from records everywhere else. */
-function aggregateSlice(slice: Slice, { history, buckets }: ViewData, sight: Sight): PartialAggregate[] {
-  const cover = coverWindow(slice, buckets, sight);
+function aggregateSlice(
+  slice: Slice,
+  cover: Cover,
+  { history, sight }: { history: History; sight: Sight },
+): PartialAggregate[] {
   const selected = cover.spans.map(({ afterMs, untilMs }) =>
     selectRecords(history, { after: afterMs, until: untilMs, knownBy: sight.knownByMs, filter: slice.filter })
   );
@@ -232,10 +242,11 @@ function readSlice(
 }
 
 /** Event time of the entity's newest record; undefined without one. */
-function newestOf(history: History, buckets: Buckets | undefined, sight: Sight): number | undefined {
-  const { atMs, knownByMs } = sight;
-  if (buckets === undefined) return newestTime(history, atMs, knownByMs);
-  const { buckets: [lifetime], spans } = coverWindow(WHOLE, buckets, sight);
+function newestOf(
+  history: History,
+  { buckets: [lifetime], spans }: Cover,
+  { atMs, knownByMs }: Sight,
+): number | undefined {
   if (spans.length > 0) return newestTime(history, atMs, knownByMs);
   const presence = new PresencePartial();
   const state = lifetime?.bucket.cells[0];

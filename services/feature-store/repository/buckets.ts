@@ -162,10 +162,28 @@ export interface VersionRange extends BucketRange {
   viewVersion: number;
 }
 
+/** Ranges that are asked for together, written once for all the reads that ask for them. */
+export interface RangeSet {
+  readonly ranges: readonly VersionRange[];
+  /** Place in the set, version of a view, size, from, to: each as the elements of PostgreSQL's array. */
+  readonly columns: readonly string[];
+}
+
+export function createRangeSet(ranges: readonly VersionRange[]): RangeSet {
+  const columns = [
+    ranges.map((_, place) => place),
+    ranges.map(({ viewVersion }) => viewVersion),
+    ranges.map(({ sizeMs }) => toSize(sizeMs)),
+    ranges.map(({ fromMs }) => fromMs),
+    ranges.map(({ toMs }) => toMs),
+  ];
+  return { ranges, columns: columns.map((column) => column.join()) };
+}
+
 /** The same ranges of some entities. */
 export interface BucketQuery {
   keys: readonly string[];
-  ranges: readonly VersionRange[];
+  set: RangeSet;
 }
 
 /** The buckets of an entity as they are sent: as one text, which is JSON. Undefined: there are none. */
@@ -183,10 +201,12 @@ export interface FoundBuckets {
 export async function readRanges(db: Queryable, queries: readonly BucketQuery[]): Promise<FoundBuckets> {
   let snapshot = "";
   const found = queries.map(({ keys }): BucketText[] => keys.map(() => undefined));
-  const sets = new RangeSets();
-  const setOf = queries.map(({ ranges }) => sets.add(ranges));
   const asked = queries.flatMap(({ keys }, query) => keys.map((key, place) => ({ query, key, place })));
-  const { ranges } = sets;
+  // Reads of one selection of features ask for the same set, which is sent once.
+  const sets = [...new Set(queries.map(({ set }) => set))].filter(({ ranges }) => ranges.length > 0);
+  const setOf = queries.map(({ set }) => sets.indexOf(set));
+  const setColumn = sets.map(({ ranges }, set) => new Array(ranges.length).fill(set).join());
+  const column = (number: number) => `{${sets.map(({ columns }) => columns[number]!).join()}}`;
   // Without the offset the planner could turn the ranges into one scan of everything.
   const rows = await db`
     select 0, pg_current_snapshot()::text
@@ -201,12 +221,12 @@ export async function readRanges(db: Queryable, queries: readonly BucketQuery[])
         concat('[', range.place, ',', start_ms, ',', max_time_ms, ',', max_known_at_ms, ',', cells, ']'), ','
       ) || ']' as buckets
       from unnest(
-        ${arrayText(ranges.map(({ set }) => set))}::text::integer[],
-        ${arrayText(ranges.map(({ place }) => place))}::text::integer[],
-        ${arrayText(ranges.map(({ viewVersion }) => viewVersion))}::text::integer[],
-        ${arrayText(ranges.map(({ sizeMs }) => toSize(sizeMs)))}::text::bigint[],
-        ${arrayText(ranges.map(({ fromMs }) => fromMs))}::text::bigint[],
-        ${arrayText(ranges.map(({ toMs }) => toMs))}::text::bigint[]
+        ${`{${setColumn.join()}}`}::text::integer[],
+        ${column(0)}::text::integer[],
+        ${column(1)}::text::integer[],
+        ${column(2)}::text::bigint[],
+        ${column(3)}::text::bigint[],
+        ${column(4)}::text::bigint[]
       ) as range(set, place, view_version, size_ms, from_ms, to_ms)
       cross join lateral (
         select start_ms, max_time_ms, max_known_at_ms, cells from buckets
@@ -239,26 +259,6 @@ export function decodeBuckets(text: string, take: (range: number, bucket: Bucket
 
 /** Position of its range, start, newest event time, newest known-at, cells. */
 type SentBucket = readonly [number, number, number, number, Bucket["cells"]];
-
-/** Queries that ask the same, as reads of one feature service do, send it once. */
-class RangeSets {
-  readonly ranges: (VersionRange & { set: number; place: number })[] = [];
-  readonly #sets = new Map<string, number>();
-
-  /** @returns the number of the set */
-  add(ranges: readonly VersionRange[]): number {
-    let text = "";
-    for (const { viewVersion, sizeMs, fromMs, toMs } of ranges) {
-      text += `${viewVersion} ${sizeMs} ${fromMs} ${toMs},`;
-    }
-    const known = this.#sets.get(text);
-    if (known !== undefined) return known;
-    const set = this.#sets.size;
-    this.#sets.set(text, set);
-    ranges.forEach((range, place) => this.ranges.push({ ...range, set, place }));
-    return set;
-  }
-}
 
 function toSize(sizeMs: number): number {
   return sizeMs === LIFETIME ? 0 : sizeMs;

@@ -52,10 +52,13 @@ export async function listStatistics(
   return rows.map(({ statistics }) => statistics);
 }
 
-/** Online reads of a service, or of a view whose features were named one by one. */
-export interface Reads {
+/** What online reads are counted of: a service, or a view whose features were named one by one. */
+export interface ReadNode {
   kind: "service" | "view";
   name: string;
+}
+
+export interface Reads extends ReadNode {
   reads: number;
   entities: number;
 }

@@ -4,9 +4,11 @@ import { type ViewBody, viewBodySchema } from "shared/contracts/feature_store.ts
 import { toInstant } from "shared/contracts/time.ts";
 import { type Database, transaction } from "shared/db/connection.ts";
 import { silentLogger } from "shared/log.ts";
+import { type BucketSource, createBucketQuestion } from "../asked_buckets.ts";
 import { createBucketReader } from "../bucket_reader.ts";
 import { type FeatureRow, planFeatures } from "../domain/feature_plan.ts";
 import { createHistory, type EntityRecord } from "../domain/history.ts";
+import type { AskedFeatures } from "../catalog.ts";
 import { readFeatureData } from "../feature_data.ts";
 import { fillSomething } from "../fill_views.ts";
 import { readHistories } from "../repository/records.ts";
@@ -16,9 +18,14 @@ import { everyFeature } from "./reference.ts";
 
 /** Of the one entity. */
 export const KEY = '["1"]';
+
+type Asked = Pick<AskedFeatures, "plan" | "bucketsAt">;
+
 /** A view over a source of its own, so that runs on one database do not meet. */
 export class World {
   readonly body: ViewBody;
+  readonly #asked = new Map<string, Asked>();
+
   constructor(
     readonly db: Database,
     readonly name: string,
@@ -64,19 +71,28 @@ export class World {
 
   /** As an online read does. */
   async online(atMs: number, knownByMs = atMs, features?: string[]): Promise<FeatureRow> {
-    const plan = this.plan(features);
     const rows = await readViewVersions(this.db, this.name);
     const ready = rows.filter(({ status }) => status === "ready").map((
       { view, id: viewVersion, intactFromMs },
     ) => [view, { viewVersion, intactFromMs }] as const);
+    const asked = this.#ask(features, new Map(ready));
     const sight = { atMs, knownByMs };
     const keys = new Map([["customer", [KEY]]]);
     const data = await readFeatureData(
       { db: this.db, buckets: createBucketReader(this.db) },
-      { plan, buckets: new Map(ready) },
+      asked,
       { keys, sight },
     );
-    return plan.evaluate((view) => data.of(view, 0), sight);
+    return asked.plan.evaluate((view) => data.of(view, 0), sight);
+  }
+
+  /** Kept from read to read, as the service does. */
+  #ask(features: string[] | undefined, ready: ReadonlyMap<string, BucketSource>): Asked {
+    const key = JSON.stringify([features, ...ready]);
+    const plan = this.plan(features);
+    const asked = this.#asked.get(key) ?? { plan, bucketsAt: createBucketQuestion(plan, ready) };
+    this.#asked.set(key, asked);
+    return asked;
   }
 
   /** As a training set does. */
