@@ -86,11 +86,14 @@ function rowsOf(table: TrainingSetTable): TrainingSetRows {
 }
 
 function valueColumns(
-  { labels, labelCategories, mature, features, carried = [] }: TrainingSetTable,
+  { labels, labelType, labelCategories, mature, features, carried = [] }: TrainingSetTable,
 ): TrainingSetColumn[] {
-  const label: TrainingSetColumn = labelCategories === undefined
-    ? { name: LABEL, values: labels }
-    : { name: LABEL, values: labels, type: "text", categories: labelCategories };
+  const label: TrainingSetColumn = {
+    name: LABEL,
+    values: labels,
+    ...(labelType === undefined ? {} : { type: labelType }),
+    ...(labelCategories === undefined ? {} : { type: "text", categories: labelCategories }),
+  };
   const marks: TrainingSetColumn[] = mature === undefined
     ? []
     : [{ name: MATURE, values: Float64Array.from(mature), type: "boolean" }];
@@ -164,13 +167,14 @@ async function readColumns(bytes: Uint8Array): Promise<TrainingSetTable> {
   });
   const all = [...columns.values()].map((column) => column.finish());
   const named = (name: string) => all.find((column) => column.name === name);
-  const { values: labels, categories: labelCategories } = named(LABEL)!;
+  const { values: labels, type: labelType, categories: labelCategories } = named(LABEL)!;
   const mature = named(MATURE);
   const carried = all.filter(({ name }) => !name.includes(".") && !OWN.has(name));
   return {
     entities,
     times: named(TIME)!.values,
     labels,
+    ...(labelType === "boolean" ? { labelType } : {}),
     ...(labelCategories === undefined ? {} : { labelCategories }),
     ...(mature === undefined ? {} : { mature: Uint8Array.from(mature.values) }),
     features: all.filter(({ name }) => name.includes(".")),

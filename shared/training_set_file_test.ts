@@ -20,6 +20,17 @@ Deno.test("readTrainingSet() gives back what writeTrainingSet() was given", asyn
   }
 });
 
+Deno.test("readTrainingSet() gives labels the type that they were written with", async () => {
+  const booleans: TrainingSetTable = { ...table(3), labelType: "boolean" };
+  assertEquals(await readTrainingSet(await writeTrainingSet(booleans)), booleans);
+  const texts: TrainingSetTable = {
+    ...table(3),
+    labelCategories: ["no", "yes"],
+    labels: Float64Array.of(1, 0, NaN),
+  };
+  assertEquals(await readTrainingSet(await writeTrainingSet(texts)), texts);
+});
+
 Deno.test("writeTrainingSet() gives the same bytes for the same rows", async () => {
   assertEquals(await writeTrainingSet(table(3_000)), await writeTrainingSet(table(3_000)));
 });

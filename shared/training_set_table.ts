@@ -6,8 +6,10 @@ export interface TrainingSetTable {
   readonly entities: readonly string[];
   /** T, milliseconds since 1970. */
   readonly times: Float64Array;
-  /** NaN where there is none; of text labels the position in `labelCategories`. */
+  /** NaN where there is none; of booleans 0 and 1; of text labels the position in `labelCategories`. */
   readonly labels: Float64Array;
+  /** Absent: they are numbers, or text where `labelCategories` is there. */
+  readonly labelType?: "boolean";
   /** Of text labels: the distinct ones, ascending. */
   readonly labelCategories?: readonly string[];
   /** 1 where T + within does not lie after the clock. Absent where every row without a label is immature. */

@@ -312,3 +312,9 @@ CREATE VIEW current_definitions AS
   WHERE definitions.removed_at IS NULL;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON alias_moves FOR EACH ROW EXECUTE FUNCTION refuse_to_rewrite_history();
+
+CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON alias_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON comparisons FOR EACH ROW EXECUTE FUNCTION refuse_to_rewrite_history();
+
+CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON comparisons FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();

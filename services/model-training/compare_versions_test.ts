@@ -43,6 +43,9 @@ Deno.test("compareVersions() lets a better candidate pass and keeps a worse one 
     [better, false],
   ]);
   assertEquals(kept[2]!.gain, refused.gain);
+  await assertRejects(() => service.db`update comparisons set passed = true`, Error, "only added to");
+  await assertRejects(() => service.db`delete from comparisons`, Error, "only added to");
+  await assertRejects(() => service.db`truncate comparisons`, Error, "only added to");
 
   const files = await new Objm(service.bus.js).open(FILES_BUCKET);
   await files.delete(registered!.trainingSet!);

@@ -47,6 +47,8 @@ Deno.test("setAlias() moves an alias, tells of it, and keeps who did it and why"
     [1, 1, "ada", "a test wants it"],
   ]);
   await assertRejects(() => service.db`update alias_moves set reason = 'another'`, Error, "only added to");
+  await assertRejects(() => service.db`delete from alias_moves`, Error, "only added to");
+  await assertRejects(() => service.db`truncate alias_moves`, Error, "only added to");
   const { versions } = await service.call(listVersions, { model });
   assertEquals(versions.map(({ aliases }) => aliases), [[], ["champion"]]);
 

@@ -2,6 +2,7 @@
 import { AppError } from "shared/errors.ts";
 import { readTrainingSet } from "shared/training_set_file.ts";
 import type { TrainingSetTable } from "shared/training_set_table.ts";
+import { BOOLEANS } from "./domain/classes.ts";
 import { createDataset, type Dataset } from "./domain/dataset.ts";
 
 /** The rows of a training set whose label is settled. */
@@ -57,7 +58,7 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
         featureNames,
         columns,
         labels,
-        classes: table.labelCategories,
+        classes: table.labelType === "boolean" ? BOOLEANS : table.labelCategories,
         times,
         entities,
       });

@@ -44,8 +44,6 @@ export function joinParts(
   const rows = createRowReader(parts.map(({ cells }) => cells));
   const names = [TRAINING_SET_COLUMN.label, ...features, ...carried];
   const types = names.map((_, index) => joinColumn(parts.map(({ cells }) => cells), LABEL + index));
-  // A label is what is to be foretold: text, or a number.
-  if (types[0]!.type === "boolean") types[0] = {};
   const added = rows.all();
   const [times, places] = rows.read(added, [TIME, PLACE + 1]) as [Float64Array, Float64Array];
   const isGiven = places.length > 0 && !Number.isNaN(places[0]!);
@@ -83,6 +81,7 @@ export function joinParts(
         entities: Array.from(slots, (slot, row) => parts[rows.partOf(slot)]!.entities[entities![row]!]!),
         times: times!,
         labels: label!.values,
+        ...(label!.type === "boolean" ? { labelType: label!.type } : {}),
         ...(label!.categories === undefined ? {} : { labelCategories: label!.categories }),
         ...(marksMature ? { mature: Uint8Array.from(mature!) } : {}),
         features: typed(slots, [FIRST_FEATURE, lastFeature]),

@@ -126,6 +126,18 @@ Deno.test("joinParts() gives columns the type of what is in them", () => {
   assertEquals(columnOf(true, 1, "1"), [[1, 0, 0], { type: "text", categories: ["1", "true"] }]);
 });
 
+Deno.test("joinParts() gives a label the type of what it holds", () => {
+  const typeOf = (...labels: FeatureValue[]) => {
+    const { labels: cells, labelType, labelCategories } = tableOf([
+      partOf(labels.map((label) => row("a", 0, 1, { label }))),
+    ]);
+    return [[...cells], labelType, labelCategories];
+  };
+  assertEquals(typeOf(true, null, false), [[1, NaN, 0], "boolean", undefined]);
+  assertEquals(typeOf(true, 2), [[1, 2], undefined, undefined]);
+  assertEquals(typeOf("b", null, "a"), [[1, NaN, 0], undefined, ["a", "b"]]);
+});
+
 Deno.test("joinParts() gives the same table however rows are divided into parts", () => {
   const value = fc.oneof(
     fc.constant(null),

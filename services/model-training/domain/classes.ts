@@ -7,6 +7,8 @@ import { type Dataset, doubles } from "./dataset.ts";
 const MAX_CLASSES = 100;
 /** Of a binary label that is a number. */
 const FLAGS: readonly string[] = ["0", "1"];
+/** Of a label that is a boolean, at the places 0 and 1. */
+export const BOOLEANS: readonly string[] = ["false", "true"];
 
 export interface ClassOrder {
   task: Task;
@@ -74,7 +76,10 @@ export function numberLabels(
   { task, classes }: Pick<Signature, "task" | "classes">,
 ): Dataset {
   if (task === "regression") return requireNumbers(dataset);
-  const numbered = numberBy(dataset, classes ?? FLAGS);
+  const known = classes ?? FLAGS;
+  // A model that was made when booleans were known as the flags that they are.
+  const asFlags = areBooleans(dataset.classes) && known.every((name) => FLAGS.includes(name));
+  const numbered = numberBy(asFlags ? { ...dataset, classes: null } : dataset, known);
   if (task === "multiclass") return numbered;
   const row = numbered.labels.findIndex((label) => label !== 0 && label !== 1);
   if (row < 0) return numbered;
@@ -86,8 +91,11 @@ export function numberLabels(
   );
 }
 
+const areBooleans = (classes: Dataset["classes"]) => classes?.join() === BOOLEANS.join();
+
 function requireNumbers(dataset: Dataset): Dataset {
   if (dataset.classes === null) return dataset;
+  if (areBooleans(dataset.classes)) return { ...dataset, classes: null };
   throw invalid(
     `Cannot use the training set for a regression: its label is text, such as "${dataset.classes[0]}"`,
   );

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Task } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
-import { classNames, numberClasses, numberLabels, requireUsableLabels } from "./classes.ts";
+import { BOOLEANS, classNames, numberClasses, numberLabels, requireUsableLabels } from "./classes.ts";
 import { createDataset, type Dataset, selectRows } from "./dataset.ts";
 
 function labelled(labels: readonly number[], classes?: readonly string[]): Dataset {
@@ -95,6 +95,25 @@ Deno.test("numberLabels() numbers by the names a model knows, or by their places
     refusal(() => numberLabels(labelled([0, 1], ["a", "b"]), { task: "binary", classes: ["0", "1"] })),
     'Cannot judge the model: the label is a in row 0, the classes of the model are "0", "1"',
   );
+});
+
+Deno.test("booleans keep their names, and are the flags of models that were made before", () => {
+  const dataset = labelled([1, 0, 1], BOOLEANS);
+  const { labels, classes } = numberClasses(dataset, { task: "binary", train: first(3) });
+  assertEquals([[...labels], classes], [[1, 0, 1], ["false", "true"]]);
+  assertEquals(
+    numberClasses(dataset, { task: "binary", train: first(3), positive: "false" }).classes,
+    ["true", "false"],
+  );
+  const regression = numberClasses(dataset, { task: "regression", train: first(3) });
+  assertEquals([[...regression.labels], regression.classes], [[1, 0, 1], null]);
+  for (const classes of [null, ["0", "1"], ["false", "true"]]) {
+    assertEquals([...numberLabels(dataset, { task: "binary", classes }).labels], [1, 0, 1]);
+  }
+  assertEquals([...numberLabels(labelled([1, 0]), { task: "binary", classes: ["false", "true"] }).labels], [
+    1,
+    0,
+  ]);
 });
 
 Deno.test("classNames() are those of the training part", () => {

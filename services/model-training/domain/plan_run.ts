@@ -1,4 +1,5 @@
 import type { Metric, ModelBody } from "shared/contracts/model_training.ts";
+import type { Task } from "shared/contracts/signature.ts";
 import { durationToMs } from "shared/contracts/time.ts";
 import { invalid, type Reason } from "shared/errors.ts";
 import { METRICS } from "./evaluation/metrics.ts";
@@ -54,7 +55,29 @@ function planParameters(body: ModelBody): ModelBody["parameters"] {
     const ends = "values" in range ? range.values : [range.min, range.max];
     for (const value of ends) resolveParameters(algorithm, specs, { ...parameters, [name]: value });
   }
-  return plainParameters(resolveParameters(algorithm, specs, parameters));
+  const planned = plainParameters(resolveParameters(algorithm, specs, parameters));
+  const reasons = withoutEffect(task, { ...planned, ...search?.space });
+  if (reasons.length > 0) {
+    const { path, message } = reasons[0]!;
+    throw invalid(`Cannot use the parameters of ${algorithm}: ${path.slice(1)} ${message}`, reasons);
+  }
+  return planned;
+}
+
+/** Parameters that say nothing to the task. */
+function withoutEffect(task: Task, parameters: Readonly<Record<string, unknown>>): Reason[] {
+  const { classWeights = "none", monotone = {} } = parameters;
+  const reasons: Reason[] = [];
+  if (task === "regression" && classWeights !== "none") {
+    reasons.push({ path: "/classWeights", message: "weigh classes: a regression has none" });
+  }
+  if (task === "multiclass" && Object.keys(monotone as object).length > 0) {
+    reasons.push({
+      path: "/monotone",
+      message: "has no meaning for several classes: their order is no scale",
+    });
+  }
+  return reasons;
 }
 
 function wrongMetric({ task, metric }: ModelBody): Reason[] {
@@ -81,9 +104,10 @@ function wrongQuantile({ task, quantile, algorithm }: ModelBody): Reason[] {
   );
 }
 
-function emptyLengths({ label, split }: ModelBody): Reason[] {
+function emptyLengths({ label, split, search }: ModelBody): Reason[] {
   const lengths = {
     "/label/within": label.within,
+    "/search/budget/time": search?.budget.time,
     ...(split.by === "time" ? { "/split/test": split.test, "/split/validation": split.validation } : {}),
   };
   return Object.entries(lengths)

@@ -45,5 +45,15 @@ Deno.test("planRun() refuses what can't be trained", () => {
     { quantile: 0.9, task: "regression", metric: "pinball", algorithm: "linear" },
     "linear answers the mean; quantiles are answered by gbdt, prior",
   );
+  refuse(
+    { task: "regression", metric: "rmse", parameters: { classWeights: "balanced" } },
+    "classWeights weigh classes: a regression has none",
+  );
+  refuse(
+    { task: "multiclass", metric: "log_loss", parameters: { monotone: { "orders.count": 1 } } },
+    "monotone has no meaning for several classes",
+  );
+  const search = { space: { rounds: { values: [5] } }, budget: { trials: 2, time: "PT0S" } };
+  refuse({ search }, "/search/budget/time is PT0S: it must be longer than nothing");
   refuse({ label: { source: "events", aggregate: "exists", within: "PT0S" } }, "/label/within is PT0S");
 });

@@ -18,7 +18,7 @@ export const TRAINING_SET_COLUMN = {
   entity: "entity",
   /** T, milliseconds since 1970 (INT64, TIMESTAMP_MILLIS). */
   time: "t",
-  /** DOUBLE, or text; null where the row is immature: T + within lies after the clock. */
+  /** DOUBLE, BOOLEAN or text; null where the row is immature: T + within lies after the clock. */
   label: "label",
   /** BOOLEAN, only where a mature row may have no label: false where the row is immature. */
   mature: "mature",

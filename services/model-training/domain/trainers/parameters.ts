@@ -19,7 +19,7 @@ export function resolveParameters<Schema extends z.ZodObject>(
   const all = reasonsOf(parsed.error);
   const isKnown = ({ path }: Reason) => Object.hasOwn(schema.shape, path.split("/")[1]!);
   const wrong = all.filter(isKnown).map(({ path, message }): Reason => {
-    const value = path.split("/").length === 2 ? given[path.slice(1)] : undefined;
+    const value = valueAt(given, path);
     return { path, message: value === undefined ? message : `is ${JSON.stringify(value)}: ${message}` };
   });
   const reasons = [...all.filter((reason) => !isKnown(reason)), ...wrong];
@@ -27,6 +27,15 @@ export function resolveParameters<Schema extends z.ZodObject>(
   throw invalid(
     `Cannot use the parameters of ${algorithm}: ${first!.path.slice(1)} ${first!.message}`,
     reasons,
+  );
+}
+
+/** @param path a JSON pointer; undefined where it leads to nothing */
+function valueAt(given: unknown, path: string): unknown {
+  const steps = path.split("/").slice(1).map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return steps.reduce<unknown>(
+    (value, step) => typeof value === "object" && value !== null ? Reflect.get(value, step) : undefined,
+    given,
   );
 }
 

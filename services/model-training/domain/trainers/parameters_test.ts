@@ -28,6 +28,15 @@ Deno.test("resolveParameters() names every unknown parameter and every bad value
   ]);
 });
 
+Deno.test("resolveParameters() says what stands where a parameter has parts", () => {
+  const monotone = z.object({ monotone: z.record(z.string(), z.union([z.literal(-1), z.literal(1)])) });
+  const error = assertThrows(
+    () => resolveParameters("gbdt", monotone, { monotone: { "view.a/b": 2 } }),
+    AppError,
+  );
+  assertEquals(error.reasons, [{ path: "/monotone/view.a~1b", message: "is 2: expected -1, or expected 1" }]);
+});
+
 Deno.test("resolveParameters() refuses NaN, booleans and names of every object's properties", () => {
   for (const given of [{ rate: NaN }, { rate: true }, { toString: 1 }]) {
     assertEquals(assertThrows(() => resolveParameters("gbdt", specs, given), AppError).reasons.length, 1);
