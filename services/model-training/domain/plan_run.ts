@@ -54,6 +54,14 @@ function planParameters(body: ModelBody): ModelBody["parameters"] {
   for (const [name, range] of Object.entries(search?.space ?? {})) {
     const ends = "values" in range ? range.values : [range.min, range.max];
     for (const value of ends) resolveParameters(algorithm, specs, { ...parameters, [name]: value });
+    if ("values" in range || range.integer) continue;
+    // Draws that no fit takes would be tried, and fail, one after the other.
+    if (!specs.safeParse({ ...parameters, [name]: betweenWhole(range) }).success) {
+      throw invalid(
+        `Cannot search for parameters of ${algorithm}: ${name} is a whole number, its range must say "integer": true`,
+        [{ path: `/search/space/${name}/integer`, message: "is false: it must be true for a whole number" }],
+      );
+    }
   }
   const planned = plainParameters(resolveParameters(algorithm, specs, parameters));
   const reasons = withoutEffect(task, { ...planned, ...search?.space });
@@ -62,6 +70,12 @@ function planParameters(body: ModelBody): ModelBody["parameters"] {
     throw invalid(`Cannot use the parameters of ${algorithm}: ${path.slice(1)} ${message}`, reasons);
   }
   return planned;
+}
+
+/** A number of a range that is not whole. */
+function betweenWhole({ min, max }: { min: number; max: number }): number {
+  const middle = (min + max) / 2;
+  return Number.isInteger(middle) ? middle + Math.min(0.5, (max - min) / 4) : middle;
 }
 
 /** Parameters that say nothing to the task. */

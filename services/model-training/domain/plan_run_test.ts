@@ -55,5 +55,14 @@ Deno.test("planRun() refuses what can't be trained", () => {
   );
   const search = { space: { rounds: { values: [5] } }, budget: { trials: 2, time: "PT0S" } };
   refuse({ search }, "/search/budget/time is PT0S: it must be longer than nothing");
+  const drawn = (range: Record<string, unknown>) => ({
+    search: { space: { rounds: { min: 5, max: 40, ...range } }, budget: { trials: 2 } },
+  });
+  refuse(drawn({}), 'rounds is a whole number, its range must say "integer": true');
+  planRun("reorder", body(drawn({ integer: true })));
+  planRun(
+    "reorder",
+    body({ search: { ...drawn({}).search, space: { learningRate: { min: 0.1, max: 1 } } } }),
+  );
   refuse({ label: { source: "events", aggregate: "exists", within: "PT0S" } }, "/label/within is PT0S");
 });
