@@ -26,13 +26,7 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
   const table = await readTrainingSet(file);
   const settled = settledIndices(table);
   if (settled.length === 0) {
-    const { length } = table.entities;
-    throw new AppError(
-      "unprocessable",
-      length === 0
-        ? "Cannot learn from the training set: it is empty, no entity was active at any tick"
-        : `Cannot learn from the training set: the labels of all its ${length} rows lie after the project's clock`,
-    );
+    throw new AppError("unprocessable", `Cannot learn from the training set: ${whyNothing(table)}`);
   }
   const byName = new Map(table.features.map((feature) => [feature.name, feature]));
   const pick = (values: Float64Array) => Float64Array.from(settled, (row) => values[row]!);
@@ -64,6 +58,15 @@ export async function readSettledRows(file: Uint8Array): Promise<SettledRows> {
       });
     },
   };
+}
+
+/** Why no row of a training set has a label. */
+function whyNothing({ entities: { length }, mature }: TrainingSetTable): string {
+  if (length === 0) return "it is empty, no entity was active at any tick";
+  const over = mature?.reduce((sum, one) => sum + one, 0) ?? 0;
+  return over === 0
+    ? `the labels of all its ${length} rows lie after the project's clock`
+    : `none of its ${length} rows has a label, though the time of ${over} of them is over`;
 }
 
 function settledIndices({ labels }: TrainingSetTable): Int32Array {
