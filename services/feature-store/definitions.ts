@@ -11,7 +11,7 @@ import type { Logger } from "shared/log.ts";
 import { checkFeatureService, checkView } from "./domain/check_definitions.ts";
 import { checkLabel } from "./domain/check_observation.ts";
 import { splitReference, viewsReadBy } from "./domain/feature_order.ts";
-import { readBodies } from "./repository/current_definitions.ts";
+import { readBodies, readDescribedEntities } from "./repository/current_definitions.ts";
 import { pinViews, readServicesOver } from "./repository/service_views.ts";
 import { addViewVersion, retireView } from "./repository/view_versions.ts";
 
@@ -41,7 +41,10 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
           await addViewVersion(tx, view);
           for (const service of await readServicesOver(tx, view.name)) await remake(tx, service, view.actor);
         },
-        afterRemove: (name: string, tx: Transaction) => retireView(tx, name),
+        async afterRemove(name: string, tx: Transaction) {
+          await refuseRead(name, tx);
+          await retireView(tx, name);
+        },
       },
       {
         kind: "feature-service",
@@ -78,6 +81,34 @@ async function refuseDescribed(entity: string, tx: Transaction): Promise<void> {
   }
   if (users.length === 0) return;
   throw conflict(`Cannot remove the entity "${entity}": ${users.join(", ")} must be removed first`);
+}
+
+/**
+ * A view goes after what reads its records: without it they come no more, and readers would be told what is old.
+ *
+ * @throws {AppError} `conflict`
+ */
+async function refuseRead(view: string, tx: Transaction): Promise<void> {
+  const services = await readServicesOver(tx, view);
+  const labels = await labelsWithoutView(tx);
+  const users = [
+    ...services.map((name) => `the feature service "${name}"`),
+    ...labels.map((name) => `the label "${name}"`),
+  ];
+  if (users.length === 0) return;
+  throw conflict(`Cannot remove the view "${view}": ${users.join(", ")} must be removed first`);
+}
+
+/** Labels that read a source of which no view makes records of their entity. */
+async function labelsWithoutView(tx: Transaction): Promise<string[]> {
+  const described = await readDescribedEntities(tx);
+  const labels = await readBodies(tx, "label");
+  return [...labels].filter(([, body]) => {
+    const { entity, spine, label } = contract.modelLabelBodySchema.parse(body);
+    return [spine.source, label.source].some((source) =>
+      !(described.get(source) ?? []).some(({ name }) => name === entity)
+    );
+  }).map(([name]) => name);
 }
 
 /** A version of a feature service stays with the versions of views in force now. */

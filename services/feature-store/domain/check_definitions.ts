@@ -14,7 +14,8 @@ export interface KnownDefinitions {
   views: ReadonlyMap<string, ViewBody>;
 }
 
-/** @throws {AppError} `invalid`, with every mistake: no such entity, a window without length, what does not compile */
+/** @throws {AppError} `invalid`, with every mistake: no such entity, a length of nothing, a window that is shorter
+ * than the hop, what does not compile */
 export function checkView(name: string, body: ViewBody, known: KnownDefinitions): void {
   const reasons: Reason[] = [];
   if (!known.hasEntity) {
@@ -24,12 +25,16 @@ export function checkView(name: string, body: ViewBody, known: KnownDefinitions)
   const standsStill = hop !== undefined && durationToMs(hop) === 0;
   if (standsStill) reasons.push({ path: "/hop", message: "must be longer than nothing" });
   const planned = standsStill ? withoutHop : body;
+  if (body.ttl !== null && durationToMs(body.ttl) === 0) {
+    reasons.push({ path: "/ttl", message: "must be longer than nothing" });
+  }
   for (const [feature, definition] of Object.entries(body.features)) {
     const path = `/features/${feature}`;
-    if (
-      !("expression" in definition) && definition.window !== null && durationToMs(definition.window) === 0
-    ) {
+    const window = "expression" in definition ? null : definition.window;
+    if (window !== null && durationToMs(window) === 0) {
       reasons.push({ path: `${path}/window`, message: "must be longer than nothing" });
+    } else if (window !== null && hop !== undefined && durationToMs(hop) > durationToMs(window)) {
+      reasons.push({ path: `${path}/window`, message: `is ${window}, shorter than the hop (${hop})` });
     }
     try {
       planFeatures([`${name}.${feature}`], viewOf);

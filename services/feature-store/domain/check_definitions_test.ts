@@ -21,6 +21,7 @@ Deno.test("checkView() tells every mistake", () => {
   const wrong = viewBodySchema.parse({
     ...view,
     hop: "PT0S",
+    ttl: "PT0S",
     features: {
       ...view.features,
       none: { aggregate: "count", window: "P0D" },
@@ -39,11 +40,30 @@ Deno.test("checkView() tells every mistake", () => {
   assertEquals(error.reasons.map(({ path }) => path), [
     "/entity",
     "/hop",
+    "/ttl",
     "/features/none/window",
     "/features/open",
     "/features/text",
     "/features/ghost",
     "/features/self",
+  ]);
+});
+
+Deno.test("checkView() refuses a window that is shorter than the hop", () => {
+  const hourly = viewBodySchema.parse({
+    ...view,
+    hop: "PT1H",
+    features: {
+      minute: { aggregate: "count", window: "PT1M" },
+      hour: { aggregate: "count", window: "PT1H" },
+    },
+  });
+  const error = assertThrows(
+    () => checkView("orders", hourly, { hasEntity: true, views: new Map() }),
+    AppError,
+  );
+  assertEquals(error.reasons, [
+    { path: "/features/minute/window", message: "is PT1M, shorter than the hop (PT1H)" },
   ]);
 });
 
@@ -86,7 +106,7 @@ Deno.test("checkView() takes features of other views of the same entity, and req
     ).reasons.map(({ path, message }) => `${path} ${message}`);
   const wrong = [
     '/features/unknown reads r.weather, which "request" does not declare',
-    "/features/missing reads visits.rain, which is not there",
+    '/features/missing reads visits.rain, which is not there: the view "visits" has count',
     '/features/nowhere reads a feature of the view "weather", which is not there',
   ];
   assertEquals(check("customer"), wrong);

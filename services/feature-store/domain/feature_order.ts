@@ -69,7 +69,8 @@ export function orderFeatures(asked: readonly string[], viewOf: (name: string) =
     const feature = Object.hasOwn(body.features, name) ? body.features[name] : undefined;
     const reader = path.at(-1);
     if (feature === undefined) {
-      const message = reader === undefined ? "is not there" : `reads ${reference}, which is not there`;
+      const subject = reader === undefined ? "is not there" : `reads ${reference}, which is not there`;
+      const message = `${subject}: the view "${viewName}" has ${Object.keys(body.features).join(", ")}`;
       reasons.push({ path: `/features/${splitReference(reader ?? reference)[1]}`, message });
       return;
     }
