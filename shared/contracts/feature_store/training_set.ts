@@ -34,7 +34,7 @@ const spineColumnSchema = z.string().min(1).max(200).refine(
 );
 
 const given = {
-  /** The column that holds T: an instant, a date, or milliseconds since 1970. */
+  /** The column that holds T: an instant, a date, or a number of milliseconds since 1970 (not of CSV, which holds text). */
   time: z.string().min(1).default("t"),
   /** Columns that the training set takes over as they are: numbers, booleans or text. */
   carry: z.array(spineColumnSchema).max(1_000).default([]),
