@@ -74,23 +74,12 @@ function secondMoments(
     const weight = classWeights[task === "regression" ? 0 : labels[row]!]!;
     for (let k = 0; k < outputs.length; k++) {
       const answer = answers[outputs[k]!]![row]!;
-      const own = task === "regression" ? weight : weight * answer * (1 - answer);
-      if (!isDense) {
-        addSquares(matrix, own, values, flags);
-        continue;
+      for (let l = isDense ? 0 : k; l <= k; l++) {
+        const other = answers[outputs[l]!]![row]!;
+        const factor = task === "regression" ? weight : weight * answer * ((k === l ? 1 : 0) - other);
+        if (isDense) addProducts(matrix, (k * size + l) * width, size, factor, values, flags);
+        else addSquares(matrix, factor, values, flags);
       }
-      const base = k * width * size;
-      for (let l = 0; l < k; l++) {
-        addProducts(
-          matrix,
-          base + l * width,
-          size,
-          -weight * answer * answers[outputs[l]!]![row]!,
-          values,
-          flags,
-        );
-      }
-      addProducts(matrix, base + k * width, size, own, values, flags);
     }
   }
   // Of two outputs all products count, and they are symmetric.
