@@ -60,6 +60,8 @@ export interface ServiceApp {
    * these names stand here, which is for a service that can do its work without them.
    */
   ready?: ReadyChecks;
+  /** What must hold before a port that copies share is opened. Default: what readiness asks for. */
+  opens?: ReadyChecks;
   /** For `nats micro stats`: lag, dead letters, model version. */
   stats?: () => Promise<Record<string, unknown>>;
 }
@@ -238,7 +240,7 @@ export async function startService<Schema extends ConfigSchema>(
     log,
   });
   if (http === undefined) {
-    await untilReady(ready, signal);
+    await untilReady(app.opens ?? ready, signal);
     http = listen();
   }
   // First to be released: what a request uses must outlive it.

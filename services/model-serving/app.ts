@@ -9,7 +9,7 @@ import { aliasEntrySchema } from "shared/contracts/model_training.ts";
 import { BUCKET } from "shared/contracts/streams.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
-import { messageOf } from "shared/errors.ts";
+import { messageOf, unavailable } from "shared/errors.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import type { configSchema } from "./config.ts";
@@ -171,6 +171,11 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       bus: () => Promise.resolve(),
       database: () => Promise.resolve(),
       models: () => Promise.resolve(models.checkReady()),
+    },
+    // One model that can't be served keeps no other from its callers.
+    opens: {
+      models: () =>
+        models.isSettled() ? Promise.resolve() : Promise.reject(unavailable("Models are being loaded")),
     },
     stats: () => {
       const { made, waiting, dropped } = predictionLog.counts();

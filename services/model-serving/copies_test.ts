@@ -1,12 +1,12 @@
 /** What a copy does beside others that serve already. */
 import { assert, assertEquals } from "@std/assert";
 import { Svcm } from "@nats-io/services";
-import { predict } from "shared/contracts/model_serving.ts";
+import { predict, putDeployment } from "shared/contracts/model_serving.ts";
 import { messageOf } from "shared/errors.ts";
 import { startTestBus } from "shared/testing/bus.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
-import { MODEL, row, startServing } from "./testing/serving.ts";
+import { MODEL, pointAlias, row, startServing } from "./testing/serving.ts";
 
 Deno.test("a copy that starts is asked over NATS once its models are in memory, and fails no call before", async () => {
   await using bus = await startTestBus();
@@ -40,4 +40,26 @@ Deno.test("a copy that starts is asked over NATS once its models are in memory, 
   await asking;
   assertEquals(failures, []);
   assert(answered > 0);
+});
+
+Deno.test("a copy opens a shared port also while a champion of another model can't be admitted", async () => {
+  await using bus = await startTestBus();
+  await using database = await createTestDatabase("model-serving");
+  await using one = await startServing({ bus, databaseUrl: database.url });
+  await one.call(putDeployment, { project: "shop", name: "broken", body: {} });
+  await pointAlias(bus, "champion", 1, new TextEncoder().encode("no model"), { model: "broken" });
+  await one.stop();
+
+  const env = { HTTP_SHARED_PORT: "true" };
+  await using other = await startServing({ bus, databaseUrl: database.url, again: true, env });
+  const states = async () => {
+    const { models } = await (await fetch(`${other.url}/v1/models`)).json();
+    return Object.fromEntries(
+      models.map(({ model, state }: { model: string; state: string }) => [model, state]),
+    );
+  };
+  assertEquals(await states(), { [MODEL]: "ready", broken: "failed" });
+  const ready = await fetch(`${other.url}/readyz`);
+  await ready.body?.cancel();
+  assertEquals(ready.status, 503);
 });

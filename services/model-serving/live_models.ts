@@ -15,6 +15,8 @@ export interface LiveModelsDeps {
   aliases: () => ReadonlyMap<string, readonly string[]>;
   /** Fetches and admits a version. */
   admit: (entry: AliasEntry) => Promise<ServedVersion>;
+  /** Waits before something is tried again; for tests. */
+  schedule?: (then: () => void, ms: number) => ReturnType<typeof setTimeout>;
 }
 
 export interface ServedModel {
@@ -97,11 +99,15 @@ interface Slot {
   wanted: AliasEntry | undefined;
   live: LiveVersion | undefined;
   error: string | null;
+  /** How often in a row what it wants failed in a way that waiting may help. */
+  retries: number;
   /** The change in progress; changes of one model follow each other. */
   changing: Promise<void> | undefined;
 }
 
+/** The pause before a second try, and how far it grows: a version that is too slow takes a thread for seconds each time. */
 const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 60_000;
 /** How long an alias that was set just now may take to be told. */
 const TELL_LIMIT_MS = 2_000;
 const MOVE_LIMIT_MS = 500;
@@ -111,7 +117,9 @@ const LOAD_LIMIT_MS = 30_000;
 const KEEP_MS = 10_000;
 const POLL_MS = 20;
 
-export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveModels {
+export function createLiveModels(
+  { log, aliases, admit, schedule = setTimeout }: LiveModelsDeps,
+): LiveModels {
   /** The alias entries known, by `<model>.<alias>`; and what is held of those that are wanted, by the same key. */
   const entries = new Map<string, AliasEntry>();
   const slots = new Map<string, Slot>();
@@ -129,10 +137,13 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
       const key = keyOf(model, alias);
       wanted.add(key);
       if (slots.has(key)) continue;
-      slots.set(key, { model, alias, wanted: undefined, live: undefined, error: null, changing: undefined });
+      const empty = { wanted: undefined, live: undefined, error: null, retries: 0, changing: undefined };
+      slots.set(key, { model, alias, ...empty });
     }
     for (const [key, slot] of slots) {
-      slot.wanted = wanted.has(key) ? entries.get(key) : undefined;
+      const entry = wanted.has(key) ? entries.get(key) : undefined;
+      if (entry !== slot.wanted) slot.retries = 0;
+      slot.wanted = entry;
       slot.changing ??= change(key, slot);
     }
   }
@@ -153,6 +164,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
         const previous = slot.live;
         slot.live = served && new LiveVersion(served);
         slot.error = null;
+        slot.retries = 0;
         await previous?.retire();
         log.info(
           { model, alias, version: wanted?.version ?? null },
@@ -164,7 +176,9 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
           { model, alias, version: wanted?.version, err: error },
           "cannot serve a version; what was served stays",
         );
-        if (isInfrastructureError(error)) later(RETRY_MS, () => {});
+        if (isInfrastructureError(error)) {
+          later(Math.min(RETRY_MS * 2 ** slot.retries++, MAX_RETRY_MS), () => {});
+        }
         if (slot.wanted === wanted) break;
       }
     }
@@ -174,7 +188,7 @@ export function createLiveModels({ log, aliases, admit }: LiveModelsDeps): LiveM
   }
 
   function later(ms: number, then: () => void): void {
-    const timer = setTimeout(() => {
+    const timer = schedule(() => {
       timers.delete(timer);
       then();
       reconcile();

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { AliasEntry } from "shared/contracts/model_training.ts";
+import { AppError } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { createBatcher } from "./batching/batcher.ts";
@@ -74,6 +75,31 @@ Deno.test("aliasChanged() never serves a version that the alias left while it wa
   assertEquals(loaded, [3]);
   await models.stop();
   assertEquals(loaded, []);
+});
+
+Deno.test("a version that fails for a time is tried again after pauses that grow, and anew once the alias moves", async () => {
+  const pauses: number[] = [];
+  let again = () => {};
+  const models = createLiveModels({
+    log: silentLogger,
+    aliases: () => new Map([["reorder", ["champion"]]]),
+    admit: () => Promise.reject(new AppError("timeout", "too slow")),
+    schedule(then, ms) {
+      pauses.push(ms);
+      again = then;
+      return setTimeout(() => {}, 0);
+    },
+  });
+  await models.start();
+  models.aliasChanged("reorder.champion", entry(1));
+  for (let tries = 1; tries <= 8; tries++) {
+    await eventually(() => assertEquals(pauses.length, tries));
+    again();
+  }
+  models.aliasChanged("reorder.champion", entry(2));
+  await eventually(() => assertEquals(pauses.at(-1), 1_000));
+  assertEquals(pauses.slice(0, 8), [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  await models.stop();
 });
 
 Deno.test("aliasChanged() is heard at every moment of the change before", async () => {

@@ -26,11 +26,15 @@ export async function pointAlias(
   alias: string,
   version: number,
   file: Uint8Array,
-  { revision = version, signature: its = signature }: { revision?: number; signature?: Signature } = {},
+  { model = MODEL, revision = version, signature: its = signature }: {
+    model?: string;
+    revision?: number;
+    signature?: Signature;
+  } = {},
 ): Promise<void> {
   const sha256 = await bus.files.put(file);
-  const entry = { model: MODEL, alias, version, sha256, signature: its, revision, project: "shop" };
-  const put = bucketPut(BUCKET.aliases, `${MODEL}.${alias}`, entry, `alias/${alias}/${revision}`);
+  const entry = { model, alias, version, sha256, signature: its, revision, project: "shop" };
+  const put = bucketPut(BUCKET.aliases, `${model}.${alias}`, entry, `alias/${model}/${alias}/${revision}`);
   await publishAll(bus, [put]);
 }
 
@@ -62,7 +66,8 @@ export async function startServing(options: ServingOptions = {}): Promise<TestSe
   await eventually(async () => {
     // Over HTTP: over NATS another copy may answer.
     const { models }: ReplyOf<typeof servedModels> = await (await fetch(`${serving.url}/v1/models`)).json();
-    const champion = models.find(({ alias }) => alias === "champion");
+    const champion = models.find(({ model, alias }) => model === MODEL && alias === "champion");
+    assertEquals([champion?.state, champion?.error], ["ready", null]);
     assertEquals([champion?.state, champion?.error], ["ready", null]);
   });
   const all = started.move();
