@@ -20,17 +20,19 @@ export interface BenchStackOptions {
   say: (line: string) => void;
   /** Whether heaps are kept small, as `deno task up` has them. Default: as in containers, by the service's `start` task. */
   smallHeap?: boolean;
+  /** Copies of services that may have several. Default: one of each. */
+  copies?: Readonly<Record<string, number>>;
 }
 
 export async function startBenchStack(
   services: readonly string[],
-  { say, smallHeap = false }: BenchStackOptions,
+  { say, smallHeap = false, copies = {} }: BenchStackOptions,
 ): Promise<BenchStack> {
   await using started = new AsyncDisposableStack();
   say(`starting NATS, PostgreSQL, ${services.join(", ")}`);
   const folder = started.use(await makeTestFolder());
   const stack = started.use(
-    await startStack({ root: folder.path, ports: "free", services, smallHeap }),
+    await startStack({ root: folder.path, ports: "free", services, smallHeap, copies }),
   );
   const bus = started.use(await connectBus({ url: stack.natsUrl, name: "bench", log: silentLogger }));
   const databases = new Map<string, Database>();

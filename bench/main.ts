@@ -5,6 +5,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { changes } from "./changes.ts";
 import { clean } from "./clean.ts";
 import { type Bench, machine, table } from "./harness.ts";
 import { ingest } from "./ingest.ts";
@@ -38,6 +39,7 @@ const BENCHES: readonly Bench[] = [
   predictBatch,
   onnxPaths,
   servingMemory,
+  changes,
   predictFeatures,
 ];
 

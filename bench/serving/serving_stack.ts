@@ -24,12 +24,14 @@ export interface ServingStackOptions {
   say: (line: string) => void;
   /** Default: model-serving alone. */
   services?: readonly string[];
+  /** Of model-serving, behind one port. Default 1. */
+  copies?: number;
 }
 
 export async function startServingStack(
-  { say, services = ["model-serving"] }: ServingStackOptions,
+  { say, services = ["model-serving"], copies = 1 }: ServingStackOptions,
 ): Promise<ServingStack> {
-  const bench = await startBenchStack(services, { say });
+  const bench = await startBenchStack(services, { say, copies: { "model-serving": copies } });
   const { bus, stack } = bench;
   const url = stack.services.get("model-serving")!.url;
   const deployed = new Set<string>();

@@ -31,20 +31,36 @@ export interface ReadGraph {
 }
 
 const MAX_NODES = 100_000;
+/**
+ * Most values of all lists that are not raw bytes: as few as one byte each in the file, they are eight in memory. Trees
+ * of 1.5 million nodes have as many.
+ */
+const MAX_VALUES = 16_777_216;
+
+/** Counts the values that a file still may have. */
+class Room {
+  #left = MAX_VALUES;
+
+  take(values: number): void {
+    this.#left -= values;
+    if (this.#left >= 0) return;
+    throw tooLarge(`Cannot read the ONNX file: its lists have more than ${MAX_VALUES} values`);
+  }
+}
 
 /**
  * The top graph of an ONNX file; bodies of branches and loops are not read.
  *
- * @throws {AppError} `invalid` when it is cut or is no ONNX file
+ * @throws {AppError} `invalid` when it is cut or is no ONNX file, `too_large` beyond a limit
  */
 export function readGraph(bytes: Uint8Array): ReadGraph {
   for (const field of readFields(bytes)) {
-    if (field.number === 7) return graphOf(readMessage(field));
+    if (field.number === 7) return graphOf(readMessage(field), new Room());
   }
   throw invalid("Cannot read the ONNX file: it has no graph");
 }
 
-function graphOf(bytes: Uint8Array): ReadGraph {
+function graphOf(bytes: Uint8Array, room: Room): ReadGraph {
   const nodes: ReadNode[] = [];
   const initializers = new Map<string, ReadTensor>();
   for (const field of readFields(bytes)) {
@@ -52,32 +68,34 @@ function graphOf(bytes: Uint8Array): ReadGraph {
       if (nodes.length >= MAX_NODES) {
         throw tooLarge(`Cannot read the ONNX file: it has more than ${MAX_NODES} operator calls`);
       }
-      nodes.push(nodeOf(readMessage(field)));
+      nodes.push(nodeOf(readMessage(field), room));
     }
     if (field.number === 5) {
-      const tensor = tensorOf(readMessage(field));
+      const tensor = tensorOf(readMessage(field), room);
       initializers.set(tensor.name, tensor);
     }
   }
   return { nodes, initializers };
 }
 
-function nodeOf(bytes: Uint8Array): ReadNode {
+function nodeOf(bytes: Uint8Array, room: Room): ReadNode {
   const attributes = new Map<string, ReadAttribute>();
   const node: ReadNode = { op: "", domain: "ai.onnx", inputs: [], outputs: [], attributes };
   for (const field of readFields(bytes)) {
     switch (field.number) {
       case 1:
+        room.take(1);
         node.inputs.push(readText(field));
         break;
       case 2:
+        room.take(1);
         node.outputs.push(readText(field));
         break;
       case 4:
         node.op = readText(field);
         break;
       case 5: {
-        const { name, value } = attributeOf(readMessage(field));
+        const { name, value } = attributeOf(readMessage(field), room);
         attributes.set(name, value);
         break;
       }
@@ -92,7 +110,7 @@ function nodeOf(bytes: Uint8Array): ReadNode {
 /** Numbers of `AttributeProto.AttributeType`. */
 const TYPE = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
 
-function attributeOf(bytes: Uint8Array): { name: string; value: ReadAttribute } {
+function attributeOf(bytes: Uint8Array, room: Room): { name: string; value: ReadAttribute } {
   let name = "";
   let type = 0;
   let float = 0;
@@ -108,7 +126,7 @@ function attributeOf(bytes: Uint8Array): { name: string; value: ReadAttribute } 
         name = readText(field);
         break;
       case 2:
-        [float = 0] = floatsOf(field);
+        [float = 0] = floatsOf(field, room);
         break;
       case 3:
         int = readInt(field);
@@ -117,15 +135,16 @@ function attributeOf(bytes: Uint8Array): { name: string; value: ReadAttribute } 
         string = readText(field);
         break;
       case 5:
-        tensor = tensorOf(readMessage(field));
+        tensor = tensorOf(readMessage(field), room);
         break;
       case 7:
-        for (const value of floatsOf(field)) floats.push(value);
+        for (const value of floatsOf(field, room)) floats.push(value);
         break;
       case 8:
-        for (const value of intsOf(field)) ints.push(value);
+        for (const value of intsOf(field, room)) ints.push(value);
         break;
       case 9:
+        room.take(1);
         strings.push(readText(field));
         break;
       case 20:
@@ -153,16 +172,20 @@ function attributeOf(bytes: Uint8Array): { name: string; value: ReadAttribute } 
 }
 
 /** One number, or many packed into one field. */
-function floatsOf(field: WireField): Float32Array {
+function floatsOf(field: WireField, room: Room): Float32Array {
   if (field.wireType !== WIRE_TYPE.fixed32 && field.wireType !== WIRE_TYPE.bytes) {
     throw invalid(`Cannot read the ONNX file: field ${field.number} must be numbers`);
   }
+  room.take(field.bytes.length / 4);
   return new Float32Array(aligned(field.bytes, 4));
 }
 
-function* intsOf(field: WireField): Generator<number> {
-  if (field.wireType === WIRE_TYPE.varint) yield field.value;
-  else yield* packedInts(readMessage(field));
+function* intsOf(field: WireField, room: Room): Generator<number> {
+  const values = field.wireType === WIRE_TYPE.varint ? [field.value] : packedInts(readMessage(field));
+  for (const value of values) {
+    room.take(1);
+    yield value;
+  }
 }
 
 /** Packed varints have no tags of their own. */
@@ -184,7 +207,7 @@ function* packedInts(bytes: Uint8Array): Generator<number> {
 }
 
 /** Unpacks the element types that models of tables are made of. */
-function tensorOf(bytes: Uint8Array): ReadTensor {
+function tensorOf(bytes: Uint8Array, room: Room): ReadTensor {
   let name = "";
   let type = 0;
   let raw: Uint8Array | undefined;
@@ -195,17 +218,17 @@ function tensorOf(bytes: Uint8Array): ReadTensor {
   for (const field of readFields(bytes)) {
     switch (field.number) {
       case 1:
-        for (const value of intsOf(field)) dims.push(value);
+        for (const value of intsOf(field, room)) dims.push(value);
         break;
       case 2:
         type = readInt(field);
         break;
       case 4:
-        for (const value of floatsOf(field)) floats.push(value);
+        for (const value of floatsOf(field, room)) floats.push(value);
         break;
       case 5:
       case 7:
-        for (const value of intsOf(field)) ints.push(value);
+        for (const value of intsOf(field, room)) ints.push(value);
         break;
       case 8:
         name = readText(field);
@@ -214,6 +237,7 @@ function tensorOf(bytes: Uint8Array): ReadTensor {
         raw = readMessage(field);
         break;
       case 10:
+        room.take(field.bytes.length / 8);
         for (const value of new Float64Array(aligned(field.bytes, 8))) doubles.push(value);
         break;
     }

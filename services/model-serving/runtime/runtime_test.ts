@@ -5,7 +5,8 @@ import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import { delay } from "shared/delay.ts";
-import { loopModelFile, sumModelFile } from "../testing/model_file.ts";
+import { deepModelFile, doublingModelFile, loopModelFile, wideModelFile } from "../testing/hostile_file.ts";
+import { sumModelFile } from "../testing/model_file.ts";
 import { type Forest, randomForest, seededRandom, VOCABULARY } from "../testing/random_forest.ts";
 import type { LoadedModel } from "./runtime.ts";
 import { loadTrees } from "./tree_walker.ts";
@@ -133,9 +134,16 @@ Deno.test("the tree walker answers bit for bit as ONNX Runtime does", async () =
   }
 });
 
-Deno.test("the tree walker leaves other graphs to the WASM runtime", () => {
-  const file = sumModelFile([1, 2]);
-  assertEquals(loadTrees(file, readModel(file), TWO), undefined);
+Deno.test("the tree walker leaves to the WASM runtime what are no trees, or would keep everybody waiting", () => {
+  const files = {
+    "no trees": sumModelFile([1, 2]),
+    "a path of many steps": deepModelFile(50_001),
+    "any number of columns": doublingModelFile(),
+    "rows of other widths": wideModelFile(),
+  };
+  for (const [name, file] of Object.entries(files)) {
+    assertEquals(loadTrees(file, readModel(file), TWO), undefined, name);
+  }
 });
 
 Deno.test("a run over its limit costs its own calls an error, other models a moment, and the instance is replaced", async () => {

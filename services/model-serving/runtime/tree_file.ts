@@ -1,6 +1,7 @@
 /** Recognising a file that is nothing but trees, whatever wraps them. @module */
 import { ELEMENT_TYPE } from "shared/onnx/model_proto.ts";
 import { type ReadGraph, readGraph, type ReadNode } from "shared/onnx/graph_reader.ts";
+import type { ModelShape } from "shared/onnx/model_batch.ts";
 import type { ModelSummary } from "shared/onnx/reader.ts";
 import { isTreeEnsemble, LEAF, type ReadTrees, readTrees } from "shared/onnx/trees.ts";
 import { MODEL_TENSORS } from "shared/contracts/signature.ts";
@@ -22,22 +23,27 @@ export interface TreeFile {
 /** What a value of the graph is, as far as it is understood. */
 type Value = { columns: readonly Column[] } | { sum: Omit<TreeFile, "sigmoid">; sigmoid: boolean };
 
+/** Most columns of all values: a few calls of Concat, each of what the one before made, would make any number of them. */
+const MAX_COLUMNS = 262_144;
+
 /**
  * Reads a graph of one summed ensemble of trees with one value a row.
  *
- * @returns `undefined` for any other graph
+ * @returns `undefined` for any other graph, and for one that takes other rows than those of the shape
  */
-export function findTrees(file: Uint8Array, summary: ModelSummary): TreeFile | undefined {
+export function findTrees(file: Uint8Array, summary: ModelSummary, shape: ModelShape): TreeFile | undefined {
   const graph = readGraph(file);
   const values = new Map<string, Value>();
+  let columns = 0;
   for (const { name, type, dims } of summary.inputs) {
     const width = dims?.[1];
     if (dims?.length !== 2 || typeof width !== "number") return undefined;
-    if (name === MODEL_TENSORS.numbers && type === "float") {
+    // Before anything is made of that size: it is what the file says.
+    if (name === MODEL_TENSORS.numbers && type === "float" && width === shape.numbers) {
       values.set(name, {
         columns: Array.from({ length: width }, (_, index) => ({ from: "numbers", index })),
       });
-    } else if (name === MODEL_TENSORS.categories && type === "string") {
+    } else if (name === MODEL_TENSORS.categories && type === "string" && width === shape.categories) {
       const codes = new Map<string, number>();
       values.set(name, {
         columns: Array.from({ length: width }, (_, index) => (
@@ -50,6 +56,8 @@ export function findTrees(file: Uint8Array, summary: ModelSummary): TreeFile | u
     const [output, ...others] = node.outputs;
     const value = others.length === 0 ? understand(node, values, graph) : undefined;
     if (value === undefined || output === undefined) return undefined;
+    if ("columns" in value) columns += value.columns.length;
+    if (columns > MAX_COLUMNS) return undefined;
     values.set(output, value);
   }
   const [output, ...others] = summary.outputs;
@@ -77,7 +85,9 @@ function understand(node: ReadNode, values: ReadonlyMap<string, Value>, graph: R
       if (int(node, "axis") !== 1) return undefined;
       const parts = node.inputs.map((name) => values.get(name));
       const columns = parts.map((part) => part && "columns" in part ? part.columns : undefined);
-      return columns.every((list) => list !== undefined) ? { columns: columns.flat() } : undefined;
+      const width = columns.reduce((sum, list) => sum + (list?.length ?? 0), 0);
+      if (width > MAX_COLUMNS || columns.includes(undefined)) return undefined;
+      return { columns: columns.flatMap((list) => list ?? []) };
     }
     case "Add": {
       if ("columns" in input || input.sigmoid || input.sum.base !== 0) return undefined;

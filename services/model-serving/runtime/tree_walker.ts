@@ -15,17 +15,23 @@ import { type Column, findTrees, type TreeFile } from "./tree_file.ts";
 const NODE = 3;
 
 /**
+ * Most steps from roots to leaves for a row, over all trees: beyond, a run would keep other requests waiting. A thousand
+ * trees of depth 12 take 12,000.
+ */
+const MAX_STEPS = 50_000;
+
+/**
  * Loads a file whose graph is one ensemble of trees that are summed.
  *
- * @returns `undefined` for any other graph: that is the WASM runtime's
+ * @returns `undefined` for any other graph, other rows, or trees too deep: those are the WASM runtime's
  */
 export function loadTrees(
   file: Uint8Array,
   summary: ModelSummary,
   shape: ModelShape,
 ): LoadedModel | undefined {
-  const found = findTrees(file, summary);
-  if (found === undefined) return undefined;
+  const found = findTrees(file, summary, shape);
+  if (found === undefined || mostSteps(found.trees) > MAX_STEPS) return undefined;
   const score = compile(found, shape);
   return {
     runtime: "tree-walker",
@@ -38,6 +44,17 @@ export function loadTrees(
     },
     unload: () => Promise.resolve(),
   };
+}
+
+/** Steps of a row that goes the longest way in each tree. */
+function mostSteps({ roots, feature, whenTrue, whenFalse }: ReadTrees): number {
+  let steps = 0;
+  for (const root of roots) {
+    for (let level = [root]; level.length > 0; steps++) {
+      level = level.flatMap((node) => feature[node] === LEAF ? [] : [whenTrue[node]!, whenFalse[node]!]);
+    }
+  }
+  return steps;
 }
 
 const scratch = new DataView(new ArrayBuffer(4));
