@@ -179,8 +179,8 @@ Deno.test("predict() lists every mistake in the rows with its path", async () =>
   const error = await assertRejects(() => service.call(predict, { model: "reorder", rows }), AppError);
   assertEquals(error.reasons.map(({ path }) => path), [
     "/rows/0/orders.spend",
-    "/rows/1/orders.spned",
     "/rows/1/orders.count",
+    "/rows/1/orders.spned",
     "/rows/1/orders.spend",
   ]);
 });

@@ -13,13 +13,14 @@ import type { Place } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import { nothingScored, type Score } from "./score.ts";
 
-/** What is the same for all attempts at a call. */
+/** A call that is attempted. */
 export interface Attempted {
   call: PredictCall;
   context: CallContext;
   deployment: DeploymentBody;
-  /** By `performance.now()`. */
+  /** By `performance.now()`: when the call came, and when the arm was entered that attempts it now. */
   startedAt: number;
+  enteredAt: number;
   /** Milliseconds since 1970. */
   servedAtMs: number;
 }
@@ -55,23 +56,24 @@ const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export function createAttempt({ models, score, explain, log, answered }: AttemptDeps): Attempt {
   return async function attempt(place, attempted, failure) {
-    const { call, context, deployment, startedAt, servedAtMs } = attempted;
-    const enteredAt = performance.now();
+    const { call, context, deployment, startedAt, enteredAt, servedAtMs } = attempted;
     const scored = nothingScored();
     let lease: ReturnType<typeof models.lease> | undefined;
     let taken: TakenCall | undefined;
     try {
       lease = models.lease(call.model, place.arm.alias);
       const { served } = lease;
-      const ids = predictionIds(sizeOf(call.question));
+      const ids = predictionIds(sizeOf(call.question), servedAtMs);
       taken = { call, context, served, place, servedAtMs, ids, scored };
       const deadline = call.timeoutMs === undefined ? Infinity : startedAt + call.timeoutMs;
       await score(call, { served, deployment, context, deadline, into: scored });
-      const scoredAt = performance.now();
       const prediction = toPrediction(taken);
-      if (call.explain === true) prediction.explanations = await explain(prediction);
-      scored.times.totalMs = (call.explain === true ? performance.now() : scoredAt) - startedAt;
-      place.done({ failed: false, ms: scoredAt - enteredAt });
+      if (call.explain === true) {
+        prediction.explanations = await explain(prediction);
+        scored.endedAt = performance.now();
+      }
+      scored.times.totalMs = scored.endedAt - startedAt;
+      place.done({ failed: false, ms: scored.endedAt - enteredAt });
       log.append(loggedCall(taken, undefined));
       answered(call, prediction, context);
       return prediction;
@@ -88,7 +90,14 @@ export function createAttempt({ models, score, explain, log, answered }: Attempt
       log.append(
         taken === undefined
           ? unservedCall(
-            { call, context, arm: place.arm.name, servedAtMs, times: scored.times, id: predictionId() },
+            {
+              call,
+              context,
+              arm: place.arm.name,
+              servedAtMs,
+              times: scored.times,
+              id: predictionId(servedAtMs),
+            },
             failureOf(error),
           )
           : loggedCall(taken, failureOf(error)),

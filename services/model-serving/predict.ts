@@ -57,7 +57,7 @@ export function createPredict(deps: PredictDeps): Predict {
     const servedAtMs = now();
     const begun = begin(call, context, { startedAt, servedAtMs });
     const { deployment, router, assigned } = begun;
-    const attempted = { call, context, deployment, startedAt, servedAtMs };
+    const attempted = { call, context, deployment, startedAt, enteredAt: startedAt, servedAtMs };
     const [only] = assigned;
     if (assigned.length === 1) {
       return [{ prediction: await answer(only!.arm, router, attempted), positions: undefined }];
@@ -132,7 +132,8 @@ export function createPredict(deps: PredictDeps): Predict {
       return await attempt(place, attempted, failure);
     } catch (error) {
       if (!failure.fallsBack) throw error;
-      return await attempt(router.fallBack(place.arm, rows), attempted, failure);
+      const again = { ...attempted, enteredAt: performance.now() };
+      return await attempt(router.fallBack(place.arm, rows), again, failure);
     }
   }
 
@@ -144,7 +145,8 @@ export function createPredict(deps: PredictDeps): Predict {
   ): void {
     if (call.asksAgain?.(error) === true) return;
     const times = { totalMs: performance.now() - startedAt };
-    log.append(unservedCall({ call, context, arm, servedAtMs, times, id: predictionId() }, failureOf(error)));
+    const id = predictionId(servedAtMs);
+    log.append(unservedCall({ call, context, arm, servedAtMs, times, id }, failureOf(error)));
   }
 
   return Object.assign(

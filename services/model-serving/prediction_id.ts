@@ -14,15 +14,20 @@ let used = 0;
 /**
  * A new id. 58 bits are drawn at random for each millisecond, and the ids within it are counted: a thousand rows need no
  * thousand draws.
+ *
+ * @param ms its time, in milliseconds since 1970
  */
-export function predictionId(): string {
-  const ms = Date.now();
+export function predictionId(ms: number): string {
   if (ms !== drawnAtMs || used === IDS_PER_DRAW) draw(ms);
   const counter = used++;
   return beginning + HEX[counter >> 8]! + HEX[counter & 0xff]!;
 }
 
-export const predictionIds = (count: number): string[] => Array.from({ length: count }, predictionId);
+export function predictionIds(count: number, ms: number): string[] {
+  const ids = [predictionId(ms)];
+  while (ids.length < count) ids.push(predictionId(ms));
+  return ids;
+}
 
 function draw(ms: number): void {
   const digits = ms.toString(16).padStart(TIME_DIGITS, "0");

@@ -16,6 +16,8 @@ export interface Scored {
   read: FeatureRead | undefined;
   checked: CheckedRows | undefined;
   outputs: Float32Array | undefined;
+  /** When the run was over, by `performance.now()`. */
+  endedAt: number;
   times: PredictTimes;
 }
 
@@ -23,6 +25,7 @@ export const nothingScored = (): Scored => ({
   read: undefined,
   checked: undefined,
   outputs: undefined,
+  endedAt: 0,
   times: { featuresMs: 0, queueMs: 0, runMs: 0, totalMs: 0 },
 });
 
@@ -57,6 +60,7 @@ export function createScore(readFeatures: ReadFeatures): Score {
     }
     const answer = await served.batcher.predict(into.checked, { deadline, priority });
     into.outputs = answer.outputs;
+    into.endedAt = answer.endedAt;
     into.times.queueMs = answer.queueMs;
     into.times.runMs = answer.runMs;
   };

@@ -58,7 +58,7 @@ async function requestOf(c: Context, spec: HttpSpec): Promise<Record<string, unk
       }]);
     }
   }
-  return { ...fields, ...path };
+  return Object.assign(fields, path);
 }
 
 async function bodyFields(c: Context): Promise<Record<string, unknown>> {

@@ -32,6 +32,8 @@ export interface BatchAnswer {
   /** Before its run began. */
   queueMs: number;
   runMs: number;
+  /** When that was over, by `performance.now()`. */
+  endedAt: number;
   /** Rows of the run it was part of. */
   batchRows: number;
 }
@@ -113,7 +115,8 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
     const input = joined(batch.map((call) => call.input));
     try {
       const outputs = await loaded.predict(input);
-      const runMs = performance.now() - startedAt;
+      const endedAt = performance.now();
+      const runMs = endedAt - startedAt;
       const { outputWidth } = loaded;
       if (outputs.length !== input.rows * outputWidth) {
         throw new AppError(
@@ -130,6 +133,7 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
           outputs: outputs.slice(offset, end),
           queueMs: startedAt - since,
           runMs,
+          endedAt,
           batchRows: input.rows,
         });
         offset = end;
@@ -147,9 +151,10 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
       if (!loaded.batches) {
         const startedAt = performance.now();
         const outputs = await loaded.predict(input);
-        const runMs = performance.now() - startedAt;
+        const endedAt = performance.now();
+        const runMs = endedAt - startedAt;
         onRun?.({ calls: 1, rows: input.rows, runMs });
-        return { outputs, queueMs: 0, runMs, batchRows: input.rows };
+        return { outputs, queueMs: 0, runMs, endedAt, batchRows: input.rows };
       }
       // A call that is larger than the bound may wait alone.
       if (waitingRows > 0 && waitingRows + input.rows > maxWaitingRows) {
@@ -175,7 +180,10 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
 
 /** The rows of several calls as those of one. */
 function joined(inputs: readonly ModelBatch[]): ModelBatch {
-  if (inputs.length === 1) return inputs[0]!;
+  const [only] = inputs;
+  const isWhole = only!.numbers.byteLength === only!.numbers.buffer.byteLength;
+  // What goes into a thread takes all of its buffer along.
+  if (inputs.length === 1 && isWhole) return only!;
   const numbers = new Float32Array(inputs.reduce((sum, input) => sum + input.numbers.length, 0));
   let rows = 0;
   let offset = 0;

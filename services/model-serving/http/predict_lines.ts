@@ -23,7 +23,8 @@ import { type Line, splitLines } from "./line_splitter.ts";
 /** Content type of questions and answers. */
 export const NDJSON = "application/x-ndjson";
 
-const isNdjson = (request: Request) => request.headers.get("content-type")?.split(";")[0]?.trim() === NDJSON;
+const isNdjson = ({ headers }: Request) =>
+  /^application\/x-ndjson\s*(?:;|$)/.test(headers.get("content-type") ?? "");
 
 /** Lines may go on for as long as they like; bodies of JSON have the limit that all have. */
 export const BODY_LIMITS = {
@@ -80,9 +81,10 @@ export interface PredictLinesDeps {
 }
 
 export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: PredictLinesDeps): void {
-  app.post("/v1/models/:model/predict", async (c, next) => {
-    if (!isNdjson(c.req.raw)) return await next();
-    const named = c.req.param("model");
+  app.post("/v1/models/:model/predict", (c, next) => isNdjson(c.req.raw) ? answer(c) : next());
+
+  function answer(c: Context): Response {
+    const named = c.req.param("model")!;
     const context = callContext(c.req.raw.headers);
     const { model, body } = readCall(c, named, (error) => refused(named, error, context));
     const answers = answerLines(splitLines(body, MAX_LINE_CHARS), {
@@ -92,7 +94,7 @@ export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: Pred
     return c.body(ReadableStream.from(answers).pipeThrough(new TextEncoderStream()), 200, {
       "content-type": NDJSON,
     });
-  });
+  }
 }
 
 function readCall(c: Context, model: string, refused: (error: unknown) => void) {

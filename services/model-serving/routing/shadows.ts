@@ -81,7 +81,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
         served: lease.served,
         place: { arm: { name }, assigned: null, rerouted: null },
         servedAtMs: prediction.servedAtMs,
-        ids: predictionIds(prediction.ids.length),
+        ids: predictionIds(prediction.ids.length, prediction.servedAtMs),
         scored,
         shadowOf: prediction.ids,
       }, failure));

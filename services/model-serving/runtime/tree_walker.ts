@@ -157,14 +157,16 @@ function keyWriter(columns: readonly Column[], keys: Int32Array, shape: ModelSha
     }
   };
   if (isPlain) {
+    // Of the whole buffer: many batches are parts of one.
     let bits: Int32Array = new Int32Array(0);
     return ({ numbers }, row) => {
-      if (bits.buffer !== numbers.buffer || bits.byteOffset !== numbers.byteOffset) {
-        bits = new Int32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+      if (bits.buffer !== numbers.buffer) {
+        bits = new Int32Array(numbers.buffer, 0, Math.floor(numbers.buffer.byteLength / 4));
       }
       const from = row * width;
+      const bitsFrom = numbers.byteOffset / 4 + from;
       for (let column = 0; column < width; column++) {
-        write(column, numbers[from + column]!, bits[from + column]!);
+        write(column, numbers[from + column]!, bits[bitsFrom + column]!);
       }
     };
   }

@@ -10,6 +10,7 @@ import type { ModelInput, Signature } from "shared/contracts/signature.ts";
 import type { Reason } from "shared/errors.ts";
 import { invalidInput } from "shared/validation.ts";
 import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
+import { float32List } from "./float_parts.ts";
 
 /** What is done about values that are not as the model takes them; missing ones are the signature's to say. */
 export interface InputPolicy {
@@ -48,15 +49,17 @@ export interface RowChecker {
 /** Reasons told at most: a batch that is wrong throughout is understood after these. */
 const MAX_REASONS = 100;
 
+const unknownField = { message: "is not a feature of the model" };
+
 export function createRowChecker(signature: Signature, policy: InputPolicy): RowChecker {
   const { inputs } = signature;
   const width = inputs.length;
   const places = placesOf(inputs);
   const shape = shapeOf(signature);
   const names = inputs.map(({ name }) => name);
-  const known = new Set<string>(names);
+  const columnOf = new Map<string, number>(names.map((name, column) => [name, column]));
 
-  /** Takes values in, cell by cell. */
+  /** Takes values in, cell by cell, each once. */
   class Intake {
     readonly numbers: Float32Array;
     readonly categories: string[];
@@ -65,9 +68,10 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     readonly marks = new Map<number, Record<string, Mark>>();
 
     constructor(readonly rows: number) {
-      this.numbers = new Float32Array(rows * shape.numbers);
+      this.numbers = float32List(rows * shape.numbers);
       this.categories = new Array(rows * shape.categories).fill("");
-      this.given = new Array(rows * width).fill(null);
+      // Not filled: numbers alone lie in it as they are, and not as objects.
+      this.given = new Array(rows * width);
     }
 
     take(value: unknown, row: number, column: number, path: Path): void {
@@ -109,6 +113,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
 
     #missing(row: number, column: number, path: Path, mark: Mark): void {
       const { type, name, nulls } = inputs[column]!;
+      this.given[row * width + column] = null;
       // A category is missing as it stands: the empty text.
       if (type === "number") this.numbers[row * shape.numbers + places[column]!.at] = NaN;
       if (nulls === "as_trained") return this.#mark(row, name, mark);
@@ -148,6 +153,25 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       this.marks.set(row, marks);
     }
 
+    /** An object of values by feature. */
+    takeRow(fields: Readonly<Record<string, unknown>>, row: number, path: Path): void {
+      let found = 0;
+      // deno-lint-ignore guard-for-in -- objects of JSON inherit nothing, and to ask that of each field takes as long
+      for (const name in fields) {
+        // Most callers have an order, which is the signature's.
+        const column = names[found] === name ? found : columnOf.get(name);
+        if (column !== undefined) {
+          found++;
+          this.take(fields[name], row, column, path);
+        } else if (policy.unknown === "refuse") {
+          this.wrong({ path: path(row, name), ...unknownField });
+        }
+      }
+      for (let column = 0; found < width && column < width; column++) {
+        if (!Object.hasOwn(fields, names[column]!)) this.take(undefined, row, column, path);
+      }
+    }
+
     wrong(reason: Reason): void {
       if (this.reasons.length < MAX_REASONS) this.reasons.push(reason);
     }
@@ -158,8 +182,6 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       return { rows, numbers, categories, given, marks };
     }
   }
-
-  const unknownField = { message: "is not a feature of the model" };
 
   return {
     signature,
@@ -172,14 +194,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
           intake.wrong({ path: `/rows/${index}`, message: "must be an object of values by feature" });
           return;
         }
-        if (policy.unknown === "refuse") {
-          for (const name in row) {
-            if (!known.has(name)) intake.wrong({ path: path(index, name), ...unknownField });
-          }
-        }
-        for (let column = 0; column < width; column++) {
-          intake.take((row as Record<string, unknown>)[names[column]!], index, column, path);
-        }
+        intake.takeRow(row as Record<string, unknown>, index, path);
       });
       return intake.finish();
     },
@@ -190,9 +205,10 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
         0,
       );
       const intake = new Intake(length);
+      const path = (row: number, name: string) => `/columns/${pointer(name)}/${row}`;
       for (const [name, list] of lists) {
         const path = `/columns/${pointer(name)}`;
-        if (!known.has(name) && policy.unknown === "refuse") intake.wrong({ path, ...unknownField });
+        if (!columnOf.has(name) && policy.unknown === "refuse") intake.wrong({ path, ...unknownField });
         if (!Array.isArray(list)) intake.wrong({ path, message: "must be a list of values" });
         else if (list.length !== length) {
           intake.wrong({ path, message: `has ${list.length} values, and another column ${length}` });
@@ -201,9 +217,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       for (let column = 0; column < width; column++) {
         const list = columns[names[column]!];
         const values = Array.isArray(list) ? list as unknown[] : [];
-        for (let row = 0; row < length; row++) {
-          intake.take(values[row], row, column, (row, name) => `/columns/${pointer(name)}/${row}`);
-        }
+        for (let row = 0; row < length; row++) intake.take(values[row], row, column, path);
       }
       return intake.finish();
     },
