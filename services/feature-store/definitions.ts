@@ -11,9 +11,9 @@ import type { Logger } from "shared/log.ts";
 import { checkFeatureService, checkView } from "./domain/check_definitions.ts";
 import { checkLabel } from "./domain/check_observation.ts";
 import { splitReference, viewsReadBy } from "./domain/feature_order.ts";
-import { readBodies, readDescribedEntities } from "./repository/current_definitions.ts";
+import { readBodies } from "./repository/current_definitions.ts";
 import { pinViews, readServicesOver } from "./repository/service_views.ts";
-import { addViewVersion, retireView } from "./repository/view_versions.ts";
+import { addViewVersion, endRecords, retireView } from "./repository/view_versions.ts";
 
 export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Logger; outbox: Outbox }) {
   return createDefinitions(deps, {
@@ -24,7 +24,10 @@ export function createFeatureDefinitions(deps: { db: Database; bus: Bus; log: Lo
         body: contract.entityBodySchema,
         put: contract.putEntity,
         remove: contract.removeEntity,
-        afterRemove: refuseDescribed,
+        async afterRemove(name: string, tx: Transaction) {
+          await refuseDescribed(name, tx);
+          await endRecords(tx, name);
+        },
       },
       {
         kind: "view",
@@ -83,32 +86,12 @@ async function refuseDescribed(entity: string, tx: Transaction): Promise<void> {
   throw conflict(`Cannot remove the entity "${entity}": ${users.join(", ")} must be removed first`);
 }
 
-/**
- * A view goes after what reads its records: without it they come no more, and readers would be told what is old.
- *
- * @throws {AppError} `conflict`
- */
+/** A view goes after the feature services over it. @throws {AppError} `conflict` */
 async function refuseRead(view: string, tx: Transaction): Promise<void> {
   const services = await readServicesOver(tx, view);
-  const labels = await labelsWithoutView(tx);
-  const users = [
-    ...services.map((name) => `the feature service "${name}"`),
-    ...labels.map((name) => `the label "${name}"`),
-  ];
-  if (users.length === 0) return;
-  throw conflict(`Cannot remove the view "${view}": ${users.join(", ")} must be removed first`);
-}
-
-/** Labels that read a source of which no view makes records of their entity. */
-async function labelsWithoutView(tx: Transaction): Promise<string[]> {
-  const described = await readDescribedEntities(tx);
-  const labels = await readBodies(tx, "label");
-  return [...labels].filter(([, body]) => {
-    const { entity, spine, label } = contract.modelLabelBodySchema.parse(body);
-    return [spine.source, label.source].some((source) =>
-      !(described.get(source) ?? []).some(({ name }) => name === entity)
-    );
-  }).map(([name]) => name);
+  if (services.length === 0) return;
+  const users = services.map((name) => `the feature service "${name}"`).join(", ");
+  throw conflict(`Cannot remove the view "${view}": ${users} must be removed first`);
 }
 
 /** A version of a feature service stays with the versions of views in force now. */

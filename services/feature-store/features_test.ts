@@ -13,6 +13,7 @@ import {
   day,
   defineShop,
   line,
+  orderFeatures,
   orders,
   project,
   publishLines,
@@ -202,6 +203,61 @@ Deno.test("feature-store lets a service version stay with the views that it was 
   const { spend: _, ...fewer } = orders.features;
   await service.call(contract.putView, { project, name: "orders", body: { ...orders, features: fewer } });
   assertEquals((await read()).version, 2);
+});
+
+Deno.test("a service version goes on with the source of its views when a view turns to another one", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  await publishLines(service.bus, [line(paid(1, 2), { id: "1", at: 0 })]);
+  await eventually(async () => assertEquals((await countsOf(service)).records, 1));
+  await service.call(contract.putView, {
+    project,
+    name: "orders",
+    body: { ...orders, source: "other_lines" },
+  });
+  await publishLines(service.bus, [line(paid(1, 3), { id: "2", at: 1 })]);
+  await eventually(async () => assertEquals((await countsOf(service)).records, 2));
+  const { rows } = await service.call(contract.online, {
+    features: { service: "churn", version: 1 },
+    entities: [{ customer_id: 1 }],
+    asOf: day(2),
+  });
+  assertEquals(rows[0]!.values[orderFeatures.indexOf("orders.spend")], 5);
+});
+
+Deno.test("a view that comes again sees what came while it was away, and so does one of an entity", async () => {
+  await using service = await startFeatureStore();
+  await defineShop(service);
+  await service.call(contract.removeFeatureService, { project, name: "churn" });
+  const spend = async () => {
+    const { rows } = await service.call(contract.online, {
+      features: ["orders.spend"],
+      entities: [{ customer_id: 1 }],
+      asOf: day(9),
+    });
+    return rows[0]!.values[0];
+  };
+  const publish = async (id: string) => {
+    const { received } = await countsOf(service);
+    await publishLines(service.bus, [line(paid(1, 1), { id, at: 0 })]);
+    await eventually(async () => assertEquals((await countsOf(service)).received, received + 1));
+  };
+  await publish("1");
+  await service.call(contract.removeView, { project, name: "orders" });
+  await publish("2");
+  await service.call(contract.putView, { project, name: "orders", body: orders });
+  await eventually(async () => assertEquals(await spend(), 2));
+
+  await service.call(contract.removeView, { project, name: "orders" });
+  await service.call(contract.removeEntity, { project, name: "customer" });
+  await publish("3");
+  await service.call(contract.putEntity, {
+    project,
+    name: "customer",
+    body: { keys: { customer_id: "integer" } },
+  });
+  await service.call(contract.putView, { project, name: "orders", body: orders });
+  await eventually(async () => assertEquals(await spend(), 3));
 });
 
 Deno.test("feature-store does not run ahead of what it applied where events set the clock", async () => {

@@ -250,7 +250,7 @@ export const countsRowSchema = z.object({
   received: z.int(),
   /** Events stored as records of at least one entity. */
   records: z.int(),
-  /** Events of a source that no view reads. */
+  /** Events of a source that no view has ever read. */
   unused: z.int(),
   duplicates: z.int(),
   /** Events without the key of any entity that their source's views describe, and those that can't be stored. */

@@ -8,19 +8,20 @@ import type { KeyType } from "shared/contracts/entity_key.ts";
 import type { Queryable } from "shared/db/connection.ts";
 import type { DescribedEntity } from "../domain/event_records.ts";
 
-/** The entities that the views in force describe, by the source that the views read. */
+/**
+ * The entities that views describe, by the source that the views read. One that was described once stays so: versions of
+ * feature services, and views that come again, are of its records too.
+ */
 export async function readDescribedEntities(db: Queryable): Promise<Map<string, DescribedEntity[]>> {
   const rows = await db<{ source: string; entity: string; keys: Record<string, KeyType> }[]>`
-    select view.body ->> 'source' as source, entity.name as entity, entity.body -> 'keys' as keys
-    from current_definitions as view
-    join current_definitions as entity on entity.kind = 'entity' and entity.name = view.body ->> 'entity'
-    where view.kind = 'view'
+    select source, entity, body -> 'keys' as keys
+    from described_sources join current_definitions on kind = 'entity' and name = entity
     order by source, entity`;
   const described = new Map<string, DescribedEntity[]>();
   for (const { source, entity, keys } of rows) {
     const entities = described.get(source) ?? [];
     described.set(source, entities);
-    if (entities.at(-1)?.name !== entity) entities.push({ name: entity, keys });
+    entities.push({ name: entity, keys });
   }
   return described;
 }

@@ -88,6 +88,11 @@ export async function retireView(tx: Transaction, name: string): Promise<void> {
     where view = ${name} and status <> 'retired'`;
 }
 
+/** No more records of the entity are made; where it is described again, all that came is looked at anew. */
+export async function endRecords(tx: Transaction, entity: string): Promise<void> {
+  await tx`delete from described_sources where entity = ${entity}`;
+}
+
 /**
  * Until the end of the transaction nobody else writes records or buckets of these sources. Whoever does so holds the
  * lock from before reading which views follow them.
