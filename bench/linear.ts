@@ -11,6 +11,8 @@ const SIZES = [
 const L2 = 1;
 /** Ours fits on one, so the peer may have no more. */
 const THREADS = 1;
+/** Fits of a process: the first, and those whose median is the time of a fit. */
+const FITS = 6;
 
 export const linear: Bench = {
   name: "linear",
@@ -32,7 +34,8 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
       const rows = Math.round(fullRows * scale);
       const file = `${folder}/${name}`;
       writeRows(file, rows, features);
-      const argsFor = (side: string) => [file, rows, features, L2, `${file}.${side}`].map(String);
+      const argsFor = (side: string, ...more: number[]) =>
+        [file, rows, features, L2, `${file}.${side}`, ...more, FITS].map(String);
       const measured = await inTurn({
         microml: () =>
           runForJson(Deno.execPath(), [
@@ -44,7 +47,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
           ]),
         ...(python === undefined ? {} : {
           sklearn: () =>
-            runForJson(python, [script("peers/sklearn_logistic.py"), ...argsFor("sklearn"), `${THREADS}`]),
+            runForJson(python, [script("peers/sklearn_logistic.py"), ...argsFor("sklearn", THREADS)]),
         }),
       }, { rounds, say: (line) => say(`${name}: ${line}`) });
       for (const [side, figures] of Object.entries(measured)) {
@@ -55,6 +58,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
       const { microml, sklearn } = measured;
       if (sklearn === undefined) continue;
       result.ratios[`sklearn_time_${name}`] = sklearn["ms"]! / microml!["ms"]!;
+      result.ratios[`sklearn_first_time_${name}`] = sklearn["first_ms"]! / microml!["first_ms"]!;
       const [own, peer] = ["microml", "sklearn"].map((side) =>
         JSON.parse(Deno.readTextFileSync(`${file}.${side}`)) as number[]
       );
