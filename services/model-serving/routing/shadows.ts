@@ -42,6 +42,8 @@ interface Task {
   name: string;
   alias: string;
   tolerance: number;
+  /** As it was when the caller was answered. */
+  deployment: DeploymentBody;
   call: PredictCall;
   prediction: Prediction;
   context: CallContext;
@@ -67,7 +69,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
 
   /** Never rejects: what fails is an outcome of the shadow. */
   async function run(task: Task): Promise<void> {
-    const { name, alias, call, prediction, context } = task;
+    const { name, alias, deployment, call, prediction, context } = task;
     const labels = { model: call.model, shadow: name };
     const startedAt = performance.now();
     const scored = nothingScored();
@@ -91,7 +93,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
       const { served } = lease;
       await score(asSeenBy(served, call, prediction), {
         served,
-        deployment: deployments().get(call.model)!,
+        deployment,
         context,
         deadline: startedAt + TIMEOUT_MS,
         into: scored,
@@ -111,11 +113,12 @@ export function createShadows(deps: ShadowsDeps): Shadows {
   return {
     name: "shadows",
     answered(call, prediction, context) {
-      const shadows = deployments().get(call.model)?.shadows;
-      for (const [name, { alias, share, tolerance }] of Object.entries(shadows ?? {})) {
+      const deployment = deployments().get(call.model);
+      if (deployment === undefined) return;
+      for (const [name, { alias, share, tolerance }] of Object.entries(deployment.shadows)) {
         if (share < 1 && random() >= share) continue;
         if (waiting.length >= MAX_WAITING) measure.passedOver({ model: call.model, shadow: name });
-        else waiting.push({ name, alias, tolerance, call, prediction, context });
+        else waiting.push({ name, alias, tolerance, deployment, call, prediction, context });
       }
       start();
     },
