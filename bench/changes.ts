@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { bucketPut, watchBucket } from "shared/bus/bucket.ts";
+import { watchBucket } from "shared/bus/bucket.ts";
 import type { Bus } from "shared/bus/connection.ts";
 import { call } from "shared/bus/endpoints.ts";
-import { publishAll } from "shared/bus/publisher.ts";
 import { putDeployment } from "shared/contracts/model_serving.ts";
 import { aliasEntrySchema } from "shared/contracts/model_training.ts";
 import { BUCKET } from "shared/contracts/streams.ts";
@@ -16,7 +15,7 @@ import { silentLogger } from "shared/log.ts";
 import { lossyBus } from "shared/testing/lossy_bus.ts";
 import { type Bench, type BenchOptions, type BenchResult, median } from "./harness.ts";
 import { forestFile, namedRow, rowsOf, signature } from "./serving/forest.ts";
-import { startServingStack } from "./serving/serving_stack.ts";
+import { pointChampion, startServingStack } from "./serving/serving_stack.ts";
 
 const MODEL = "forest";
 const COPIES = 2;
@@ -46,9 +45,13 @@ async function run({ scale, say }: BenchOptions): Promise<BenchResult> {
   const aliases: number[] = [];
   for (let version = 2; version < many + 2; version++) {
     aliases.push(
-      await timeOf(() => pointAlias(bus, version, files[version % 2]!), copies, async (copy) => {
-        return (await copy.predict()).version === version;
-      }),
+      await timeOf(
+        () => pointChampion(bus, { model: MODEL, version, sha256: files[version % 2]!, signature }),
+        copies,
+        async (copy) => {
+          return (await copy.predict()).version === version;
+        },
+      ),
     );
   }
   say(`${many} changes of the alias`);
@@ -156,21 +159,6 @@ function startLoad(copies: readonly Copy[]): { stop(): Promise<{ calls: number; 
   };
 }
 
-function pointAlias(bus: Bus, version: number, sha256: string): Promise<void> {
-  const entry = {
-    model: MODEL,
-    alias: "champion",
-    version,
-    sha256,
-    signature,
-    revision: version,
-    project: "bench",
-  };
-  return publishAll(bus, [
-    bucketPut(BUCKET.aliases, `${MODEL}.champion`, entry, `alias/${MODEL}/${version}`),
-  ]);
-}
-
 /** @returns ms from before the change is told until every copy answers by it */
 async function timeOf(
   change: () => Promise<unknown>,
@@ -204,18 +192,8 @@ async function lostChanges(bus: Bus, many: number): Promise<number[]> {
     // At any moment between two looks for what was lost.
     await delay(1_000 + Math.random() * 1_000);
     lossy.lose(1);
-    const entry = {
-      model: "lost",
-      alias: "champion",
-      version,
-      sha256: "0".repeat(64),
-      signature,
-      revision: version,
-    };
     const startedAt = performance.now();
-    await publishAll(bus, [
-      bucketPut(BUCKET.aliases, "lost.champion", { ...entry, project: "bench" }, `alias/lost/${version}`),
-    ]);
+    await pointChampion(bus, { model: "lost", version, sha256: "0".repeat(64), signature });
     while (known < version) await delay(1);
     times.push(performance.now() - startedAt);
   }

@@ -1,5 +1,6 @@
 /** model-serving in a process of its own, with models in it. @module */
 import { bucketPut } from "shared/bus/bucket.ts";
+import type { Bus } from "shared/bus/connection.ts";
 import { call } from "shared/bus/endpoints.ts";
 import { publishAll } from "shared/bus/publisher.ts";
 import type { PlatformEvent } from "shared/contracts/envelope.ts";
@@ -45,18 +46,7 @@ export async function startServingStack(
         deployed.add(model);
       }
       const sha256 = await bus.files.put(file);
-      const entry = {
-        model,
-        alias: "champion",
-        version,
-        sha256,
-        signature,
-        revision: version,
-        project: "bench",
-      };
-      await publishAll(bus, [
-        bucketPut(BUCKET.aliases, `${model}.champion`, entry, `alias/${model}/${version}`),
-      ]);
+      await pointChampion(bus, { model, version, sha256, signature });
       for (;;) {
         const response = await fetch(`${url}/v2/models/${model}/versions/${version}/ready`);
         await response.body?.cancel();
@@ -94,4 +84,14 @@ export async function startServingStack(
     }
     return records;
   }
+}
+
+/** Points a model's champion to a version whose file is stored, as model-training does. */
+export async function pointChampion(
+  bus: Bus,
+  named: { model: string; version: number; sha256: string; signature: Signature },
+): Promise<void> {
+  const { model, version } = named;
+  const entry = { ...named, alias: "champion", revision: version, project: "bench" };
+  await publishAll(bus, [bucketPut(BUCKET.aliases, `${model}.champion`, entry, `alias/${model}/${version}`)]);
 }
