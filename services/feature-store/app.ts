@@ -96,6 +96,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     databaseUrl: config.DATABASE_URL,
     maxValues: config.TRAINING_SET_MAX_VALUES,
     threads: config.TRAINING_SET_THREADS,
+    valuesOfThread: config.TRAINING_SET_THREAD_VALUES,
     definitions,
     files: bus.files,
   });

@@ -5,6 +5,8 @@ export const configSchema = baseConfigSchema.extend({
   TRAINING_SET_MAX_VALUES: integerSetting(1_000, 500_000_000).default(50_000_000),
   /** Threads that work on a training set, each with a connection of its own. */
   TRAINING_SET_THREADS: integerSetting(1, 16).default(2),
+  /** Rows times features for each of them: with less to do a thread is not worth its start and its memory. */
+  TRAINING_SET_THREAD_VALUES: integerSetting(1, 500_000_000).default(2_000_000),
   /** How long a training set waits for its builder to be heard of before another copy takes over. */
   TRAINING_SET_LEASE_SECONDS: integerSetting(1, 3_600).default(20),
   /** How often logged predictions are compared with their features computed anew; 0: only when asked. */

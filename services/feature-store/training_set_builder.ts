@@ -23,6 +23,8 @@ export interface BuilderDeps {
   maxValues: number;
   /** Threads that may work on it, this one included. */
   threads: number;
+  /** Rows times features for each of them, at least. */
+  valuesOfThread: number;
   openAssistant(): Assistant;
 }
 
@@ -56,7 +58,8 @@ export async function buildTrainingSet(
   const given = await givenRows(plan, request, spineFile);
   const opened: Assistant[] = [];
   const parts = await deps.db.begin("isolation level repeatable read read only", async (tx) => {
-    const shares = await divide(tx, { plan, given, threads: deps.threads });
+    const { threads, valuesOfThread } = deps;
+    const shares = await divide(tx, { plan, given, threads, valuesOfThread });
     while (opened.length < shares.length - 1) opened.push(assistants.use(deps.openAssistant()));
     return await buildParts(tx, shares, { deps, plan, request, assistants: opened, onProgress });
   });

@@ -15,16 +15,18 @@ export interface DivideOptions {
   given: GivenRows | undefined;
   /** At most so many shares. */
   threads: number;
+  /** Rows times features of each share, at least. */
+  valuesOfThread: number;
 }
 
-/** With less to do than this a thread is not worth its start. */
-const VALUES_A_THREAD = 100_000;
-
 /** About equal shares, in the order of the keys; at least one. */
-export async function divide(tx: Transaction, { plan, given, threads }: DivideOptions): Promise<Share[]> {
+export async function divide(
+  tx: Transaction,
+  { plan, given, threads, valuesOfThread }: DivideOptions,
+): Promise<Share[]> {
   const features = plan.features.plan.features.length;
   const worthwhile = (rows: number) =>
-    Math.max(1, Math.min(threads, Math.floor(rows * features / VALUES_A_THREAD)));
+    Math.max(1, Math.min(threads, Math.floor(rows * features / valuesOfThread)));
   if (given !== undefined) {
     return divideRows(given, worthwhile(countRows(given))).map((given) => ({ given }));
   }

@@ -12,6 +12,7 @@ export interface BuildInput {
   databaseUrl: string;
   maxValues: number;
   threads: number;
+  valuesOfThread: number;
   request: TrainingSetRequest;
   definitions: DefinitionsData;
   spineFile: Uint8Array | undefined;
@@ -35,6 +36,8 @@ export function createBuildingThread(
     maxValues: number;
     /** Threads that may work on a training set. */
     threads: number;
+    /** Rows times features for each of them, at least. */
+    valuesOfThread: number;
     definitions: Definitions;
     files: Pick<FileStore, "get">;
   },

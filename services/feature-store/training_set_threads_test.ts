@@ -12,7 +12,10 @@ const CUSTOMERS = 40;
 const LINES_OF_EACH = 50;
 const EVENTS = CUSTOMERS * LINES_OF_EACH;
 
-/** Counts over many windows, so that there is work for three threads, and values of every type. */
+/** With them there is work for three threads in what follows. */
+const smallShares = { TRAINING_SET_THREAD_VALUES: "100000" };
+
+/** Counts over many windows, and values of every type. */
 const wide = {
   entity: "customer",
   source: "invoice_lines",
@@ -77,7 +80,7 @@ Deno.test("a training set has the same bytes and statistics whatever the number 
   await using database = await createTestDatabase("feature-store");
   const made = new Map<string, Set<string>>();
   for (const threads of ["1", "2", "3"]) {
-    const env = { TRAINING_SET_THREADS: threads };
+    const env = { ...smallShares, TRAINING_SET_THREADS: threads };
     await using service = await startFeatureStore({ bus, databaseUrl: database.url, env });
     if (threads === "1") await defineWide(service);
     for (const [name, request] of Object.entries({ ofEvents, ofRows })) {
@@ -99,7 +102,7 @@ Deno.test("a training set of several threads is refused when all their rows are 
   // Each of two threads alone would stay below it.
   const TRAINING_SET_MAX_VALUES = String(EVENTS * features.length - 1);
   await using service = await startFeatureStore({
-    env: { TRAINING_SET_THREADS: "2", TRAINING_SET_MAX_VALUES },
+    env: { ...smallShares, TRAINING_SET_THREADS: "2", TRAINING_SET_MAX_VALUES },
   });
   await defineWide(service);
   const { error } = await build(service, ofEvents);
@@ -109,7 +112,10 @@ Deno.test("a training set of several threads is refused when all their rows are 
 Deno.test("a training set that is cancelled leaves no thread behind", async () => {
   await using database = await createTestDatabase("feature-store");
   const { db, url: databaseUrl } = database;
-  await using service = await startFeatureStore({ databaseUrl, env: { TRAINING_SET_THREADS: "2" } });
+  await using service = await startFeatureStore({
+    databaseUrl,
+    env: { ...smallShares, TRAINING_SET_THREADS: "2" },
+  });
   await defineWide(service);
   const readers = async (waiting: boolean) =>
     (await db`
