@@ -25,15 +25,17 @@ export async function divide(
   { plan, given, threads, valuesOfThread }: DivideOptions,
 ): Promise<Share[]> {
   const features = plan.features.plan.features.length;
-  const worthwhile = (rows: number) =>
-    Math.max(1, Math.min(threads, Math.floor(rows * features / valuesOfThread)));
+  const leastRows = valuesOfThread / features;
   if (given !== undefined) {
-    return divideRows(given, worthwhile(countRows(given))).map((given) => ({ given }));
+    const shares = Math.max(1, Math.min(threads, Math.floor(countRows(given) / leastRows)));
+    return divideRows(given, shares).map((given) => ({ given }));
   }
-  const query = { entity: plan.entity, source: plan.spine!.source };
-  let ranges = await readKeyRanges(tx, { ...query, ranges: threads });
-  const wanted = worthwhile(ranges.reduce((sum, range) => sum + range.records, 0));
-  if (wanted < threads) ranges = await readKeyRanges(tx, { ...query, ranges: wanted });
+  const ranges = await readKeyRanges(tx, {
+    entity: plan.entity,
+    source: plan.spine!.source,
+    most: threads,
+    least: leastRows,
+  });
   let after = "";
   const all = ranges.map(({ upTo, keys }) => {
     const share = { after, upTo, keys };

@@ -318,20 +318,27 @@ export interface KeyRange {
   records: number;
 }
 
-/** The entity keys that a source has records of in some ranges, each with about as many records. */
+/**
+ * The entity keys that a source has records of in ranges with about as many records each.
+ *
+ * @param query.most so many ranges at most
+ * @param query.least records of a range, at least, but for an only one
+ */
 export async function readKeyRanges(
   db: Queryable,
-  { entity, source, ranges }: { entity: string; source: string; ranges: number },
+  { entity, source, most, least }: { entity: string; source: string; most: number; least: number },
 ): Promise<KeyRange[]> {
   return await db<KeyRange[]>`
     with keys as (
       select entity_key as key, count(*) as records from records
       where entity = ${entity} and source = ${source}
       group by entity_key
+    ), summed as (
+      select key, records, sum(records) over (order by key) as until, sum(records) over () as total from keys
     ), placed as (
       select key, records,
-        ceil(${ranges}::integer * sum(records) over (order by key) / sum(records) over ()) as range
-      from keys
+        ceil(greatest(1, least(${most}::numeric, floor(total / ${least}::numeric))) * until / total) as range
+      from summed
     )
     select max(key) as "upTo", count(*) as keys, sum(records)::bigint as records
     from placed group by range order by range`;

@@ -201,11 +201,17 @@ Deno.test("readKeyRanges() divides the entities of a source by the number of the
     Array.from({ length: records }, (_, index) => row(`${key}-${index}`, { entityKey: `["${key}"]` }))
   );
   await store(db, rows);
-  const read = (ranges: number) => readKeyRanges(db, { entity: "customer", source: "orders", ranges });
+  const read = (most: number, least = 1) =>
+    readKeyRanges(db, { entity: "customer", source: "orders", most, least });
   assertEquals([...await read(1)], [{ upTo: '["4"]', keys: 5, records: 12 }]);
   assertEquals([...await read(2)], [
     { upTo: '["1"]', keys: 2, records: 2 },
     { upTo: '["4"]', keys: 3, records: 10 },
   ]);
-  assertEquals([...await readKeyRanges(db, { entity: "customer", source: "none", ranges: 2 })], []);
+  // Fewer where they would be too small, and one in any case.
+  assertEquals([...await read(3, 6)], [...await read(2)]);
+  assertEquals([...await read(3, 6.5)], [...await read(1)]);
+  assertEquals([...await read(3, 1_000)], [...await read(1)]);
+  const none = { entity: "customer", source: "none", most: 2, least: 1 };
+  assertEquals([...await readKeyRanges(db, none)], []);
 });
