@@ -1,7 +1,7 @@
 /** One version answers one call: features, check by the signature, run. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
-import type { FeatureRead, ReadFeatures } from "./features/read_features.ts";
+import { type FeatureRead, type ReadFeatures, tellOf } from "./features/read_features.ts";
 import type { PredictCall, PredictTimes } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import {
@@ -54,7 +54,11 @@ export function createScore(readFeatures: ReadFeatures): Score {
         deadline,
       });
       into.times.featuresMs = performance.now() - startedAt;
-      into.checked = checker.matrix(into.read.values, question.entities.length, "/entities");
+      into.checked = checker.matrix(
+        into.read.values,
+        question.entities.length,
+        tellOf(into.read, checker.names),
+      );
     } else {
       into.checked = question.check(checker);
     }

@@ -15,6 +15,7 @@ import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import { invalidInput } from "shared/validation.ts";
 import { createLastKnown, type LastKnown } from "./last_known.ts";
 import type { LookUp } from "./lookups.ts";
+import { pointer, type Tell } from "../validation/row_checker.ts";
 
 /** What a call gives of its entities itself, by feature. */
 export type GivenFeatures = Readonly<Record<string, FeatureValue>>;
@@ -184,7 +185,7 @@ function refuseWrongGiven(
   const reasons: Reason[] = [];
   given.forEach((row, index) => {
     for (const name of Object.keys(row)) {
-      const path = `/features/${index}/${name}`;
+      const path = `/features/${index}/${pointer(name)}`;
       if (deployment.features.given === "refuse") {
         reasons.push({
           path,
@@ -215,3 +216,18 @@ function applyGiven(
     });
   });
 }
+
+/**
+ * Where mistakes in what was read stand in the call: in a feature that it gives, else in the entity.
+ *
+ * @param names of the features, in the order of the signature
+ */
+export const tellOf = ({ statuses }: Pick<FeatureRead, "statuses">, names: readonly string[]): Tell =>
+(
+  row,
+  name,
+  message,
+) =>
+  statuses[row]![names.indexOf(name)] === "GIVEN"
+    ? { path: `/features/${row}/${pointer(name)}`, message }
+    : { path: `/entities/${row}`, message: `has a feature ${name} that ${message}` };

@@ -116,24 +116,44 @@ Deno.test("infer() lists what is wrong with its path, in the protocol's own form
   };
   assertEquals(await reasonsOf({ inputs: [features({ data: [1, 2, 3] })] }), ["/inputs/0/data"]);
   assertEquals(await reasonsOf({ inputs: [features({ datatype: "COMPLEX" })] }), ["/inputs/0/datatype"]);
-  assertEquals(await reasonsOf({ inputs: [features({ name: "other" })] }), ["/inputs/other"]);
-  assertEquals(await reasonsOf({ inputs: [features({ shape: [4, 1] })] }), ["/inputs/features/shape"]);
-  assertEquals(await reasonsOf({ inputs: [features({ data: [1, 2, 3, 1e39] })] }), [
-    "/inputs/features/1/orders.spend",
+  const other = features({ name: "constructor" });
+  assertEquals(await reasonsOf({ inputs: [other] }), ["/inputs/0/name", "/inputs", "/inputs"]);
+  assertEquals(await reasonsOf({ inputs: [features({ shape: [4, 1] })] }), ["/inputs/0/shape"]);
+  assertEquals(await reasonsOf({ inputs: [features({ data: [1, 2, 3, 1e39] })] }), ["/inputs/0/data/3"]);
+  assertEquals(await reasonsOf({ inputs: [features({ data: [[1, 2], [3, 1e39]] })] }), [
+    "/inputs/0/data/1/1",
   ]);
+  for (const ragged of [[[1, 2, 3], [4]], [[1, 2], 3]]) {
+    const [path] = await reasonsOf({ inputs: [features({ data: ragged })] });
+    assertEquals(path, ragged[1] === 3 ? "/inputs/0/data/1" : "/inputs/0/data/0");
+  }
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
   const nested = JSON.stringify({ inputs: [features({ data: [[1, 2], ["deep", 4]] })] });
-  assertEquals(await reasonsOf(nested.replace('"deep"', deep)), ["/inputs/features/1/orders.count"]);
-  const flags = { name: "orders.spend", datatype: "BOOL", shape: [2], data: ["false", true] };
-  const counts = { name: "orders.count", datatype: "FP32", shape: [2], data: [1, 2] };
-  assertEquals(await reasonsOf({ inputs: [flags, counts] }), ["/inputs/0/orders.spend"]);
+  assertEquals(await reasonsOf(nested.replace('"deep"', deep)), ["/inputs/0/data/1/0"]);
+  const flags = { name: "orders.spend", datatype: "BOOL", shape: [2], data: [true, "false"] };
+  const counts = { name: "orders.count", datatype: "FP32", shape: [2], data: [1, 1e39] };
+  assertEquals(await reasonsOf({ inputs: [flags, counts] }), ["/inputs/1/data/1", "/inputs/0/data/1"]);
+  assertEquals(await reasonsOf({ inputs: [flags] }), ["/inputs"]);
   assertEquals(await reasonsOf({ inputs: [features(), features()] }), ["/inputs/1/name"]);
+  const { data: _, ...head } = features();
+  const sized = (size: unknown, more = {}) => ({
+    inputs: [{ ...head, parameters: { binary_data_size: size }, ...more }],
+  });
+  assertEquals(await reasonsOf(sized(16)), ["/inputs/0/data"]);
+  assertEquals(await reasonsOf(sized(16, { data: [1, 2, 3, 4] })), ["/inputs/0/data"]);
+  for (const size of [-16, 1.5, "16"]) {
+    assertEquals(await reasonsOf(sized(size)), ["/inputs/0/parameters/binary_data_size"]);
+  }
+  const parameters = { priority: "high", timeout: -1, key: "", binary_data_output: 1 };
   assertEquals(
-    await reasonsOf({ inputs: [features({ parameters: { binary_data_size: 16 }, data: undefined })] }),
-    [
-      "/inputs/0/data",
-    ],
+    await reasonsOf({ inputs: [features()], parameters }),
+    Object.keys(parameters).map((name) => `/parameters/${name}`),
   );
+  const outputs = [{ name: "value", parameters: { classification: 2, shared_memory_region: "a" } }];
+  assertEquals(await reasonsOf({ inputs: [features()], outputs }), [
+    "/outputs/0/parameters/classification",
+    "/outputs/0/parameters/shared_memory_region",
+  ]);
   assertEquals((await infer(service.url, { inputs: [features()] }, "/versions/2")).status, 404);
   const nothing = await fetch(`${service.url}/v2/models/${MODEL}/infer`, { method: "POST", body: "[" });
   assertEquals(nothing.status, 400);

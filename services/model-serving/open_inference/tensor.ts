@@ -16,6 +16,8 @@ export interface TensorHead {
 export interface Tensor extends TensorHead {
   /** As many as the product of the shape. */
   values: ArrayLike<number | string | boolean>;
+  /** Whether they came as a list of rows, each a list. */
+  isNested: boolean;
 }
 
 /** How the bytes of each numeric type are read; the format is little-endian, as is every machine that Deno runs on. */
@@ -49,16 +51,26 @@ const aligned = (bytes: Uint8Array): ArrayBuffer => bytes.slice().buffer as Arra
 
 const elementsOf = (shape: readonly number[]) => shape.reduce((product, dim) => product * dim, 1);
 
-/** Reads values that stand in the JSON, flat or nested. */
+/** Reads values that stand in the JSON, flat or row by row. */
 export function readJsonValues(head: TensorHead, data: unknown, path: string): Tensor | Reason {
   if (!Array.isArray(data)) return { path, message: "must be a list of values" };
-  // A shape has two dimensions at most: what is nested deeper is no value.
-  const values = (data.some(Array.isArray) ? data.flat() : data) as Tensor["values"];
-  const elements = elementsOf(head.shape);
-  if (values.length !== elements) {
-    return { path, message: `has ${values.length} values, and the shape [${head.shape}] needs ${elements}` };
+  const isNested = data.some(Array.isArray);
+  const [rows = 0, columns = 1] = head.shape;
+  const elements = isNested ? rows : elementsOf(head.shape);
+  if (data.length !== elements) {
+    const unit = isNested ? "rows" : "values";
+    return { path, message: `has ${data.length} ${unit}, and the shape [${head.shape}] needs ${elements}` };
   }
-  return { ...head, values };
+  if (!isNested) return { ...head, values: data, isNested };
+  const odd = data.findIndex((row) => !Array.isArray(row) || row.length !== columns);
+  if (odd >= 0) {
+    return {
+      path: `${path}/${odd}`,
+      message: `must be a list of ${columns} values: the shape is [${head.shape}]`,
+    };
+  }
+  // A shape has two dimensions at most: what is nested deeper is no value.
+  return { ...head, values: data.flat(), isNested };
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -76,7 +88,11 @@ export function readBinaryValues(head: TensorHead, bytes: Uint8Array, path: stri
   }
   const values = read(bytes);
   const isWide = values instanceof BigInt64Array || values instanceof BigUint64Array;
-  return { ...head, values: isWide ? Float64Array.from(values, Number) : values as ArrayLike<number> };
+  return {
+    ...head,
+    values: isWide ? Float64Array.from(values, Number) : values as ArrayLike<number>,
+    isNested: false,
+  };
 }
 
 /** Each text has its length in four bytes before it. */
@@ -96,7 +112,7 @@ function readTexts(head: TensorHead, bytes: Uint8Array, path: string, elements: 
   if (values.length !== elements) {
     return { path, message: `has ${values.length} texts, and the shape [${head.shape}] needs ${elements}` };
   }
-  return { ...head, values };
+  return { ...head, values, isNested: false };
 }
 
 const encoder = new TextEncoder();

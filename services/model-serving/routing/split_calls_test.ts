@@ -114,8 +114,8 @@ Deno.test("a mistake in an entity of a split call is told by its place in the ca
       () => service.call(predict, { model: MODEL, entities, features }),
       AppError,
     );
-    assertEquals(error.reasons.map(({ path }) => path), [`/entities/${wrong}/orders.spend`]);
-    assertStringIncludes(error.message, `/entities/${wrong}/`);
+    assertEquals(error.reasons.map(({ path }) => path), [`/features/${wrong}/orders.spend`]);
+    assertStringIncludes(error.message, `/features/${wrong}/`);
   }
 });
 

@@ -123,7 +123,7 @@ interface Trial {
 async function tryOut(model: LoadedModel, { signature, golden, shape, action }: Trial): Promise<void> {
   if (golden !== undefined && golden.rows.length > 0) {
     const checker = createRowChecker(signature, { notFinite: "missing", unknown: "refuse" });
-    const outputs = await model.predict(checker.matrix(golden.rows.flat(), golden.rows.length, "/golden"));
+    const outputs = await model.predict(checker.matrix(golden.rows.flat(), golden.rows.length));
     golden.outputs.flat().forEach((recorded, index) => {
       const answered = outputs[index]!;
       // Negated, so that a NaN on either side fails too.

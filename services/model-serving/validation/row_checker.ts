@@ -42,14 +42,17 @@ export interface RowChecker {
   rows(rows: readonly unknown[]): CheckedRows;
   /** @param columns lists of values by feature, all of one length */
   columns(columns: Readonly<Record<string, unknown>>): CheckedRows;
-  /** @param at what names a row in the reasons */
-  matrix(values: ArrayLike<FeatureValue>, rows: number, at?: string): CheckedRows;
+  /** @param tell where a mistake stands, unless the caller gave rows */
+  matrix(values: ArrayLike<FeatureValue>, rows: number, tell?: Tell): CheckedRows;
 }
+
+/** Tells of a mistake in a value by where the caller gave it; asked where there is one only. */
+export type Tell = (row: number, name: string, message: string) => Reason;
 
 /** Reasons told at most: a batch that is wrong throughout is understood after these. */
 const MAX_REASONS = 100;
 
-const unknownField = { message: "is not a feature of the model" };
+const UNKNOWN = "is not a feature of the model";
 
 export function createRowChecker(signature: Signature, policy: InputPolicy): RowChecker {
   const { inputs } = signature;
@@ -74,7 +77,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       this.given = new Array(rows * width);
     }
 
-    take(value: unknown, row: number, column: number, path: Path): void {
+    take(value: unknown, row: number, column: number, tell: Tell): void {
       const place = places[column]!;
       if (typeof value === "number" && place.vocabulary === undefined) {
         const number = Math.fround(value);
@@ -88,37 +91,34 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
         this.given[row * width + column] = value;
         return;
       }
-      this.#unusual(value, row, column, path);
+      this.#unusual(value, row, column, tell);
     }
 
-    #unusual(value: unknown, row: number, column: number, path: Path): void {
+    #unusual(value: unknown, row: number, column: number, tell: Tell): void {
       const input = inputs[column]!;
       if (value === null || value === undefined || value === "" || Number.isNaN(value)) {
-        return this.#missing(row, column, path, "MISSING");
+        return this.#missing(row, column, tell, "MISSING");
       }
-      if (input.type === "category") return this.#text(value, row, column, input, path);
+      if (input.type === "category") return this.#text(value, row, column, input, tell);
       if (typeof value === "boolean") {
         this.numbers[row * shape.numbers + places[column]!.at] = Number(value);
         this.given[row * width + column] = value;
         return;
       }
       if (typeof value === "number" && policy.notFinite === "missing") {
-        return this.#missing(row, column, path, "NOT_FINITE");
+        return this.#missing(row, column, tell, "NOT_FINITE");
       }
-      this.wrong({
-        path: path(row, input.name),
-        message: `must be a number within float32, not ${shown(value)}`,
-      });
+      this.wrong(tell(row, input.name, `must be a number within float32, not ${shown(value)}`));
     }
 
-    #missing(row: number, column: number, path: Path, mark: Mark): void {
+    #missing(row: number, column: number, tell: Tell, mark: Mark): void {
       const { type, name, nulls } = inputs[column]!;
       this.given[row * width + column] = null;
       // A category is missing as it stands: the empty text.
       if (type === "number") this.numbers[row * shape.numbers + places[column]!.at] = NaN;
       if (nulls === "as_trained") return this.#mark(row, name, mark);
       const message = mark === "MISSING" ? "is missing" : "is beyond float32, and may not be missing";
-      this.wrong({ path: path(row, name), message });
+      this.wrong(tell(row, name, message));
     }
 
     /** Numbers and booleans name a category by their text, as they did in training. */
@@ -127,19 +127,16 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       row: number,
       column: number,
       { name, unseen }: ModelInput & { type: "category" },
-      path: Path,
+      tell: Tell,
     ): void {
       const text = typeof value === "number" || typeof value === "boolean" ? String(value) : value;
       if (typeof text !== "string" || text.includes("\0") || !text.isWellFormed()) {
         const message = `must be a text without U+0000, not ${shown(value)}`;
-        return this.wrong({ path: path(row, name), message });
+        return this.wrong(tell(row, name, message));
       }
       if (!places[column]!.vocabulary!.has(text)) {
         if (unseen === "refuse") {
-          return this.wrong({
-            path: path(row, name),
-            message: `is ${shown(value)}, which the model has not seen`,
-          });
+          return this.wrong(tell(row, name, `is ${shown(value)}, which the model has not seen`));
         }
         this.#mark(row, name, "UNSEEN");
       }
@@ -154,7 +151,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     }
 
     /** An object of values by feature. */
-    takeRow(fields: Readonly<Record<string, unknown>>, row: number, path: Path): void {
+    takeRow(fields: Readonly<Record<string, unknown>>, row: number, tell: Tell): void {
       let found = 0;
       // deno-lint-ignore guard-for-in -- objects of JSON inherit nothing, and to ask that of each field takes as long
       for (const name in fields) {
@@ -162,13 +159,13 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
         const column = names[found] === name ? found : columnOf.get(name);
         if (column !== undefined) {
           found++;
-          this.take(fields[name], row, column, path);
+          this.take(fields[name], row, column, tell);
         } else if (policy.unknown === "refuse") {
-          this.wrong({ path: path(row, name), ...unknownField });
+          this.wrong(tell(row, name, UNKNOWN));
         }
       }
       for (let column = 0; found < width && column < width; column++) {
-        if (!Object.hasOwn(fields, names[column]!)) this.take(undefined, row, column, path);
+        if (!Object.hasOwn(fields, names[column]!)) this.take(undefined, row, column, tell);
       }
     }
 
@@ -188,13 +185,12 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     names,
     rows(rows) {
       const intake = new Intake(rows.length);
-      const path = (row: number, name: string) => `/rows/${row}/${pointer(name)}`;
       rows.forEach((row, index) => {
         if (typeof row !== "object" || row === null || Array.isArray(row)) {
           intake.wrong({ path: `/rows/${index}`, message: "must be an object of values by feature" });
           return;
         }
-        intake.takeRow(row as Record<string, unknown>, index, path);
+        intake.takeRow(row as Record<string, unknown>, index, inRows);
       });
       return intake.finish();
     },
@@ -205,10 +201,9 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
         0,
       );
       const intake = new Intake(length);
-      const path = (row: number, name: string) => `/columns/${pointer(name)}/${row}`;
       for (const [name, list] of lists) {
         const path = `/columns/${pointer(name)}`;
-        if (!columnOf.has(name) && policy.unknown === "refuse") intake.wrong({ path, ...unknownField });
+        if (!columnOf.has(name) && policy.unknown === "refuse") intake.wrong({ path, message: UNKNOWN });
         if (!Array.isArray(list)) intake.wrong({ path, message: "must be a list of values" });
         else if (list.length !== length) {
           intake.wrong({ path, message: `has ${list.length} values, and another column ${length}` });
@@ -217,16 +212,15 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       for (let column = 0; column < width; column++) {
         const list = columns[names[column]!];
         const values = Array.isArray(list) ? list as unknown[] : [];
-        for (let row = 0; row < length; row++) intake.take(values[row], row, column, path);
+        for (let row = 0; row < length; row++) intake.take(values[row], row, column, inColumns);
       }
       return intake.finish();
     },
-    matrix(values, rows, at = "/rows") {
+    matrix(values, rows, tell = inRows) {
       const intake = new Intake(rows);
-      const path = (row: number, name: string) => `${at}/${row}/${pointer(name)}`;
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < width; column++) {
-          intake.take(values[row * width + column], row, column, path);
+          intake.take(values[row * width + column], row, column, tell);
         }
       }
       return intake.finish();
@@ -234,8 +228,8 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
   };
 }
 
-/** Says where a value stands; called where it is needed only. */
-type Path = (row: number, name: string) => string;
+const inRows: Tell = (row, name, message) => ({ path: `/rows/${row}/${pointer(name)}`, message });
+const inColumns: Tell = (row, name, message) => ({ path: `/columns/${pointer(name)}/${row}`, message });
 
 /** Where an input's value goes in its tensor; with a vocabulary in that of the categories. */
 interface Place {
@@ -251,7 +245,8 @@ function placesOf(inputs: readonly ModelInput[]): Place[] {
   }));
 }
 
-const pointer = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
+/** A name as a step of a JSON pointer. */
+export const pointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
 /** Long values are cut: the caller knows them. Lists and objects may be nested deeper than can be written. */
 function shown(value: unknown): string {

@@ -111,11 +111,14 @@ Deno.test("fields that the model does not know are passed over where that is dec
   assertEquals([...numbers], [1, 2]);
 });
 
-Deno.test("matrix() takes values in the order of the signature, and names the row in its reasons", () => {
+Deno.test("matrix() takes values in the order of the signature, and its caller says where mistakes stand", () => {
   assertEquals([...checker().matrix([1, 2, 3, 4], 2).numbers], [1, 2, 3, 4]);
-  assertEquals(pathsOf(() => checker().matrix([1, 2, null, 4], 2, "/entities")), [
-    "/entities/1/orders.count",
-  ]);
+  const tell = (row: number, name: string, message: string) => ({
+    path: `/lines/${row}`,
+    message: name + message,
+  });
+  assertEquals(pathsOf(() => checker().matrix([1, 2, null, 4], 2, tell)), ["/lines/1"]);
+  assertEquals(pathsOf(() => checker().matrix([1, 2, null, 4], 2)), ["/rows/1/orders.count"]);
 });
 
 const withCategories: Signature = {
