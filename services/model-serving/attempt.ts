@@ -104,7 +104,7 @@ export function createAttempt({ models, score, explain, log, answered }: Attempt
       );
       throw error;
     } finally {
-      await lease?.release();
+      lease?.release();
     }
   };
 

@@ -60,25 +60,28 @@ export interface LiveModels extends Part {
 /** A version that is being used. */
 export interface Lease {
   readonly served: ServedVersion;
-  /** Gives it back; once. The last user of a version that was replaced frees it, and may wait for that. */
-  release(): Promise<void> | undefined;
+  /** Gives it back; once. A version that was replaced is freed after its last user, who does not wait for that. */
+  release(): void;
 }
 
 /** A version in memory and how many requests use it; freed after the last one when it is replaced. */
 class LiveVersion implements Lease {
+  readonly #log: Logger;
   #users = 0;
   #retired = false;
 
-  constructor(readonly served: ServedVersion) {}
+  constructor(readonly served: ServedVersion, log: Logger) {
+    this.#log = log;
+  }
 
   lease(): Lease {
     this.#users++;
     return this;
   }
 
-  release(): Promise<void> | undefined {
+  release(): void {
     this.#users--;
-    return this.#retired ? this.#freeWhenUnused() : undefined;
+    if (this.#retired) void this.#freeWhenUnused();
   }
 
   async retire(): Promise<void> {
@@ -86,8 +89,15 @@ class LiveVersion implements Lease {
     await this.#freeWhenUnused();
   }
 
+  /** Never rejects: nobody who uses a model is to blame for it. */
   async #freeWhenUnused(): Promise<void> {
-    if (this.#users === 0) await this.served.model.unload();
+    if (this.#users > 0) return;
+    try {
+      await this.served.model.unload();
+    } catch (error) {
+      const { model, version } = this.served.entry;
+      this.#log.error({ model, version, err: error }, `Cannot free a version: ${messageOf(error)}`);
+    }
   }
 }
 
@@ -162,7 +172,7 @@ export function createLiveModels(
           continue;
         }
         const previous = slot.live;
-        slot.live = served && new LiveVersion(served);
+        slot.live = served && new LiveVersion(served, log);
         slot.error = null;
         slot.retries = 0;
         await previous?.retire();
@@ -182,6 +192,8 @@ export function createLiveModels(
         if (slot.wanted === wanted) break;
       }
     }
+    // What failed is not wanted any more where the alias moved back.
+    if (!isBehind(slot)) slot.error = null;
     // In the same turn as the last look: an alias that moves from here on begins a new change.
     slot.changing = undefined;
     if (!slot.wanted && !proving.has(key) && !aliases().get(model)?.includes(alias)) slots.delete(key);

@@ -19,20 +19,21 @@ const entry = (version: number, revision = version): AliasEntry => ({
   project: "shop",
 });
 
-/** One deployed model whose versions load when the test says so; `loaded` are those in memory. */
-function createStand() {
+/** One deployed model whose versions load when the test says so, or fail; `loaded` are those in memory. */
+function createStand({ onUnload = () => Promise.resolve() }: { onUnload?: () => Promise<void> } = {}) {
   const loaded: number[] = [];
-  const loading = new Map<number, () => void>();
+  const loading = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   const models = createLiveModels({
     log: silentLogger,
     aliases: () => new Map([["reorder", ["champion"]]]),
     async admit(wanted): Promise<ServedVersion> {
-      await new Promise<void>((resolve) => loading.set(wanted.version, resolve));
-      loading.delete(wanted.version);
+      const { promise, ...settle } = Promise.withResolvers<void>();
+      loading.set(wanted.version, settle);
+      await promise.finally(() => loading.delete(wanted.version));
       loaded.push(wanted.version);
       const unload = () => {
         loaded.splice(loaded.indexOf(wanted.version), 1);
-        return Promise.resolve();
+        return onUnload();
       };
       const model: LoadedModel = {
         runtime: "none",
@@ -54,7 +55,11 @@ function createStand() {
     /** Lets a version come into memory, once it is asked for. */
     async load(version: number): Promise<void> {
       await eventually(() => loading.has(version));
-      loading.get(version)!();
+      loading.get(version)!.resolve();
+    },
+    async fail(version: number): Promise<void> {
+      await eventually(() => loading.has(version));
+      loading.get(version)!.reject(new Error(`version ${version} is broken`));
     },
   };
 }
@@ -75,6 +80,40 @@ Deno.test("aliasChanged() never serves a version that the alias left while it wa
   assertEquals(loaded, [3]);
   await models.stop();
   assertEquals(loaded, []);
+});
+
+Deno.test("an alias that moves back from a version that failed to the one in memory says nothing of it any more", async () => {
+  const { models, pointTo, load, fail } = createStand();
+  const state = () => {
+    const [{ version, state, error }] = models.list() as [ReturnType<typeof models.list>[number]];
+    return { version, state, error };
+  };
+  pointTo(entry(1));
+  await load(1);
+  await eventually(() => assertEquals(state().state, "ready"));
+  pointTo(entry(2));
+  await fail(2);
+  const error = "version 2 is broken";
+  await eventually(() => assertEquals(state(), { version: 1, state: "failed", error }));
+  pointTo(entry(1, 3));
+  await eventually(() => assertEquals(state(), { version: 1, state: "ready", error: null }));
+  await models.stop();
+});
+
+Deno.test("who used a replaced version last neither waits until it is freed nor is told if that fails", async () => {
+  const freeing = Promise.withResolvers<void>();
+  const { models, pointTo, served, load } = createStand({ onUnload: () => freeing.promise });
+  pointTo(entry(1));
+  await load(1);
+  await eventually(() => assertEquals(served(), 1));
+  const lease = models.lease("reorder", "champion");
+  pointTo(entry(2));
+  await load(2);
+  await eventually(() => assertEquals(served(), 2));
+  assertEquals(lease.release(), undefined);
+  freeing.reject(new Error("the thread is gone"));
+  await models.stop();
+  assertEquals([served(), models.list()[0]?.error], [2, null]);
 });
 
 Deno.test("a version that fails for a time is tried again after pauses that grow, and anew once the alias moves", async () => {

@@ -106,7 +106,7 @@ export function createShadows(deps: ShadowsDeps): Shadows {
       measure.failed(labels);
       log(failureOf(error));
     } finally {
-      await lease?.release();
+      lease?.release();
     }
   }
 
