@@ -3,7 +3,7 @@ import { MAX_BATCH_BYTES } from "shared/contracts/envelope.ts";
 import type { LogPolicy } from "shared/contracts/model_serving.ts";
 import { Block, type LogOrigin, type RowRange } from "./block.ts";
 import { JsonBytes } from "./json_bytes.ts";
-import type { LoggedCall } from "./logged_call.ts";
+import { isAnswer, type LoggedCall } from "./logged_call.ts";
 
 /** A block on its way. */
 export interface TakenBlock {
@@ -17,7 +17,7 @@ export interface LogQueue {
   readonly head: number;
   readonly waiting: number;
   readonly dropped: number;
-  /** Whether so many more would have to drop something. */
+  /** Whether so many more would have to drop something; what is larger than the bound may wait alone. */
   isFull(more: number): boolean;
   push(call: LoggedCall): void;
   /** Takes the oldest out; their records count as waiting until `settle`. */
@@ -96,7 +96,10 @@ export function createLogQueue({ origin, policy, pool }: LogQueueOptions): LogQu
     get dropped() {
       return dropped;
     },
-    isFull: (more) => inBlocks + taken + more > policy().buffer,
+    isFull(more) {
+      const waiting = inBlocks + taken;
+      return waiting > 0 && waiting + more > policy().buffer;
+    },
     push(call) {
       const count = call.ids.length;
       const sequence = head;
@@ -104,12 +107,14 @@ export function createLogQueue({ origin, policy, pool }: LogQueueOptions): LogQu
       const { buffer, whenFull } = policy();
       const excess = inBlocks + taken + count - buffer;
       const rows = { from: 0, to: count };
-      if (excess > 0) {
-        if (whenFull !== "drop_newest") dropOldest(excess);
+      // Where calls are refused, what was answered is never lost for what comes later, least of all for the refusals: the
+      // answers of calls that were let in before go beyond the bound.
+      if (excess > 0 && !(whenFull === "refuse" && isAnswer(call))) {
+        if (whenFull === "drop_oldest") dropOldest(excess);
         const beyond = Math.min(count, Math.max(0, inBlocks + taken + count - buffer));
         dropped += beyond;
-        if (whenFull === "drop_newest") rows.to -= beyond;
-        else rows.from += beyond;
+        if (whenFull === "drop_oldest") rows.from += beyond;
+        else rows.to -= beyond;
         if (rows.from === rows.to) return;
       }
       write(call, rows, sequence + rows.from);

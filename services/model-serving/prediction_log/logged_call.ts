@@ -51,6 +51,10 @@ export interface LoggedCall extends CallOrigin {
   shadowOf: readonly string[] | undefined;
 }
 
+/** Whether a caller got it. */
+export const isAnswer = ({ failure, shadowOf }: LoggedCall): boolean =>
+  failure === undefined && shadowOf === undefined;
+
 /** Sampling leaves answers out, and what a shadow said of them. */
 export const isAlwaysLogged = ({ failure, shadowOf }: LoggedCall): boolean =>
   failure !== undefined && shadowOf === undefined;

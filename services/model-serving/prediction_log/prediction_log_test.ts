@@ -330,8 +330,26 @@ Deno.test("the prediction log refuses calls when it is full, where that is decla
   const refused = assertThrows(() => log.checkRoom("reorder", 2), AppError);
   assertEquals([refused.code, refused.retryAfter], ["unavailable", 5]);
   log.checkRoom("another", 4);
+  // A call that is larger than the bound may wait alone.
+  log.checkRoom("another", 5);
   await bus.server.restart();
   await log.stop();
+});
+
+Deno.test("createLogQueue() drops no answer where calls are refused, whatever is refused or was let in before", () => {
+  const queue = queueOf("test", { buffer: 4, whenFull: "refuse" });
+  queue.push(manyRows(3));
+  const failure = { code: "unavailable", error: "its log is full" };
+  for (let number = 0; number < 5; number++) queue.push(oneRow(3 + number, { failure }));
+  queue.push(oneRow(8, { shadowOf: [idOf(0)] }));
+  // Of a call that was let in when there was room.
+  queue.push(manyRows(3));
+  assertEquals([queue.head, queue.waiting, queue.dropped], [12, 7, 5]);
+  const records = takeAll(queue).map(({ data }) => [data.sequence, data.outcome]);
+  assertEquals(records.toSorted(([one], [other]) => Number(one) - Number(other)), [
+    ...[[0, "ok"], [1, "ok"], [2, "ok"], [3, "error"]],
+    ...[[9, "ok"], [10, "ok"], [11, "ok"]],
+  ]);
 });
 
 Deno.test("the prediction log samples successes by the declared share, never errors, and leaves no gap", async () => {
