@@ -6,7 +6,7 @@ import type { Explain } from "./explain.ts";
 import type { LiveModels } from "./live_models.ts";
 import { codeOf, failureOf, loggedCall, type TakenCall, unservedCall } from "./log_outcome.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
-import { predictionId, predictionIds } from "./prediction_id.ts";
+import { predictionIds } from "./prediction_id.ts";
 import type { PredictionLog } from "./prediction_log/prediction_log.ts";
 import { asksAlike } from "./routing/alike.ts";
 import type { Place } from "./routing/router.ts";
@@ -89,17 +89,7 @@ export function createAttempt({ models, score, explain, log, answered }: Attempt
       scored.times.totalMs = endedAt - startedAt;
       log.append(
         taken === undefined
-          ? unservedCall(
-            {
-              call,
-              context,
-              arm: place.arm.name,
-              servedAtMs,
-              times: scored.times,
-              id: predictionId(servedAtMs),
-            },
-            failureOf(error),
-          )
+          ? unservedCall({ call, context, arm: place.arm.name, startedAt, servedAtMs }, error)
           : loggedCall(taken, failureOf(error)),
       );
       throw error;

@@ -2,7 +2,8 @@
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import { AppError, type ErrorCode, messageOf } from "shared/errors.ts";
 import { storableText } from "shared/storable_text.ts";
-import { outputOf, type PredictCall, type PredictTimes, rounded } from "./predict_call.ts";
+import { outputOf, type PredictCall, rounded } from "./predict_call.ts";
+import { predictionId } from "./prediction_id.ts";
 import type { LoggedCall } from "./prediction_log/logged_call.ts";
 import type { Place } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
@@ -69,15 +70,16 @@ const NO_FEATURES: readonly string[] = [];
 
 /** A call that no version took: one record, whatever it asked for. */
 export function unservedCall(
-  { call: { model, asOf }, context, arm, servedAtMs, times, id }: {
+  { call: { model, asOf }, context, arm, startedAt, servedAtMs }: {
     call: Pick<PredictCall, "model" | "asOf">;
     context: CallContext;
+    /** Which was to answer, as far as that was known. */
     arm: string | null;
+    /** By `performance.now()`. */
+    startedAt: number;
     servedAtMs: number;
-    times: Pick<PredictTimes, "totalMs">;
-    id: string;
   },
-  failure: Failure,
+  error: unknown,
 ): LoggedCall {
   return {
     project: null,
@@ -94,10 +96,10 @@ export function unservedCall(
     snapshot: null,
     at: asOf ?? null,
     servedAtMs,
-    latencyMs: rounded(times.totalMs),
+    latencyMs: rounded(performance.now() - startedAt),
     traceparent: context.traceparent,
-    failure,
-    ids: [id],
+    failure: failureOf(error),
+    ids: [predictionId(servedAtMs)],
     outputs: undefined,
     probabilities: undefined,
     entities: undefined,

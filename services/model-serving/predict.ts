@@ -7,9 +7,8 @@ import { type Attempted, createAttempt } from "./attempt.ts";
 import { inTheCall, partOf } from "./call_parts.ts";
 import type { Explain } from "./explain.ts";
 import type { LiveModels } from "./live_models.ts";
-import { codeOf, failureOf, unservedCall } from "./log_outcome.ts";
+import { codeOf, unservedCall } from "./log_outcome.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
-import { predictionId } from "./prediction_id.ts";
 import type { PredictionLog } from "./prediction_log/prediction_log.ts";
 import { assignCall } from "./routing/assign_call.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
@@ -144,9 +143,7 @@ export function createPredict(deps: PredictDeps): Predict {
     arm: string | null = null,
   ): void {
     if (call.asksAgain?.(error) === true) return;
-    const times = { totalMs: performance.now() - startedAt };
-    const id = predictionId(servedAtMs);
-    log.append(unservedCall({ call, context, arm, servedAtMs, times, id }, failureOf(error)));
+    log.append(unservedCall({ call, context, arm, startedAt, servedAtMs }, error));
   }
 
   return Object.assign(
