@@ -84,12 +84,13 @@ Deno.test("POST predict begins to answer lines before their end has come, and wa
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const { value } = await reader.read();
   assertEquals(JSON.parse(value!.split("\n")[0]!).output, 1);
-  // Nobody reads: what is sent comes to a halt once what lies between is full.
-  let before = -1;
+  // Nobody reads: what is sent comes to a halt once what lies between is full, for as long as another caller has all of
+  // his lines answered.
+  const others = `${JSON.stringify({ row: row(1, 0) })}\n`.repeat(3_000);
   await eventually(async () => {
-    before = sent;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    assertEquals(sent, before);
+    const before = sent;
+    const answers = await (await post(service.url, others)).text();
+    assertEquals([linesOf(answers).length, sent], [3_000, before]);
   }, { timeoutMs: 30_000 });
   ending = true;
   let text = value!;
