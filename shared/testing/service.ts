@@ -41,6 +41,9 @@ export interface TestService extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** A start that takes longer has failed: what it waits for does not come. */
+const START_LIMIT_MS = 60_000;
+
 /**
  * Starts a service with HTTP on a free port and its log off. Its replies are checked: one that breaks its contract
  * becomes an internal error.
@@ -66,6 +69,7 @@ export async function startTestService<Schema extends ConfigSchema>(
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
       ...options.env,
     };
+    const late = AbortSignal.timeout(START_LIMIT_MS);
     const started = await startService(
       { name, config, createApp },
       loadConfig(config, env, { service: name }),
@@ -74,8 +78,10 @@ export async function startTestService<Schema extends ConfigSchema>(
         releases,
         bus,
         checkReplies: true,
+        signal: late,
       },
     );
+    if (late.aborted) throw new Error(`Cannot start ${name}: it was not ready within ${START_LIMIT_MS} ms`);
     return {
       url: `http://127.0.0.1:${started.http.port}`,
       bus,
