@@ -28,6 +28,7 @@ import { measureLog } from "./prediction_log/metrics.ts";
 import { createPredictMetrics } from "./predict_metrics.ts";
 import { createPredictionLog } from "./prediction_log/prediction_log.ts";
 import { recordAdmission } from "./repository.ts";
+import { createRetention } from "./retention.ts";
 import { measureArms } from "./routing/metrics.ts";
 import { aliasesOf, createRouters } from "./routing/routers.ts";
 import { createShadows } from "./routing/shadows.ts";
@@ -165,7 +166,17 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         policyOf: (model) => deployments.get(model)!.input,
       }),
     routes: (app) => addOpenInferenceRoutes(app, { models, routers, predict, log }),
-    parts: [definitions.part, outbox, predictionLog, wasm, trial, models, shadows, aliases],
+    parts: [
+      definitions.part,
+      outbox,
+      createRetention({ db, log }),
+      predictionLog,
+      wasm,
+      trial,
+      models,
+      shadows,
+      aliases,
+    ],
     ready: {
       // What is loaded answers, whatever else is away.
       bus: () => Promise.resolve(),

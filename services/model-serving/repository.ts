@@ -15,3 +15,16 @@ export async function recordAdmission(
   },
       ${outcome.reason})`;
 }
+
+/** Forgets all but the newest admissions of each version, and those that are too old. */
+export async function forgetAdmissions(
+  db: Database,
+  { keptOfVersion, keptDays }: { keptOfVersion: number; keptDays: number },
+): Promise<void> {
+  await db`
+    delete from admissions where id in (
+      select id from (
+        select id, at, row_number() over (partition by model, version order by id desc) as place from admissions
+      ) ranked
+      where place > ${keptOfVersion} or at < now() - make_interval(days => ${keptDays}))`;
+}
