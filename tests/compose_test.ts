@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
 import { SERVICES } from "../scripts/services.ts";
 
@@ -11,6 +11,7 @@ interface ComposeService {
   environment?: Record<string, string | number>;
   ports?: string[];
   depends_on?: Record<string, unknown>;
+  healthcheck?: { test: string[] };
 }
 
 const compose: { services: Record<string, ComposeService>; volumes: Record<string, null> } = readYaml(
@@ -18,7 +19,7 @@ const compose: { services: Record<string, ComposeService>; volumes: Record<strin
 );
 
 Deno.test("docker-compose.yml runs every service of the table, on its port, with the bus", () => {
-  for (const { name, httpPort } of SERVICES) {
+  for (const { name, httpPort, database } of SERVICES) {
     const service = compose.services[name];
     assert(service, `${name} is missing`);
     assertEquals(service.build, {
@@ -29,8 +30,40 @@ Deno.test("docker-compose.yml runs every service of the table, on its port, with
     assertEquals(service.ports, [`127.0.0.1:${httpPort}:${httpPort}`]);
     assertEquals(service.environment?.["HTTP_PORT"], httpPort);
     assertEquals(service.environment?.["NATS_URL"], "nats://nats:4222");
-    assert(service.depends_on?.["nats"], `${name} does not wait for the bus`);
+    // Not for each other: they start in any order.
+    const awaited = database === null ? ["nats"] : ["nats", `${database.name}-db`];
+    assertEquals(Object.keys(service.depends_on ?? {}), awaited, name);
   }
+});
+
+Deno.test("docker-compose.yml asks every container how it is, and a service whether it can do its work", async () => {
+  for (const [name, { healthcheck }] of Object.entries(compose.services)) {
+    assert(healthcheck, `${name} has no health check`);
+  }
+  const commands = new Set(
+    SERVICES.map(({ name }) => JSON.stringify(compose.services[name]!.healthcheck!.test)),
+  );
+  assertEquals(commands.size, 1, "all services are asked alike");
+  const [kind, deno, ...args] = JSON.parse([...commands][0]!);
+  assertEquals([kind, deno], ["CMD", "deno"]);
+  let status = 503;
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    return new Response(`asked ${new URL(request.url).pathname}`, { status });
+  });
+  const check = async (port = server.addr.port) => {
+    // As in the container: there the repository is the working directory, and the port a setting of the service.
+    const command = new Deno.Command(Deno.execPath(), { args, cwd: root, env: { HTTP_PORT: String(port) } });
+    const { code, stdout, stderr } = await command.output();
+    return { code, says: new TextDecoder().decode(stdout), fails: new TextDecoder().decode(stderr) };
+  };
+  assertEquals(await check(), { code: 1, says: "asked /readyz", fails: "" });
+  status = 200;
+  assertEquals(await check(), { code: 0, says: "asked /readyz", fails: "" });
+  const { port } = server.addr;
+  await server.shutdown();
+  const { code, fails } = await check(port);
+  assertEquals(code, 1);
+  assertStringIncludes(fails, "Connection refused");
 });
 
 Deno.test("docker-compose.yml gives every service a PostgreSQL of its own on its declared port", () => {
@@ -48,7 +81,6 @@ Deno.test("docker-compose.yml gives every service a PostgreSQL of its own on its
       POSTGRES_PASSWORD: database.name,
       POSTGRES_DB: database.name,
     });
-    assert(compose.services[name]?.depends_on?.[server], `${name} does not wait for ${server}`);
     assert(server in compose.volumes, `${server} has no volume`);
   }
 });
