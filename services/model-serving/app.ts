@@ -63,6 +63,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
+  let projects = new Map<string, string>();
   /** Those that the deployments need. */
   let wanted = new Map<string, readonly string[]>();
   const models = createLiveModels({
@@ -101,7 +102,9 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     },
   });
   definitions.onChange(() => {
-    deployments = new Map(definitions.list("deployment").map(({ name, body }) => [name, body]));
+    const inForce = definitions.list("deployment");
+    deployments = new Map(inForce.map(({ name, body }) => [name, body]));
+    projects = new Map(inForce.map(({ name, project }) => [name, project]));
     wanted = new Map([...deployments].map(([model, body]) => [model, aliasesOf(body)]));
     models.aliasesChanged();
   });
@@ -142,6 +145,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const predict = createPredict({
     models,
     deployments: () => deployments,
+    projectOf: (model) => projects.get(model) ?? null,
     routers,
     score,
     explain: createExplain((sha256) => bus.files.get(sha256)),

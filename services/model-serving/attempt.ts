@@ -27,6 +27,8 @@ export interface Attempted {
 
 export interface AttemptDeps {
   models: Pick<LiveModels, "lease" | "versions">;
+  /** Whose model it is; null for one that is not deployed. */
+  projectOf: (model: string) => string | null;
   score: Score;
   explain: Explain;
   log: Pick<PredictionLog, "append">;
@@ -54,7 +56,9 @@ const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "unprocessable",
 ]);
 
-export function createAttempt({ models, score, explain, log, answered }: AttemptDeps): Attempt {
+export function createAttempt(deps: AttemptDeps): Attempt {
+  const { models, projectOf, score, explain, log, answered } = deps;
+
   return async function attempt(place, attempted, failure) {
     const { call, context, deployment, startedAt, enteredAt, servedAtMs } = attempted;
     const scored = nothingScored();
@@ -89,7 +93,14 @@ export function createAttempt({ models, score, explain, log, answered }: Attempt
       scored.times.totalMs = endedAt - startedAt;
       log.append(
         taken === undefined
-          ? unservedCall({ call, context, arm: place.arm.name, startedAt, servedAtMs }, error)
+          ? unservedCall({
+            call,
+            project: projectOf(call.model),
+            context,
+            arm: place.arm.name,
+            startedAt,
+            servedAtMs,
+          }, error)
           : loggedCall(taken, failureOf(error)),
       );
       throw error;

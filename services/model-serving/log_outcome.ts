@@ -70,8 +70,10 @@ const NO_FEATURES: readonly string[] = [];
 
 /** A call that no version took: one record, whatever it asked for. */
 export function unservedCall(
-  { call: { model, asOf }, context, arm, startedAt, servedAtMs }: {
+  { call: { model, asOf }, project, context, arm, startedAt, servedAtMs }: {
     call: Pick<PredictCall, "model" | "asOf">;
+    /** Null for a model that is not deployed. */
+    project: string | null;
     context: CallContext;
     /** Which was to answer, as far as that was known. */
     arm: string | null;
@@ -82,7 +84,7 @@ export function unservedCall(
   error: unknown,
 ): LoggedCall {
   return {
-    project: null,
+    project,
     model,
     version: null,
     arm,

@@ -19,6 +19,8 @@ export interface PredictDeps {
   models: LiveModels;
   /** The deployments in force, by model. */
   deployments: () => ReadonlyMap<string, DeploymentBody>;
+  /** Whose model it is; null for one that is not deployed. */
+  projectOf: (model: string) => string | null;
   routers: Routers;
   score: Score;
   explain: Explain;
@@ -47,9 +49,9 @@ export interface Predict {
 }
 
 export function createPredict(deps: PredictDeps): Predict {
-  const { models, deployments, routers, log, now = Date.now, unattributed = () => {} } = deps;
+  const { models, deployments, projectOf, routers, log, now = Date.now, unattributed = () => {} } = deps;
   const { score, explain, answered = () => {} } = deps;
-  const attempt = createAttempt({ models, score, explain, log, answered });
+  const attempt = createAttempt({ models, projectOf, score, explain, log, answered });
 
   async function parts(call: PredictCall, context: CallContext): Promise<PredictionPart[]> {
     const startedAt = performance.now();
@@ -143,7 +145,8 @@ export function createPredict(deps: PredictDeps): Predict {
     arm: string | null = null,
   ): void {
     if (call.asksAgain?.(error) === true) return;
-    log.append(unservedCall({ call, context, arm, startedAt, servedAtMs }, error));
+    const project = projectOf(call.model);
+    log.append(unservedCall({ call, project, context, arm, startedAt, servedAtMs }, error));
   }
 
   return Object.assign(

@@ -4,7 +4,7 @@ import { storableText } from "shared/storable_text.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { storedPredictions } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { MODEL, startServing } from "./testing/serving.ts";
+import { deploy, MODEL, startServing } from "./testing/serving.ts";
 
 /** The codes of the model's errors in the log. */
 const logged = async ({ bus }: TestService) =>
@@ -57,6 +57,31 @@ Deno.test("names that callers make up are logged as text that can be stored, and
     assertEquals(records.length, 2);
     for (const { data } of records) assertEquals(storableText(data.error!), data.error);
     assertStringIncludes(records[0]!.data.error!, "/rows/0/half\uFFFD is not a feature");
+  });
+});
+
+Deno.test("calls that no version took count as the deployed model's own, and others as nobody's", async () => {
+  await using service = await startServing();
+  await deploy(service, { alias: "elsewhere" });
+  assertEquals(await post(service, `/v1/models/${MODEL}/predict`, '{"rows": [{}]}'), 503);
+  assertEquals(await post(service, `/v1/models/${MODEL}/predict`, '{"rows": 3}'), 400);
+  assertEquals(await post(service, "/v1/models/unknown/predict", '{"rows": [{}]}'), 404);
+  const text = await (await fetch(`${service.url}/metrics`)).text();
+  const without = `serving_requests_total{model="${MODEL}",version="none"`;
+  assertStringIncludes(text, `${without},arm="elsewhere",outcome="unavailable"} 1`);
+  assertStringIncludes(text, `${without},arm="none",outcome="invalid"} 1`);
+  assertStringIncludes(
+    text,
+    'serving_requests_total{model="none",version="none",arm="none",outcome="not_found"} 1',
+  );
+  await eventually(async () => {
+    const records = await storedPredictions(service.bus);
+    const told = records.map(({ data }) => [data.model, data.project, data.version, data.code]);
+    assertEquals(told.toSorted(), [
+      [MODEL, "shop", null, "invalid"],
+      [MODEL, "shop", null, "unavailable"],
+      ["unknown", null, null, "not_found"],
+    ]);
   });
 });
 
