@@ -12,7 +12,8 @@ Deno.test("a version whose file answers otherwise than it has recorded is refuse
     await pointAlias(service.bus, "champion", version, sumModelFile([10, 1], golden));
     return await eventually(async () => {
       const { models: [model] } = await service.call(servedModels, {});
-      assert(model!.state === "failed" || model!.version === version, "it is being tried");
+      const { version: served, error } = model!;
+      assert(served === version || error?.includes(` v${version}: `), "it is being tried");
       return { error: model!.error };
     });
   };
@@ -22,6 +23,22 @@ Deno.test("a version whose file answers otherwise than it has recorded is refuse
     (await judged(3, { rows, outputs: [[12], [34.001]] })).error!,
     "it answers 34 to golden row 1, and 34.001 was recorded",
   );
+  // What can't be compared proves nothing, and is no reason to let a version in.
+  const unequal: readonly (GoldenRows & { says: string })[] = [
+    { rows, outputs: [[12]], says: "are 2, and their answers 1" },
+    { rows, outputs: [[12], []], says: "must each have 1 answers, and row 1 has 0" },
+    { rows: [[1, 2, 3], [4]], outputs: [[12], [34]], says: "must each have 2 values, and row 0 has 3" },
+    { rows: [], outputs: [[12]], says: "are 0, and their answers 1" },
+    {
+      rows: Array.from({ length: 1_025 }, () => [1, 2]),
+      outputs: Array.from({ length: 1_025 }, () => [12]),
+      says: "are 1025, and may be 1024",
+    },
+  ];
+  let version = 3;
+  for (const { says, ...golden } of unequal) {
+    assertStringIncludes((await judged(++version, golden)).error!, says);
+  }
   const reply = await service.call(predict, { model: MODEL, rows: [row(1, 2)] });
   assertEquals([reply.version, reply.predictions[0]!.output], [2, 12]);
 });

@@ -4,6 +4,7 @@ import {
   type GoldenRows,
   goldenRowsSchema,
   MODEL_METADATA,
+  outputWidth,
   type Signature,
   signatureSchema,
 } from "shared/contracts/signature.ts";
@@ -38,6 +39,8 @@ export interface AdmissionOptions {
 const WARM_UP_RUNS = 50;
 /** In a trial, beside the golden rows: as many rows as a full run has. */
 const TRIAL_ROWS = 1_024;
+/** Recorded rows that a file may carry: they are asked for in one run. */
+const MAX_GOLDEN_ROWS = 1_024;
 /** By how much an answer may differ from the recorded one, as a part of it, or of 1 for smaller ones. */
 const TOLERANCE = 1e-5;
 
@@ -56,7 +59,7 @@ export async function admitVersion(
   const action = `admit ${entry.model} v${entry.version}`;
   const summary = admitModelFile(file);
   const signature = signatureOf(entry, summary.metadata, action);
-  const golden = goldenOf(summary.metadata, action);
+  const golden = goldenOf(summary.metadata, signature, action);
   const shape = shapeOf(signature);
   const trees = loadTrees(file, summary, shape);
   if (trees === undefined) {
@@ -97,9 +100,29 @@ function signatureOf(
   return signature;
 }
 
-function goldenOf(metadata: Readonly<Record<string, string>>, action: string): GoldenRows | undefined {
+/** @throws {AppError} `unprocessable` where they are not as wide or as many as the model's: they would prove nothing */
+function goldenOf(
+  metadata: Readonly<Record<string, string>>,
+  signature: Signature,
+  action: string,
+): GoldenRows | undefined {
   const text = metadata[MODEL_METADATA.goldenRows];
-  return text === undefined ? undefined : readJson(goldenRowsSchema, text, action);
+  if (text === undefined) return undefined;
+  const golden = readJson(goldenRowsSchema, text, action);
+  const refuse = (what: string) => {
+    throw new AppError("unprocessable", `Cannot ${action}: its golden rows ${what}`);
+  };
+  const { rows, outputs } = golden;
+  if (rows.length > MAX_GOLDEN_ROWS) refuse(`are ${rows.length}, and may be ${MAX_GOLDEN_ROWS}`);
+  if (outputs.length !== rows.length) refuse(`are ${rows.length}, and their answers ${outputs.length}`);
+  const [width, answers] = [signature.inputs.length, outputWidth(signature)];
+  rows.forEach(({ length }, row) => {
+    if (length !== width) refuse(`must each have ${width} values, and row ${row} has ${length}`);
+  });
+  outputs.forEach(({ length }, row) => {
+    if (length !== answers) refuse(`must each have ${answers} answers, and row ${row} has ${length}`);
+  });
+  return golden;
 }
 
 function readJson<Schema extends z.ZodType>(schema: Schema, text: string, action: string): z.output<Schema> {
