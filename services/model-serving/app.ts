@@ -12,6 +12,7 @@ import { createDefinitions } from "shared/definitions/definitions.ts";
 import { messageOf, unavailable } from "shared/errors.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
+import { storableText } from "shared/storable_text.ts";
 import type { configSchema } from "./config.ts";
 import { createDeploymentCheck } from "./check_deployment.ts";
 import { createEndpoints } from "./endpoints.ts";
@@ -85,7 +86,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         outcome(null);
         return served;
       } catch (error) {
-        outcome(messageOf(error));
+        // A file may be made up, and what it says of itself hold what can't be stored.
+        outcome(storableText(messageOf(error)));
         throw error;
       }
     },

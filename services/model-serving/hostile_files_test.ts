@@ -12,6 +12,7 @@ import {
   longListModelFile,
   loopModelFile,
   nestedModelFile,
+  nulModelFile,
   textModelFile,
   wideModelFile,
 } from "./testing/hostile_file.ts";
@@ -39,6 +40,7 @@ const FILES: Readonly<Record<string, { file: () => Uint8Array<ArrayBuffer>; says
     says: "more than 16777216 values",
   },
   "texts where numbers are due": { file: textModelFile, says: "is not 1 float32 for each row" },
+  "an operator whose name can't be stored": { file: nulModelFile, says: "is not one of the operators" },
   "half a file": { file: () => half(sumModelFile([1, 0])), says: "a field says it has" },
   "constants in another file": { file: externalModelFile, says: "has constants in another file" },
 };

@@ -89,6 +89,16 @@ export const doublingModelFile = (): Uint8Array<ArrayBuffer> =>
     outputs: [{ name: "value", type: "float", dims: ["rows"] }],
   });
 
+/** An operator with U+0000 in its name, which PostgreSQL has no place for. */
+export const nulModelFile = (): Uint8Array<ArrayBuffer> =>
+  fileOf(signature, {
+    name: "nul",
+    nodes: [{ op: "Lo\0op", inputs: ["features"], outputs: ["value"] }],
+    initializers: [],
+    inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
+    outputs: [{ name: "value", type: "float", dims: ["rows"] }],
+  });
+
 /** Rows of four hundred million numbers. */
 export const wideModelFile = (): Uint8Array<ArrayBuffer> =>
   fileOf(signature, {
