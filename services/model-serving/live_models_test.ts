@@ -38,7 +38,6 @@ function createStand({ onUnload = () => Promise.resolve() }: { onUnload?: () => 
       const model: LoadedModel = {
         runtime: "none",
         outputWidth: 1,
-        batches: false,
         predict: () => Promise.resolve(new Float32Array()),
         unload,
       };

@@ -20,7 +20,7 @@ export const PRIORITIES = ["high", "normal", "low"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
 export interface CallTerms {
-  /** By `performance.now()`: a call whose run has not begun by then is refused instead. Default: none. */
+  /** By `performance.now()`: a call whose run has not begun by then is refused then. Default: none. */
   deadline?: number | undefined;
   /** Calls of a higher one run first. Default `normal`. */
   priority?: Priority | undefined;
@@ -48,6 +48,9 @@ export interface Batcher {
   predict(input: ModelBatch, terms?: CallTerms): Promise<BatchAnswer>;
 }
 
+/** As long as a timer may be. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 interface Waiting {
   input: ModelBatch;
   deadline: number;
@@ -65,9 +68,12 @@ export interface BatcherOptions extends BatchLimits {
 
 export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Batcher {
   const { model, maxRows, maxWaitingRows, onRun } = options;
+  const { predictNext } = loaded;
   const queues: Waiting[][] = PRIORITIES.map(() => []);
   let waitingRows = 0;
   let running = false;
+  /** When the next deadline of those that wait is looked at. */
+  let expiry: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
 
   function wake(): void {
     if (running) return;
@@ -77,9 +83,34 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
   }
 
   async function runAll(): Promise<void> {
-    for (let batch = take(); batch.length > 0; batch = take()) await run(batch);
+    while (waitingRows > 0) await run();
     running = false;
-    if (waitingRows > 0) wake();
+  }
+
+  /** Calls are told that they are late when they are: whoever runs before them may take seconds. */
+  function lookAgainAt(deadline: number): void {
+    if (deadline === Infinity || (expiry !== undefined && expiry.at <= deadline)) return;
+    clearTimeout(expiry?.timer);
+    const ms = Math.min(LONGEST_TIMER_MS, Math.max(0, Math.ceil(deadline - performance.now())));
+    expiry = { at: deadline, timer: setTimeout(refuseLate, ms) };
+  }
+
+  function refuseLate(): void {
+    expiry = undefined;
+    const now = performance.now();
+    let next = Infinity;
+    for (const queue of queues) {
+      const late = queue.filter(({ deadline }) => deadline <= now);
+      if (late.length > 0) queue.splice(0, queue.length, ...queue.filter(({ deadline }) => deadline > now));
+      late.forEach(refuse);
+      for (const { deadline } of queue) next = Math.min(next, deadline);
+    }
+    lookAgainAt(next);
+  }
+
+  function refuse({ input, reject }: Waiting): void {
+    waitingRows -= input.rows;
+    reject(new AppError("timeout", `Cannot predict with "${model}": the deadline passed in the queue`));
   }
 
   /** The next calls in order of priority and arrival, up to the rows of a run; those that are too late are refused. */
@@ -92,10 +123,7 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
       for (; taken < queue.length; taken++) {
         const call = queue[taken]!;
         if (call.deadline < now) {
-          waitingRows -= call.input.rows;
-          call.reject(
-            new AppError("timeout", `Cannot predict with "${model}": the deadline passed in the queue`),
-          );
+          refuse(call);
           continue;
         }
         if (batch.length > 0 && rows + call.input.rows > maxRows) break;
@@ -107,24 +135,35 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
       // What did not fit goes before anything of a lower priority.
       if (queue.length > 0) break;
     }
+    if (waitingRows === 0) {
+      clearTimeout(expiry?.timer);
+      expiry = undefined;
+    }
     return batch;
   }
 
-  async function run(batch: readonly Waiting[]): Promise<void> {
-    const startedAt = performance.now();
-    const input = joined(batch.map((call) => call.input));
+  /** Takes the calls of a run only when its turn has come: what comes before takes part, and what is late does not. */
+  async function run(): Promise<void> {
+    let batch: readonly Waiting[] = [];
+    let startedAt = 0;
     try {
-      const outputs = await loaded.predict(input);
+      const outputs = await predictNext!(() => {
+        batch = take();
+        startedAt = performance.now();
+        return batch.length === 0 ? undefined : joined(batch.map((call) => call.input));
+      });
+      if (outputs === undefined) return;
       const endedAt = performance.now();
       const runMs = endedAt - startedAt;
       const { outputWidth } = loaded;
-      if (outputs.length !== input.rows * outputWidth) {
+      const batchRows = batch.reduce((sum, call) => sum + call.input.rows, 0);
+      if (outputs.length !== batchRows * outputWidth) {
         throw new AppError(
           "internal",
-          `Cannot predict with "${model}": it answered ${outputs.length} values for ${input.rows} rows`,
+          `Cannot predict with "${model}": it answered ${outputs.length} values for ${batchRows} rows`,
         );
       }
-      onRun?.({ calls: batch.length, rows: input.rows, runMs });
+      onRun?.({ calls: batch.length, rows: batchRows, runMs });
       let offset = 0;
       for (const { input: { rows }, since, resolve } of batch) {
         const end = offset + rows * outputWidth;
@@ -134,7 +173,7 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
           queueMs: startedAt - since,
           runMs,
           endedAt,
-          batchRows: input.rows,
+          batchRows,
         });
         offset = end;
       }
@@ -148,7 +187,7 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
       return waitingRows;
     },
     async predict(input, { deadline = Infinity, priority = "normal" } = {}) {
-      if (!loaded.batches) {
+      if (predictNext === undefined) {
         const startedAt = performance.now();
         const outputs = await loaded.predict(input);
         const endedAt = performance.now();
@@ -172,6 +211,7 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
         reject,
       });
       waitingRows += input.rows;
+      lookAgainAt(deadline);
       wake();
       return await promise;
     },

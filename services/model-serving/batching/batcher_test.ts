@@ -15,20 +15,27 @@ function createModel(
 ) {
   const runs: ModelBatch[] = [];
   let running = 0;
+  async function predict(batch: ModelBatch): Promise<Float32Array> {
+    assertEquals(++running, 1, "two runs overlap");
+    runs.push(batch);
+    await gate();
+    running--;
+    return batch.numbers.map((value) => value * factor);
+  }
   const model: LoadedModel = {
     runtime: "test",
     outputWidth: 1,
-    batches: true,
-    async predict(batch) {
-      assertEquals(++running, 1, "two runs overlap");
-      runs.push(batch);
-      await gate();
-      running--;
-      return batch.numbers.map((value) => value * factor);
-    },
+    predict,
+    predictNext: (next) => inTurn(next, predict),
     unload: () => Promise.resolve(),
   };
   return { model, runs };
+}
+
+/** What runs alone has its turn at once. */
+async function inTurn(next: () => ModelBatch | undefined, predict: LoadedModel["predict"]) {
+  const batch = next();
+  return batch && await predict(batch);
 }
 
 const create = (model: LoadedModel, options: Partial<BatcherOptions> = {}) =>
@@ -112,6 +119,45 @@ Deno.test("a call whose deadline passes before its run is refused, and does not 
   assertEquals(batcher.waitingRows, 0);
 });
 
+Deno.test("a call is told that it is late when it is, however long the run before it takes", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { model, runs } = createModel({ gate: () => promise });
+  const batcher = create(model);
+  const running = batcher.predict(batchOf([1]));
+  await delay(5);
+  const patient = batcher.predict(batchOf([2]), { deadline: performance.now() + 1e15 });
+  const late = [30, 10, 20].map((ms) =>
+    assertRejects(() => batcher.predict(batchOf([ms]), { deadline: performance.now() + ms }), AppError)
+  );
+  // The run is still on.
+  for (const refused of await Promise.all(late)) assertEquals((refused as AppError).code, "timeout");
+  assertEquals([runs.length, batcher.waitingRows], [1, 1]);
+  resolve();
+  await Promise.all([running, patient]);
+  assertEquals(runs.map(({ numbers }) => [...numbers]), [[1], [2]]);
+});
+
+Deno.test("calls that come while a run waits for its turn take part in it, and wait in the queue until then", async () => {
+  const turn = Promise.withResolvers<void>();
+  const { model, runs } = createModel();
+  const batcher = create({
+    ...model,
+    async predictNext(next) {
+      await turn.promise;
+      return await inTurn(next, model.predict);
+    },
+  });
+  const first = batcher.predict(batchOf([1]));
+  await delay(5);
+  const late = batcher.predict(batchOf([2]), { deadline: performance.now() + 5 });
+  const second = batcher.predict(batchOf([3]));
+  assertEquals((await assertRejects(() => late, AppError) as AppError).code, "timeout");
+  turn.resolve();
+  const [{ queueMs, runMs, batchRows }] = await Promise.all([first, second]);
+  assertEquals([runs.map(({ numbers }) => [...numbers]), batchRows], [[[1, 3]], 2]);
+  assert(queueMs > runMs, `waiting for the turn is ${queueMs} ms of queue, and the run took ${runMs}`);
+});
+
 Deno.test("calls of a higher priority run first, and each in the order of arrival", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { model, runs } = createModel({ gate: () => promise });
@@ -133,7 +179,8 @@ Deno.test("a run that fails fails its own calls, and those after it are answered
   let runs = 0;
   const batcher = create({
     ...model,
-    predict: (batch) => runs++ === 0 ? Promise.reject(new Error("it broke")) : model.predict(batch),
+    predictNext: (next) =>
+      inTurn(next, (batch) => runs++ === 0 ? Promise.reject(new Error("it broke")) : model.predict(batch)),
   }, { maxRows: 2 });
   const failing = [batcher.predict(batchOf([1])), batcher.predict(batchOf([2]))];
   const next = batcher.predict(batchOf([3]));
@@ -143,6 +190,6 @@ Deno.test("a run that fails fails its own calls, and those after it are answered
 
 Deno.test("a model that gains nothing by batches is asked at once", async () => {
   const { model } = createModel();
-  const batcher = create({ ...model, batches: false });
+  const batcher = create({ ...model, predictNext: undefined });
   assertEquals((await batcher.predict(batchOf([4]))).queueMs, 0);
 });

@@ -13,14 +13,17 @@ export interface LoadedModel {
   /** How many values it answers a row with. */
   readonly outputWidth: number;
   /**
-   * Whether calls are worth collecting: false where a call costs nothing beyond its rows and ends within it.
-   */
-  readonly batches: boolean;
-  /**
    * @returns `outputWidth` values for each row
    * @throws {AppError} `timeout` when the run went over its limit, `internal` when the runtime fails
    */
   predict(batch: ModelBatch): Promise<Float32Array>;
+  /**
+   * Asks for the batch only when its turn has come, and runs nothing where there is none. Absent where calls are not
+   * worth collecting: one costs nothing beyond its rows and ends within it.
+   */
+  readonly predictNext?:
+    | ((next: () => ModelBatch | undefined) => Promise<Float32Array | undefined>)
+    | undefined;
   /** Frees its memory; the model can't predict any more. */
   unload(): Promise<void>;
 }

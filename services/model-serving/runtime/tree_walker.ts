@@ -36,7 +36,6 @@ export function loadTrees(
   return {
     runtime: "tree-walker",
     outputWidth: 1,
-    batches: false,
     // deno-lint-ignore require-await -- what it throws is to be a rejection, as with the other runtimes
     async predict(batch) {
       refuseOtherShape(batch, shape);

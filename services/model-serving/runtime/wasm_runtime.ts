@@ -145,18 +145,20 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     }
   }
 
-  async function predict(model: Model, batch: ModelBatch): Promise<Float32Array> {
-    refuseOtherShape(batch, model.shape);
-    return await inTurn(async () => {
+  function predictNext(
+    model: Model,
+    next: () => ModelBatch | undefined,
+  ): Promise<Float32Array | undefined> {
+    return inTurn(async () => {
+      const batch = next();
+      if (batch === undefined) return undefined;
+      refuseOtherShape(batch, model.shape);
       const pause = model.pausedUntil - performance.now();
       if (pause > 0) {
         const message = "Cannot predict: the model went over its time, and is not run again for a while";
         throw new AppError("unavailable", message, { retryAfter: pause / 1_000 });
       }
-      return await guarded(model, async (into) => {
-        const outputs = await into.tell({ do: "run", model: model.id, batch }, runMs);
-        return outputs!;
-      });
+      return await guarded(model, (into) => into.tell({ do: "run", model: model.id, batch }, runMs));
     });
   }
 
@@ -189,8 +191,8 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
       return {
         runtime: "onnxruntime-web",
         outputWidth: shape.outputs,
-        batches: true,
-        predict: (batch) => predict(model, batch),
+        predict: async (batch) => (await predictNext(model, () => batch))!,
+        predictNext: (next) => predictNext(model, next),
         unload: () =>
           inTurn(async () => {
             live.delete(model);
