@@ -18,7 +18,9 @@ import { connectDatabase, type Database, waitForDatabase } from "./db/connection
 import { checkSchema } from "./db/schema.ts";
 import { delay } from "./delay.ts";
 import { AppError, messageOf } from "./errors.ts";
-import { type BodyLimits, createHttpApp, type ReadyChecks } from "./http/app.ts";
+import { createHttpApp, type ReadyChecks } from "./http/app.ts";
+import type { OtherBody } from "./http/endpoints.ts";
+import type { BodyLimits } from "./http/request.ts";
 import type { OpenApiDocument } from "./http/docs.ts";
 import { measureMemory } from "./http/metrics.ts";
 import { type HttpServer, serveHttp } from "./http/serve.ts";
@@ -47,8 +49,7 @@ export interface ServiceApp {
   endpoints: readonly BoundEndpoint[];
   /** Routes that need HTTP itself. */
   routes?: (app: OpenAPIHono) => void;
-  /** Adds what looks at a request before the endpoints do, such as another content type of one of their paths. */
-  early?: (app: OpenAPIHono) => void;
+  otherBodies?: readonly OtherBody[];
   /** Adds to the OpenAPI document what is known at run time only. */
   describe?: (document: OpenApiDocument) => void;
   /** Limits of the body other than 8 MiB, by path pattern of a route: `{ "/v1/files/*": 2 ** 30 }`. */
@@ -232,7 +233,7 @@ export async function startService<Schema extends ConfigSchema>(
     instance: config.INSTANCE,
     endpoints: bound,
     routes: app.routes,
-    early: app.early,
+    otherBodies: app.otherBodies,
     describe: app.describe,
     bodyLimits: app.bodyLimits,
     ready,

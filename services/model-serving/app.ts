@@ -20,7 +20,7 @@ import { createExplain } from "./explain.ts";
 import { createLookups } from "./features/lookups.ts";
 import { createReadFeatures } from "./features/read_features.ts";
 import { addOpenInferenceRoutes } from "./http/open_inference.ts";
-import { addPredictLines, BODY_LIMITS } from "./http/predict_lines.ts";
+import { BODY_LIMITS, createPredictLines } from "./http/predict_lines.ts";
 import { createLiveModels } from "./live_models.ts";
 import { describeModels } from "./describe_models.ts";
 import { createPredict } from "./predict.ts";
@@ -164,8 +164,9 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       ...definitions.endpoints,
       ...createEndpoints({ models, predict, routers, deployments: () => deployments }),
     ],
-    early: (app) =>
-      addPredictLines(app, { answerGroup: createLineAnswers(predict), refused: predict.refused }),
+    otherBodies: [
+      createPredictLines({ answerGroup: createLineAnswers(predict), refused: predict.refused }),
+    ],
     bodyLimits: BODY_LIMITS,
     describe: (document) =>
       describeModels(document, models.list().flatMap(({ model }) => models.versions(model).slice(0, 1)), {

@@ -9,20 +9,14 @@ import type { BoundEndpoint } from "../contracts/endpoint.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { addDocs, type OpenApiDocument } from "./docs.ts";
-import { addEndpointRoutes } from "./endpoints.ts";
+import { addEndpointRoutes, type OtherBody } from "./endpoints.ts";
 import { measureRequests } from "./metrics.ts";
 import { problemResponse, renderError } from "./problem.ts";
-import { limitBody, MAX_BODY_BYTES } from "./request.ts";
+import { type BodyLimits, limitBodies } from "./request.ts";
 import { invalidInput, reasonsOf } from "../validation.ts";
 
 /** Each throws to say why the service can't do its work yet. */
 export type ReadyChecks = Readonly<Record<string, () => Promise<void>>>;
-
-/**
- * Larger (or smaller) limits of the body than 8 MiB, by path pattern: `{ "/v1/files/*": 2 ** 30 }`; a function where it
- * depends on the request.
- */
-export type BodyLimits = Readonly<Record<string, number | ((request: Request) => number)>>;
 
 export interface HttpAppOptions {
   service: string;
@@ -32,8 +26,7 @@ export interface HttpAppOptions {
   endpoints: readonly BoundEndpoint[];
   /** Adds routes that need HTTP itself. */
   routes?: ((app: OpenAPIHono) => void) | undefined;
-  /** Adds what looks at a request before the endpoints do. */
-  early?: ((app: OpenAPIHono) => void) | undefined;
+  otherBodies?: readonly OtherBody[] | undefined;
   /** Adds to the OpenAPI document what is known at run time only. */
   describe?: ((document: OpenApiDocument) => void) | undefined;
   bodyLimits?: BodyLimits | undefined;
@@ -62,9 +55,13 @@ export function createHttpApp(options: HttpAppOptions): OpenAPIHono {
   app.notFound((c) =>
     problemResponse("not_found", `Cannot find ${c.req.method} ${c.req.path}: ${service} has no such route`)
   );
-  app.use(measureRequests(metrics));
-  for (const [path, bytes] of Object.entries(options.bodyLimits ?? {})) app.use(path, limitBody(bytes));
-  app.use(limitBody(MAX_BODY_BYTES));
+  const limit = limitBodies(options.bodyLimits ?? {});
+  const measure = measureRequests(metrics);
+  // As one: each middleware costs a request as much as reading its headers does.
+  app.use((c, next) => {
+    limit(c);
+    return measure(c, next);
+  });
 
   app.get("/healthz", (c) => c.json({ service, version, status: "alive" }));
   app.get("/readyz", async (c) => {
@@ -77,8 +74,7 @@ export function createHttpApp(options: HttpAppOptions): OpenAPIHono {
     async (c) => c.body(await metrics.metrics(), 200, { "content-type": metrics.contentType }),
   );
   addDocs(app, { service, version, describe: options.describe });
-  options.early?.(app);
-  addEndpointRoutes(app, endpoints);
+  addEndpointRoutes(app, endpoints, options.otherBodies);
   options.routes?.(app);
   refuseOtherMethods(app);
   return app;

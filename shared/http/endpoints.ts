@@ -10,7 +10,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
 import { closed } from "../contracts/closed.ts";
-import { type BoundEndpoint, type EndpointSpec, replyText } from "../contracts/endpoint.ts";
+import { type BoundEndpoint, type Endpoint, type EndpointSpec, replyText } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
 import { invalid } from "../errors.ts";
 import { invalidInput, parseWith } from "../validation.ts";
@@ -21,24 +21,41 @@ const JSON_TYPE = { "content-type": "application/json" };
 
 type HttpSpec = EndpointSpec & { http: NonNullable<EndpointSpec["http"]> };
 
+/** Bodies of another type than JSON that an endpoint answers too, by its HTTP route alone. */
+export interface OtherBody {
+  endpoint: Endpoint;
+  isOf: (type: string) => boolean;
+  answer: (c: Context) => Response;
+}
+
 /** Adds the endpoints that have an HTTP route. */
-export function addEndpointRoutes(app: OpenAPIHono, endpoints: readonly BoundEndpoint[]): void {
-  for (const { endpoint: { spec, subject }, handler, refused } of endpoints) {
+export function addEndpointRoutes(
+  app: OpenAPIHono,
+  endpoints: readonly BoundEndpoint[],
+  otherBodies: readonly OtherBody[] = [],
+): void {
+  for (const { endpoint, handler, refused } of endpoints) {
+    const { spec, subject } = endpoint;
     const { http } = spec;
     if (http === undefined) continue;
     const route = { ...spec, http };
+    const hasBody = takesBody(route);
+    const names = parameterNames(route);
+    const other = otherBodies.find((body) => body.endpoint === endpoint);
     describe(app, route);
     app.on(http.method.toUpperCase(), http.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
-      const context = callContext(c.req.raw.headers);
+      const { headers } = c.req.raw;
+      if (other?.isOf(headers.get("content-type") ?? "") === true) return other.answer(c);
+      const context = callContext(headers);
       let request;
       try {
-        request = parseWith(spec.request, await requestOf(c, route), `answer ${subject}`);
+        const fields = hasBody ? bodyFields(await readJson(c) ?? {}) : queryFields(c);
+        request = parseWith(spec.request, withParameters(fields, c, names), `answer ${subject}`);
       } catch (error) {
         refused?.(c.req.param(), error, context);
         throw error;
       }
-      const reply = await handler(request, context);
-      return c.body(replyText(reply), http.status ?? 200, JSON_TYPE);
+      return c.body(replyText(await handler(request, context)), http.status ?? 200, JSON_TYPE);
     });
   }
 }
@@ -47,30 +64,34 @@ function takesBody({ http }: HttpSpec): boolean {
   return http.method === "post" || http.method === "put";
 }
 
-async function requestOf(c: Context, spec: HttpSpec): Promise<Record<string, unknown>> {
-  const path = c.req.param();
-  const fields = takesBody(spec) ? await bodyFields(c) : queryFields(c);
-  for (const [name, value] of Object.entries(path)) {
+const parameterNames = ({ http }: HttpSpec): string[] =>
+  [...http.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+
+type Fields = Record<string, unknown>;
+
+function withParameters(fields: Fields, c: Context, names: readonly string[]): Fields {
+  for (const name of names) {
+    const value = c.req.param(name);
     if (fields[name] !== undefined && String(fields[name]) !== value) {
-      throw invalidInput(`${spec.http.method.toUpperCase()} ${c.req.path}`, [{
+      throw invalidInput(`${c.req.method} ${c.req.path}`, [{
         path: `/${name}`,
         message: `is "${value}" in the path, but "${fields[name]}" in the request`,
       }]);
     }
+    fields[name] = value;
   }
-  return Object.assign(fields, path);
+  return fields;
 }
 
-async function bodyFields(c: Context): Promise<Record<string, unknown>> {
-  const body = await readJson(c) ?? {};
+function bodyFields(body: unknown): Fields {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw invalid("Cannot read the request: its body must be a JSON object");
   }
-  return body as Record<string, unknown>;
+  return body as Fields;
 }
 
 /** A parameter given several times is a list. */
-function queryFields(c: Context): Record<string, unknown> {
+function queryFields(c: Context): Fields {
   return Object.fromEntries(
     Object.entries(c.req.queries()).map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
   );
@@ -83,7 +104,7 @@ const problem = (description: string) => ({
 
 function describe(app: OpenAPIHono, spec: HttpSpec): void {
   const { http, request, reply, summary, mutation = false } = spec;
-  const names = [...http.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+  const names = parameterNames(spec);
   // `pick` and `omit` refuse a schema with a refinement: its parts are taken by hand.
   const fields = Object.entries(request.shape);
   const inPath = z.object(Object.fromEntries(fields.filter(([name]) => names.includes(name))));

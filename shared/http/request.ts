@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
 import type { CallContext } from "../contracts/endpoint.ts";
 import { HEADER, traceparentOf } from "../contracts/envelope.ts";
 import { AppError, invalid, messageOf, tooLarge } from "../errors.ts";
@@ -12,28 +13,40 @@ import { unpack } from "./packed_body.ts";
 export const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 /**
- * Refuses bodies larger than `maxBytes` where they are read, so that the refusal is told like any other mistake in a
- * request: before the first byte where the length is announced, else as soon as that much has come. Where two limits
- * apply to a path, the first one counts.
+ * Larger (or smaller) limits of the body than {@link MAX_BODY_BYTES}, by path pattern: `{ "/v1/files/*": 2 ** 30 }`; a
+ * function, which gives no smaller one, where it depends on the request.
  */
-export function limitBody(
-  limit: number | ((request: Request) => number),
-): MiddlewareHandler<{ Variables: { bodyLimit?: number } }> {
-  // Not async: every request passes here, and a promise of its own costs as much as the rest of it.
-  return (c, next) => {
-    if (c.get("bodyLimit") !== undefined) return next();
-    const maxBytes = typeof limit === "number" ? limit : limit(c.req.raw);
+export type BodyLimits = Readonly<Record<string, number | ((request: Request) => number)>>;
+
+/**
+ * Refuses larger bodies where they are read, so that the refusal is told like any other mistake in a request: before the
+ * first byte where the length is announced, else as soon as that much has come. Where two limits apply to a path, the
+ * first one counts.
+ */
+export function limitBodies(limits: BodyLimits): (c: Context) => void {
+  const byPath = new TrieRouter<BodyLimits[string]>();
+  for (const [path, limit] of Object.entries(limits)) byPath.add("ALL", path, limit);
+  const numbers = Object.values(limits).filter((limit) => typeof limit === "number");
+  const smallest = Math.min(MAX_BODY_BYTES, ...numbers);
+
+  function limitOf(c: Context): number {
+    const [[first]] = byPath.match("ALL", c.req.path);
+    const limit = first?.[0] ?? MAX_BODY_BYTES;
+    return typeof limit === "number" ? limit : limit(c.req.raw);
+  }
+
+  return (c) => {
+    const { headers } = c.req.raw;
+    const announced = headers.get("content-length");
+    // Nearly always: every request passes here. The server itself cuts a body off at the length that it announces.
+    if (announced !== null && Number(announced) <= smallest && !headers.has("content-encoding")) return;
+    const maxBytes = limitOf(c);
     c.set("bodyLimit", maxBytes);
-    const announced = c.req.raw.headers.get("content-length");
     if (announced !== null && Number(announced) > maxBytes) {
       c.req.raw = new Request(c.req.raw, { body: refusedBody(maxBytes) });
-    }
-    // A body of announced length is cut off at that length by the server itself; to look at it would make a stream of
-    // it, which costs more than reading it.
-    if (announced === null && c.req.raw.body !== null) {
+    } else if (announced === null && c.req.raw.body !== null) {
       c.req.raw = new Request(c.req.raw, { body: c.req.raw.body.pipeThrough(countBytes(maxBytes)) });
     }
-    return next();
   };
 }
 
@@ -63,12 +76,19 @@ function bodyTooLarge(maxBytes: number): AppError {
  * not of the encoding
  */
 export function unpacked(c: Context): Request {
+  const limit = c.get("bodyLimit") as number | undefined;
+  // What has none was looked at, and is not compressed.
+  if (limit === undefined) return c.req.raw;
   const encoding = c.req.raw.headers.get("content-encoding");
   // The header first: to look at a body makes a stream of it.
   if (encoding === null || encoding === "identity" || c.req.raw.body === null) return c.req.raw;
-  const limit = countBytes(c.get("bodyLimit") ?? MAX_BODY_BYTES);
-  return new Request(c.req.raw, { body: unpack(c.req.raw.body, encoding).pipeThrough(limit) });
+  const body = unpack(c.req.raw.body, encoding).pipeThrough(countBytes(limit));
+  return new Request(c.req.raw, { body });
 }
+
+const isJson = (type: string | null): boolean =>
+  type === "application/json" ||
+  type !== null && /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type);
 
 /**
  * The JSON body, `undefined` when there is none.
@@ -77,10 +97,10 @@ export function unpacked(c: Context): Request {
  * is no JSON, `too_large`
  */
 export async function readJson(c: Context): Promise<unknown> {
-  const text = await unpacked(c).text();
-  if (text === "") return undefined;
-  const type = c.req.raw.headers.get("content-type");
-  if (type === null || !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type)) {
+  const request = unpacked(c);
+  const type = request.headers.get("content-type");
+  if (!isJson(type)) {
+    if (await request.text() === "") return undefined;
     throw new AppError(
       "unsupported",
       `Cannot read the request: its content type is ${type === null ? "missing" : `"${type}"`}, ` +
@@ -88,8 +108,11 @@ export async function readJson(c: Context): Promise<unknown> {
     );
   }
   try {
-    return JSON.parse(text);
+    return await request.json();
   } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // A text of it to look at first would cost half as much again as all of the reading.
+    if (request.body === null || request.headers.get("content-length") === "0") return undefined;
     throw invalid(`Cannot read the request: its body is not JSON: ${messageOf(error)}`);
   }
 }

@@ -4,32 +4,31 @@
  *
  * @module
  */
-import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
 import { closed } from "shared/contracts/closed.ts";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import { entitySchema } from "shared/contracts/entity_key.ts";
 import { featureValueSchema, requestValuesSchema } from "shared/contracts/feature_store.ts";
+import { predict } from "shared/contracts/model_serving.ts";
 import { featureReferenceSchema, nameSchema } from "shared/contracts/names.ts";
 import { instantSchema } from "shared/contracts/time.ts";
 import { delay } from "shared/delay.ts";
 import { AppError, invalid, messageOf } from "shared/errors.ts";
-import { MAX_BODY_BYTES } from "shared/http/request.ts";
-import { callContext, unpacked } from "shared/http/request.ts";
+import type { OtherBody } from "shared/http/endpoints.ts";
+import { callContext, MAX_BODY_BYTES, unpacked } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";
 import { type Line, splitLines } from "./line_splitter.ts";
 
 /** Content type of questions and answers. */
 export const NDJSON = "application/x-ndjson";
 
-const isNdjson = ({ headers }: Request) =>
-  /^application\/x-ndjson\s*(?:;|$)/.test(headers.get("content-type") ?? "");
+const isNdjson = (type: string) => type.startsWith(NDJSON) && /^\s*(?:;|$)/.test(type.slice(NDJSON.length));
 
 /** Lines may go on for as long as they like; bodies of JSON have the limit that all have. */
 export const BODY_LIMITS = {
-  "/v1/models/:model/predict": (request: Request) =>
-    isNdjson(request) ? Number.MAX_SAFE_INTEGER : MAX_BODY_BYTES,
+  "/v1/models/:model/predict": ({ headers }: Request) =>
+    isNdjson(headers.get("content-type") ?? "") ? Number.MAX_SAFE_INTEGER : MAX_BODY_BYTES,
 };
 
 /** What a line may say besides what it asks. */
@@ -80,8 +79,9 @@ export interface PredictLinesDeps {
   refused: (model: unknown, error: unknown, context: CallContext) => void;
 }
 
-export function addPredictLines(app: OpenAPIHono, { answerGroup, refused }: PredictLinesDeps): void {
-  app.post("/v1/models/:model/predict", (c, next) => isNdjson(c.req.raw) ? answer(c) : next());
+/** The other body of `predict`. */
+export function createPredictLines({ answerGroup, refused }: PredictLinesDeps): OtherBody {
+  return { endpoint: predict, isOf: isNdjson, answer };
 
   function answer(c: Context): Response {
     const named = c.req.param("model")!;
