@@ -85,7 +85,7 @@ export function rowText(prediction: Prediction, row: number): string {
 }
 
 /** An object of values by name. */
-function byName(names: readonly string[], values: readonly unknown[]): string {
+function byName(names: readonly string[], values: ArrayLike<unknown>): string {
   let text = "";
   for (const [index, before] of quoted(names).entries()) text += before + valueText(values[index]);
   return `{${text}}`;

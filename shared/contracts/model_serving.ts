@@ -13,9 +13,21 @@ export * from "./model_serving/prediction_record.ts";
 
 const service = "model-serving";
 
-/** Looked at by the signature of the model that answers, not here: a schema of 1,000 rows costs more than their run. */
-const featureRow = z.unknown();
-const featureColumn = z.array(z.unknown()).min(1).max(1_000);
+/** Rows of a call. */
+const MAX_ROWS = 1_000;
+
+/**
+ * One value a row, or one row each. They are looked at by the signature of the model that answers and not here: zod's own
+ * list copies its elements one by one, which costs as much as their run.
+ */
+const perRow = z.unknown().check(({ value, issues }) => {
+  if (!Array.isArray(value)) issues.push({ code: "invalid_type", expected: "array", input: value });
+  else if (value.length === 0) {
+    issues.push({ code: "too_small", origin: "array", minimum: 1, inclusive: true, input: value });
+  } else if (value.length > MAX_ROWS) {
+    issues.push({ code: "too_big", origin: "array", maximum: MAX_ROWS, inclusive: true, input: value });
+  }
+}).meta({ type: "array", minItems: 1, maxItems: MAX_ROWS, items: {} }) as unknown as z.ZodType<unknown[]>;
 
 const byFeature = <Value extends z.ZodType>(value: Value) => z.record(featureReferenceSchema, value);
 
@@ -70,15 +82,15 @@ export const predict = endpoint({
   request: z.object({
     model: nameSchema,
     /** Whose features are looked up. */
-    entities: z.array(entitySchema).min(1).max(1_000).optional(),
+    entities: z.array(entitySchema).min(1).max(MAX_ROWS).optional(),
     /** With entities, one for each: features that only the caller knows. */
-    features: z.array(z.record(featureReferenceSchema, featureValueSchema)).max(1_000).optional(),
+    features: z.array(z.record(featureReferenceSchema, featureValueSchema)).max(MAX_ROWS).optional(),
     /** With entities, one for all or one for each: the values that their on-demand features read. */
-    request: z.union([requestValuesSchema, z.array(requestValuesSchema).max(1_000)]).optional(),
+    request: z.union([requestValuesSchema, z.array(requestValuesSchema).max(MAX_ROWS)]).optional(),
     /** Features given whole, as one object a row ... */
-    rows: z.array(featureRow).min(1).max(1_000).optional(),
+    rows: perRow.optional(),
     /** ... or as one list a feature. */
-    columns: z.record(featureReferenceSchema, featureColumn).optional(),
+    columns: z.record(featureReferenceSchema, perRow).optional(),
     /** T for the features of entities; default: now by the project clock. */
     asOf: instantSchema.optional(),
     /** Say with each answer what each feature contributed to it; refused (422) where the version that answers can't be explained. */

@@ -217,12 +217,15 @@ function lists(
   name: "rows" | "probabilities",
   values: ArrayLike<unknown>,
   width: number,
-  { from, to }: RowRange,
+  rows: RowRange,
 ): void {
   out.bytes(OPEN_LISTS.get(name)!);
-  for (let row = from; row < to; row++) {
-    if (row > from) out.bytes(BETWEEN_LISTS);
-    out.values(values, row * width, (row + 1) * width);
+  for (let row = rows.from; row < rows.to; row++) {
+    if (row > rows.from) out.bytes(BETWEEN_LISTS);
+    const from = row * width;
+    // What came as float32 is no number of more digits. Answers are written as their caller got them.
+    if (name === "rows" && values instanceof Float32Array) out.float32s(values, from, from + width);
+    else out.values(values, from, from + width);
   }
   out.bytes(CLOSE_LISTS);
 }

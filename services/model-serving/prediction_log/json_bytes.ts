@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MAX_NUMBER_LENGTH, writeFloat32, writeNumber } from "./number_digits.ts";
 
 const encoder = new TextEncoder();
 
@@ -11,18 +12,7 @@ const encoder = new TextEncoder();
 export const toBytes = (text: string): Uint8Array => encoder.encode(text);
 
 const NULL = toBytes("null");
-const byteOf = (character: string): number => character.charCodeAt(0);
-const MINUS = byteOf("-");
-const POINT = byteOf(".");
-const ZERO = byteOf("0");
-const COMMA = byteOf(",");
-/** Decimals of a number that is written digit by digit. */
-const DECIMALS = 6;
-const SCALE = 10 ** DECIMALS;
-/** So that a scaled number is a small integer to V8, on machines with pointers of 31 bits too. */
-const MAX_SCALED = 2 ** 30;
-/** The longest text of a number, such as -1.2345678901234567e-308. */
-const MAX_NUMBER_LENGTH = 32;
+const COMMA = ",".charCodeAt(0);
 const FIRST_SIZE = 16 * 1024;
 
 export class JsonBytes {
@@ -65,14 +55,13 @@ export class JsonBytes {
 
   /** A number as `JSON.stringify` gives it: null when it is none. */
   number(value: number): void {
-    const scaled = Math.round(value * SCALE);
-    // The quotient is the float64 that is nearest to these decimals, so that who reads them gets the same number.
-    if (Math.abs(scaled) < MAX_SCALED && scaled / SCALE === value) this.#decimals(scaled);
-    else this.ascii(Number.isFinite(value) ? `${value}` : "null");
+    this.#makeRoom(MAX_NUMBER_LENGTH);
+    this.#length = writeNumber(this.#buffer, this.#length, value);
   }
 
   /** Values with commas between them, each as `JSON.stringify` gives it; `undefined` is null. */
   values(list: ArrayLike<unknown>, from: number, to: number): void {
+    if (list instanceof Float64Array) return this.#float64s(list, from, to);
     for (let index = from; index < to; index++) {
       if (index > from) {
         this.#makeRoom(1);
@@ -83,6 +72,18 @@ export class JsonBytes {
       else if (value === null || value === undefined) this.bytes(NULL);
       else this.text(JSON.stringify(value));
     }
+  }
+
+  /** Numbers with commas between them, each by digits that round to it and to no other float32. */
+  float32s(list: Float32Array, from: number, to: number): void {
+    this.#makeRoom((to - from) * (MAX_NUMBER_LENGTH + 1));
+    const buffer = this.#buffer;
+    let at = this.#length;
+    for (let index = from; index < to; index++) {
+      if (index > from) buffer[at++] = COMMA;
+      at = writeFloat32(buffer, at, list[index]!);
+    }
+    this.#length = at;
   }
 
   /** Forgets what was written from there on. */
@@ -103,22 +104,13 @@ export class JsonBytes {
     return taken;
   }
 
-  #decimals(scaled: number): void {
-    this.#makeRoom(MAX_NUMBER_LENGTH);
+  #float64s(list: Float64Array, from: number, to: number): void {
+    this.#makeRoom((to - from) * (MAX_NUMBER_LENGTH + 1));
     const buffer = this.#buffer;
     let at = this.#length;
-    let left = scaled;
-    if (left < 0) {
-      buffer[at++] = MINUS;
-      left = -left;
-    }
-    let step = SCALE;
-    while (left >= step * 10) step *= 10;
-    for (; step >= 1 && (left > 0 || step >= SCALE); step = step / 10 | 0) {
-      if (step === SCALE / 10) buffer[at++] = POINT;
-      const digit = left / step | 0;
-      buffer[at++] = ZERO + digit;
-      left -= digit * step;
+    for (let index = from; index < to; index++) {
+      if (index > from) buffer[at++] = COMMA;
+      at = writeNumber(buffer, at, list[index]!);
     }
     this.#length = at;
   }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { JsonBytes } from "./json_bytes.ts";
 
@@ -29,6 +29,45 @@ Deno.test("JsonBytes.values() writes what JSON.stringify() reads as: numbers, te
     },
   );
   assertEquals(readBack([0, 1, NaN, undefined, 4], 1, 4), [1, null, null]);
+});
+
+Deno.test("JsonBytes.values() writes typed lists as it does others", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(decimal, fc.double()), { minLength: 1, maxLength: 50 }), (values) => {
+      const out = new JsonBytes();
+      out.text("[");
+      out.values(Float64Array.from(values), 0, values.length);
+      out.text("]");
+      assertEquals(JSON.parse(decoder.decode(out.take())), JSON.parse(JSON.stringify(values)));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+Deno.test("JsonBytes.float32s() writes digits of which the same float32 is read, and few of them", () => {
+  const float32 = fc.oneof(
+    fc.float({ noNaN: true, noDefaultInfinity: true }),
+    decimal.map(Math.fround),
+    fc.integer().map(Math.fround),
+  );
+  fc.assert(
+    fc.property(fc.array(float32, { minLength: 1, maxLength: 50 }), (values) => {
+      const out = new JsonBytes();
+      out.float32s(Float32Array.from(values), 0, values.length);
+      const texts = decoder.decode(out.take()).split(",");
+      assertEquals(texts.map((text) => Math.fround(JSON.parse(text)) + 0), values.map((value) => value + 0));
+      for (const [index, text] of texts.entries()) {
+        const size = Math.abs(values[index]!);
+        if (size < 0.1 || size >= 1e9) continue;
+        const digits = text.replace(/^-?[0.]*/, "").replace(".", "");
+        assert(digits.length <= 10, `${values[index]} is written as ${text}`);
+      }
+    }),
+    {
+      numRuns: 2_000,
+      examples: [[[0.1, 1 / 3, 52341.12, 1073.75, 16777216, 3e38, -1e-20, 0].map(Math.fround)]],
+    },
+  );
 });
 
 Deno.test("JsonBytes forgets what is cut, truncated or taken, and grows", () => {

@@ -11,6 +11,7 @@ import type { Reason } from "shared/errors.ts";
 import { invalidInput } from "shared/validation.ts";
 import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
 import { float32List } from "./float_parts.ts";
+import { numbersOfColumns, numbersOfMatrix, numbersOfRows } from "./number_rows.ts";
 
 /** What is done about values that are not as the model takes them; missing ones are the signature's to say. */
 export interface InputPolicy {
@@ -26,7 +27,7 @@ export type RowMarks = Readonly<Record<string, Mark>>;
 /** Rows that may go into the model. */
 export interface CheckedRows extends ModelBatch {
   /** As they were given, row after row in the order of the signature; null where nothing was. */
-  readonly given: readonly FeatureValue[];
+  readonly given: readonly FeatureValue[] | Float32Array | Float64Array;
   /** By row; empty for most calls. */
   readonly marks: ReadonlyMap<number, RowMarks>;
 }
@@ -61,6 +62,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
   const shape = shapeOf(signature);
   const names = inputs.map(({ name }) => name);
   const columnOf = new Map<string, number>(names.map((name, column) => [name, column]));
+  const onlyNumbers = shape.categories === 0;
 
   /** Takes values in, cell by cell, each once. */
   class Intake {
@@ -184,6 +186,8 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     signature,
     names,
     rows(rows) {
+      const numbers = onlyNumbers ? numbersOfRows(rows, names, columnOf) : undefined;
+      if (numbers !== undefined) return numbers;
       const intake = new Intake(rows.length);
       rows.forEach((row, index) => {
         if (typeof row !== "object" || row === null || Array.isArray(row)) {
@@ -195,6 +199,8 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       return intake.finish();
     },
     columns(columns) {
+      const numbers = onlyNumbers ? numbersOfColumns(columns, names) : undefined;
+      if (numbers !== undefined) return numbers;
       const lists = Object.entries(columns);
       const length = lists.reduce(
         (most, [, list]) => Math.max(most, Array.isArray(list) ? list.length : 0),
@@ -217,6 +223,8 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       return intake.finish();
     },
     matrix(values, rows, tell = inRows) {
+      const numbers = onlyNumbers ? numbersOfMatrix(values, rows, width) : undefined;
+      if (numbers !== undefined) return numbers;
       const intake = new Intake(rows);
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < width; column++) {

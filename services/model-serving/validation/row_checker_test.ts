@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
 import { createRowChecker, type InputPolicy } from "./row_checker.ts";
@@ -36,6 +37,81 @@ Deno.test("rows() and columns() read the same values alike", () => {
   assertEquals([...columns.numbers], [...rows.numbers]);
   assertEquals(columns.given, rows.given);
   assertEquals(columns.marks, rows.marks);
+});
+
+/** As many rows as are read in one pass, where they are numbers alone. */
+const many = (change: (row: Record<string, unknown>, index: number) => void = () => {}) =>
+  Array.from({ length: 40 }, (_, index) => {
+    const row: Record<string, unknown> = { "orders.count": index, "orders.spend": index / 10 };
+    change(row, index);
+    return row;
+  });
+
+const asColumns = (rows: readonly Record<string, unknown>[]) =>
+  Object.fromEntries(
+    signature.inputs.map(({ name }) => [name, rows.map((row) => row[name])]),
+  );
+
+const asMatrix = (rows: readonly Record<string, unknown>[]) =>
+  rows.flatMap((row) => signature.inputs.map(({ name }) => row[name] as FeatureValue));
+
+/** The same rows by each of the ways in which a caller may give them. */
+const read = (rows: readonly Record<string, unknown>[]) => [
+  checker().rows(rows),
+  checker().columns(asColumns(rows)),
+  checker().matrix(asMatrix(rows), rows.length),
+];
+
+Deno.test("many rows of numbers are read as few are: their float32, what was given, no marks", () => {
+  const rows = many();
+  for (const { numbers, given, marks, rows: count } of read(rows)) {
+    assertEquals([...numbers], asMatrix(rows).map((value) => Math.fround(value as number)));
+    assertEquals<FeatureValue[]>([...given], asMatrix(rows));
+    assertEquals([marks.size, count], [0, 40]);
+  }
+  const turned = rows.map((row) => Object.fromEntries(Object.entries(row).reverse()));
+  assertEquals([...checker().rows(turned).given], [...checker().rows(rows).given]);
+});
+
+Deno.test("many rows are read as few are where one value is no number: missing, a flag", () => {
+  const rows = many((row, index) => {
+    if (index === 37) row["orders.spend"] = null;
+    if (index === 38) row["orders.spend"] = true;
+  });
+  for (const { numbers, given, marks } of read(rows)) {
+    assertEquals([...numbers.slice(74)], [37, NaN, 38, 1, 39, Math.fround(3.9)]);
+    assertEquals<FeatureValue[]>([...given].slice(74), [37, null, 38, true, 39, 3.9]);
+    assertEquals([...marks], [[37, { "orders.spend": "MISSING" }]]);
+  }
+});
+
+Deno.test("a mistake in many rows is told by its path, as in few", () => {
+  const large = many((row, index) => index === 38 && (row["orders.count"] = 1e39));
+  assertEquals(pathsOf(() => checker().rows(large)), ["/rows/38/orders.count"]);
+  assertEquals(pathsOf(() => checker().columns(asColumns(large))), ["/columns/orders.count/38"]);
+  assertEquals(pathsOf(() => checker().matrix(asMatrix(large), 40)), ["/rows/38/orders.count"]);
+  assertEquals(pathsOf(() => checker().matrix(Float32Array.from(asMatrix(large) as number[]), 40)), [
+    "/rows/38/orders.count",
+  ]);
+  const unknown = many((row, index) => index === 39 && (row["orders.spnd"] = 1));
+  assertEquals(pathsOf(() => checker().rows(unknown)), ["/rows/39/orders.spnd"]);
+  const without = many((row, index) => index === 39 && delete row["orders.count"]);
+  assertEquals(pathsOf(() => checker().rows(without)), ["/rows/39/orders.count"]);
+  const columns = asColumns(many());
+  assertEquals(pathsOf(() => checker().columns({ ...columns, "orders.spnd": [] })), [
+    "/columns/orders.spnd",
+    "/columns/orders.spnd",
+  ]);
+  assertEquals(pathsOf(() => checker().columns({ ...columns, "orders.spend": [1] })), [
+    "/columns/orders.spend",
+  ]);
+});
+
+Deno.test("matrix() of many float32 keeps what was given when the numbers go away", () => {
+  const values = Float32Array.from(asMatrix(many()) as number[]);
+  const { numbers, given } = checker().matrix(values, 40);
+  structuredClone(numbers, { transfer: [numbers.buffer as ArrayBuffer] });
+  assertEquals([...given], [...Float32Array.from(asMatrix(many()) as number[])]);
 });
 
 Deno.test("rows() makes NaN of what is missing where the model was trained on missing values, and marks it", () => {

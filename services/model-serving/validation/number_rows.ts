@@ -1,0 +1,111 @@
+/**
+ * Batches of numbers alone, read in one pass into typed lists. Whatever else is in one (a value that is missing, a text,
+ * a number beyond float32, an unknown field) is for the row checker, which reads it once more and can tell of it. Pure.
+ *
+ * @module
+ */
+import type { CheckedRows } from "./row_checker.ts";
+
+/** Of fewer rows, typed lists cost more to make than they save. */
+const FEWEST_ROWS = 16;
+
+/** Row after row, one number for each feature. */
+interface Taken {
+  /** As the model takes them. */
+  numbers: Float32Array;
+  /** As they were given. */
+  given: Float64Array;
+}
+
+const taken = (values: number): Taken => ({
+  numbers: new Float32Array(values),
+  given: new Float64Array(values),
+});
+
+const checked = (rows: number, { numbers, given }: Omit<Taken, "given"> & Pick<CheckedRows, "given">) => ({
+  rows,
+  numbers,
+  categories: [],
+  given,
+  marks: new Map(),
+});
+
+/** @returns `undefined` where it is no such batch, as below */
+export function numbersOfColumns(
+  columns: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): CheckedRows | undefined {
+  const lists = names.map((name) => columns[name]);
+  const [first] = lists;
+  if (!Array.isArray(first) || first.length < FEWEST_ROWS) return undefined;
+  if (Object.keys(columns).length !== names.length) return undefined;
+  const into = taken(first.length * names.length);
+  for (const [column, list] of lists.entries()) {
+    if (!Array.isArray(list) || list.length !== first.length) return undefined;
+    if (!takeList(list, { into, from: column, step: names.length })) return undefined;
+  }
+  return checked(first.length, into);
+}
+
+export function numbersOfRows(
+  rows: readonly unknown[],
+  names: readonly string[],
+  columnOf: ReadonlyMap<string, number>,
+): CheckedRows | undefined {
+  if (rows.length < FEWEST_ROWS) return undefined;
+  const width = names.length;
+  const { numbers, given } = taken(rows.length * width);
+  for (let row = 0, from = 0; row < rows.length; row++, from += width) {
+    const fields = rows[row];
+    if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return undefined;
+    let found = 0;
+    // deno-lint-ignore guard-for-in -- objects of JSON inherit nothing, and to ask that of each field takes as long
+    for (const name in fields) {
+      // Most callers have an order, which is the signature's.
+      const column = names[found] === name ? found : columnOf.get(name);
+      const value = (fields as Record<string, unknown>)[name];
+      if (column === undefined || typeof value !== "number") return undefined;
+      numbers[from + column] = value;
+      if (!Number.isFinite(numbers[from + column])) return undefined;
+      given[from + column] = value;
+      found++;
+    }
+    if (found !== width) return undefined;
+  }
+  return checked(rows.length, { numbers, given });
+}
+
+/** @param values row after row, in the order of the features */
+export function numbersOfMatrix(
+  values: ArrayLike<unknown>,
+  rows: number,
+  width: number,
+): CheckedRows | undefined {
+  if (rows < FEWEST_ROWS || values.length !== rows * width) return undefined;
+  if (values instanceof Float32Array) {
+    for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return undefined;
+    // A copy: a thread that is given the numbers takes them away.
+    return checked(rows, { numbers: values.slice(), given: values });
+  }
+  const into = taken(values.length);
+  return takeList(values, { into, from: 0, step: 1 }) ? checked(rows, into) : undefined;
+}
+
+/**
+ * Puts numbers of a list each `step` places behind the one before.
+ *
+ * @returns whether it holds nothing else
+ */
+function takeList(
+  values: ArrayLike<unknown>,
+  { into: { numbers, given }, from, step }: { into: Taken; from: number; step: number },
+): boolean {
+  for (let index = 0, at = from; index < values.length; index++, at += step) {
+    const value = values[index];
+    if (typeof value !== "number") return false;
+    numbers[at] = value;
+    if (!Number.isFinite(numbers[at])) return false;
+    given[at] = value;
+  }
+  return true;
+}
