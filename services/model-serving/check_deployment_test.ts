@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { servedModels } from "shared/contracts/model_serving.ts";
 import { AppError } from "shared/errors.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { sumModelFile } from "./testing/model_file.ts";
+import { linearModelFile, signature, sumModelFile } from "./testing/model_file.ts";
 import { deploy, pointAlias, startServing } from "./testing/serving.ts";
 
 const CANARY = {
@@ -33,6 +33,11 @@ Deno.test("a deployment that can't be honoured is refused when it is put, with e
   assertEquals(await reasons({ ...CANARY, features: { defaults: { "orders.spned": 1 } } }), [
     "/features/defaults/orders.spned is not a feature of the model",
   ]);
+  const product = { ...signature, entity: "product" };
+  await pointAlias(service.bus, "challenger", 4, linearModelFile([3, 0], product), { signature: product });
+  assertEquals(await reasons(CANARY), [
+    '/arms/canary/alias "challenger": answers otherwise than the champion',
+  ]);
   // What was in force stays.
   const { models } = await service.call(servedModels, {});
   assertEquals(models.map(({ alias, arm }) => [alias, arm?.weight]), [["champion", 1]]);
@@ -49,10 +54,13 @@ Deno.test("a champion alone, once it has a version, is refused defaults and key 
   assertEquals(
     await reasonsOf(service, {
       features: { deadline: "P30D", given: "override" },
-      arms: { control: { alias: "champion", weight: 1, breaker: { window: "PT0S" } } },
+      arms: {
+        control: { alias: "champion", weight: 0.9 },
+        canary: { alias: "challenger", weight: 0.1, breaker: { window: "PT0S" } },
+      },
     }),
     [
-      "/body/arms/control/breaker/window must be PT0.1S to P1D",
+      "/body/arms/canary/breaker/window must be PT0.1S to P1D",
       "/body/features/deadline must be PT0.001S to PT1H",
     ],
   );

@@ -8,6 +8,9 @@ const isEqual = (one: unknown, other: unknown) =>
 export const asksAlike = (one: Signature, other: Signature): boolean =>
   isEqual(one.inputs, other.inputs) && isEqual(one.featureService, other.featureService);
 
-/** Whether the answers of two versions mean the same: of the same kind, and of the same classes in the same order. */
+/**
+ * Whether the answers of two versions mean the same: about the same entity, of the same kind, and of the same classes in
+ * the same order.
+ */
 export const answersAlike = (one: Signature, other: Signature): boolean =>
-  one.output === other.output && isEqual(one.classes, other.classes);
+  one.entity === other.entity && one.output === other.output && isEqual(one.classes, other.classes);

@@ -23,8 +23,8 @@ export function bucketOf(salt: string, key: string): number {
  * left between them. So an arm that is raised takes buckets of the champion alone and gives none up; with one or two
  * such arms nothing else moves. From the third on, those behind an arm on its side move by as much as it grows.
  */
-export function layOut(arms: readonly WeightedArm[]): Uint8Array {
-  const layout = new Uint8Array(WEIGHT_BUCKETS).fill(arms.findIndex(({ champion }) => champion));
+export function layOut(arms: readonly WeightedArm[]): Uint32Array {
+  const layout = new Uint32Array(WEIGHT_BUCKETS).fill(arms.findIndex(({ champion }) => champion));
   const others = arms.map((arm, index) => ({ ...arm, index })).filter(({ champion }) => !champion)
     .sort((a, b) => a.name < b.name ? -1 : 1);
   let left = 0;

@@ -18,6 +18,13 @@ Deno.test("layOut() gives every arm exactly its share", () => {
   assertEquals(["a", "b", "c", "champion"].map((arm) => share(layout, arm)), [0.1, 0.25, 0.0001, 0.6499]);
 });
 
+Deno.test("layOut() gives each of hundreds of arms its own share", () => {
+  const names = Array.from({ length: 400 }, (_, index) => `arm_${index}`);
+  const layout = layoutOf(Object.fromEntries(names.map((name) => [name, 0.001])));
+  assertEquals(new Set(names.map((name) => share(layout, name))), new Set([0.001]));
+  assertEquals(share(layout, "champion"), 0.6);
+});
+
 Deno.test("layOut() moves just the buckets that a weight gains or loses, with two arms beside the champion", () => {
   const before = layoutOf({ canary: 0.1, other: 0.3 });
   const after = layoutOf({ canary: 0.35, other: 0.3 });

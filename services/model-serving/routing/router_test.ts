@@ -122,6 +122,13 @@ Deno.test("deploymentBodySchema tells of every configuration that can't be honou
   assertEquals(mistakes({ shadows: { champion: { alias: "challenger" } } }), [
     "shadows.champion: is the name of an arm already",
   ]);
+  const whole = arm("champion", 1);
+  assertEquals(mistakes({ arms: { all: { ...whole, breaker: { minCalls: 3 } } } }), [
+    "arms.all.breaker: is not for the champion: nobody stands in for it",
+  ]);
+  // What is stored holds the defaults of every arm.
+  assertEquals(mistakes(deploymentBodySchema.parse({ arms: { all: whole } })), []);
+  assertEquals(mistakes({ arms: { all: whole }, shadows: { constructor: { alias: "challenger" } } }), []);
   assertEquals(mistakes({ sticky: { by: "key", parts: ["customer_id"] } }), [
     'sticky.parts: are of an entity: only for by "entity"',
   ]);

@@ -45,6 +45,8 @@ export const breakerSchema = z.object({
 });
 export type BreakerRules = z.infer<typeof breakerSchema>;
 
+const DEFAULT_BREAKER = JSON.stringify(breakerSchema.parse({}));
+
 export const armSchema = z.object({
   /** The alias whose version answers. */
   alias: nameSchema,
@@ -140,8 +142,12 @@ export const deploymentBodySchema = z.object({
     }
     if (new Set(aliases).size < aliases.length) mistake(["arms"], "must each have an alias of its own");
   }
+  for (const [name, arm] of Object.entries(arms ?? {})) {
+    if (arm.alias !== alias || JSON.stringify(arm.breaker) === DEFAULT_BREAKER) continue;
+    mistake(["arms", name, "breaker"], "is not for the champion: nobody stands in for it");
+  }
   for (const name of Object.keys(shadows)) {
-    if (arms === undefined ? name === alias : name in arms) {
+    if (arms === undefined ? name === alias : Object.hasOwn(arms, name)) {
       mistake(["shadows", name], "is the name of an arm already");
     }
   }
