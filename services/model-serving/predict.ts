@@ -133,8 +133,18 @@ export function createPredict(deps: PredictDeps): Predict {
       return await attempt(place, attempted, failure);
     } catch (error) {
       if (!failure.fallsBack) throw error;
-      const again = { ...attempted, enteredAt: performance.now() };
-      return await attempt(router.fallBack(place.arm, rows), again, failure);
+    }
+    const again = { ...attempted, enteredAt: performance.now() };
+    return await attempt(enterChampion(place.arm, router, attempted), again, failure);
+  }
+
+  /** What is left of a call that its arm failed to answer; that there is no room for it is an outcome of its own. */
+  function enterChampion(from: Arm, router: Router, attempted: Attempted): Place {
+    try {
+      return router.fallBack(from, sizeOf(attempted.call.question));
+    } catch (error) {
+      logFailure(attempted.call, error, attempted, router.champion.name);
+      throw error;
     }
   }
 

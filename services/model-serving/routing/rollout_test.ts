@@ -214,6 +214,38 @@ Deno.test("an arm that fails is taken out of the traffic, and callers get the ch
   });
 });
 
+Deno.test("a call that its arm fails and for which the champion has no room is logged as both", async () => {
+  await using service = await startServing();
+  await pointAlias(service.bus, "challenger", 2, fragileModelFile(100));
+  await deploy(service, {
+    arms: {
+      control: { alias: "champion", weight: 0, limits: { rowsPerSecond: 1 } },
+      canary: { alias: "challenger", weight: 1, breaker: { minCalls: 1_000 } },
+    },
+  });
+  await inForce(service, "challenger", 1);
+  const rows = [row(1_000, 0)];
+  // The champion takes a row a second: not all of these.
+  const asked = await Promise.allSettled(
+    Array.from({ length: 10 }, () => service.call(predict, { model: MODEL, rows })),
+  );
+  const refused = asked.flatMap((one) => one.status === "rejected" ? [one.reason as AppError] : []);
+  assert(refused.length > 0);
+  for (const { code, message } of refused) {
+    assertEquals(code, "unavailable");
+    assertStringIncludes(message, '"control" is at its limit');
+  }
+  await eventually(async () => {
+    const records = (await storedPredictions(service.bus)).map(({ data }) => data);
+    const of = (arm: string, code: string | null) =>
+      records.filter((one) => one.arm === arm && one.code === code).length;
+    assertEquals(
+      [of("canary", "internal"), of("control", null), of("control", "unavailable")],
+      [10, 10 - refused.length, refused.length],
+    );
+  });
+});
+
 Deno.test("an arm whose alias moves to a version of other classes is answered by the champion", async () => {
   await using service = await startTwoVersions();
   await deploy(service, canary(0.5));
