@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { predict, removeDeployment } from "shared/contracts/model_serving.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { deploy, MODEL, row, startServing } from "./testing/serving.ts";
 
@@ -60,4 +61,18 @@ Deno.test("/metrics counts requests, rows, runs and times by model, version and 
   assertStringIncludes(text, `serving_run_seconds_count{${arm}} 1`);
   assertStringIncludes(text, `serving_queue_seconds_count{${arm}} 1`);
   assertStringIncludes(text, `serving_batch_rows_sum{model="${MODEL}",version="1"} 2`);
+});
+
+Deno.test("/metrics counts the records of a model that is deployed no more among those of none", async () => {
+  await using service = await startServing();
+  await service.call(predict, { model: MODEL, rows: [row(1, 2), row(3, 4)] });
+  const made = async () => {
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    return text.split("\n").filter((line) => /^prediction_log_entries.*made/.test(line));
+  };
+  assertEquals(await made(), [`prediction_log_entries{model="${MODEL}",state="made"} 2`]);
+  await service.call(removeDeployment, { project: "shop", name: MODEL });
+  await eventually(async () =>
+    assertEquals(await made(), ['prediction_log_entries{model="none",state="made"} 2'])
+  );
 });

@@ -10,6 +10,8 @@ export function measureLog(registry: Registry, log: Pick<PredictionLog, "countsB
     labelNames: ["model", "state"],
     registers: [registry],
     collect() {
+      // Models that are deployed no more leave no value behind: theirs count as those of none.
+      this.reset();
       for (const [model, counts] of log.countsByModel()) {
         for (const [state, count] of Object.entries(counts)) this.set({ model, state }, count);
       }
