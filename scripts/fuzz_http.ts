@@ -62,7 +62,8 @@ async function fuzz(services: readonly string[]): Promise<string[]> {
   for (const name of services) {
     const { url } = stack.services.get(name)!;
     // Names that are made up are hardly ever there: once more with the one that is.
-    for (const parameters of name === "model-serving" ? ["", `[parameters]\nmodel = "${MODEL}"\n`] : [""]) {
+    const known = `[parameters]\nmodel = "${MODEL}"\nversion = 1\n`;
+    for (const parameters of name === "model-serving" ? ["", known] : [""]) {
       const config = join(folder.path, "schemathesis.toml");
       await Deno.writeTextFile(
         config,
@@ -72,6 +73,7 @@ async function fuzz(services: readonly string[]): Promise<string[]> {
       const { code } = await new Deno.Command(join(peerFolder("schemathesis"), "bin/st"), {
         // Where it keeps what it has found.
         cwd: folder.path,
+        env: { SCHEMATHESIS_HOOKS: new URL("fuzz_hooks.py", import.meta.url).pathname },
         args: [
           `--config-file=${config}`,
           "run",

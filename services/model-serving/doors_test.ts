@@ -43,6 +43,45 @@ Deno.test("/openapi.json describes each model by its signature", async () => {
   });
 });
 
+interface TensorSchema {
+  properties: { name: { enum: string[] }; shape: { minItems: number; prefixItems: { const?: number }[] } };
+}
+
+Deno.test("/openapi.json describes lines and tensors of each model by its signature", async () => {
+  await using service = await startServing();
+  const { paths } = await (await fetch(`${service.url}/openapi.json`)).json();
+  const contentOf = (path: string) => paths[path].post.requestBody.content;
+  const predict = contentOf(`/v1/models/${MODEL}/predict`);
+  const [, line] = predict["application/x-ndjson"].schema.anyOf;
+  assertEquals(line.properties.row, predict["application/json"].schema.properties.rows.items);
+  assertEquals(contentOf("/v1/models/{model}/predict")["application/x-ndjson"].schema.anyOf.length, 2);
+
+  const infer = contentOf(`/v2/models/${MODEL}/infer`);
+  assertEquals(infer["application/octet-stream"].schema.format, "binary");
+  const { inputs, outputs } = infer["application/json"].schema.properties;
+  const tensors = inputs.items.anyOf.map(({ properties: { name, shape } }: TensorSchema) => [
+    name.enum,
+    shape.minItems,
+    shape.prefixItems[1]?.const,
+  ]);
+  assertEquals(tensors, [[["features"], 2, 2], [["orders.count", "orders.spend"], 1, 1]]);
+  assertEquals(outputs.items.properties.name.enum, ["value", "prediction_id"]);
+  const described = Object.keys(paths).filter((path) => path.startsWith("/v2")).toSorted();
+  assertEquals(described, [
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    `/v2/models/${MODEL}/infer`,
+    "/v2/models/{model}",
+    "/v2/models/{model}/infer",
+    "/v2/models/{model}/ready",
+    "/v2/models/{model}/versions/{version}",
+    "/v2/models/{model}/versions/{version}/infer",
+    "/v2/models/{model}/versions/{version}/ready",
+    "/v2/repository/index",
+  ]);
+});
+
 Deno.test("/metrics counts requests, rows, runs and times by model, version and arm", async () => {
   await using service = await startServing();
   const ask = (rows: unknown[]) =>

@@ -1,22 +1,9 @@
 /** Lines of a batch -> calls of the use case, and back. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
-import type { Entity } from "shared/contracts/entity_key.ts";
-import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
+import type { LineQuestion } from "shared/contracts/model_serving/predict_line.ts";
 import type { Predict } from "./predict.ts";
 import type { AsksAgain, Question } from "./predict_call.ts";
 import { rowText } from "./predict_endpoint.ts";
-
-/** What a line asks: an entity, or a row of features. */
-export type LineQuestion =
-  & { asOf?: string | undefined; key?: string | undefined; explain?: boolean | undefined }
-  & (
-    | {
-      entity: Entity;
-      features?: Readonly<Record<string, FeatureValue>> | undefined;
-      request?: RequestValues | undefined;
-    }
-    | { row: Readonly<Record<string, unknown>> }
-  );
 
 /** Asks lines of one kind, T and key, explained or not, in one call. They run behind the callers who wait for one answer each. */
 export const createLineAnswers = (predict: Predict) =>
@@ -43,7 +30,7 @@ async (
 
 function toQuestion(lines: readonly LineQuestion[]): Question {
   if ("entity" in lines[0]!) {
-    const asked = lines as readonly Extract<LineQuestion, { entity: Entity }>[];
+    const asked = lines as readonly Extract<LineQuestion, { entity: unknown }>[];
     const given = asked.some(({ features }) => features !== undefined)
       ? asked.map(({ features = {} }) => features)
       : undefined;

@@ -13,11 +13,12 @@ import type { Logger } from "shared/log.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
 import { VERSION } from "shared/version.ts";
 import type { LiveModels } from "../live_models.ts";
-import { type InferRequest, readInferRequest } from "../open_inference/infer_request.ts";
+import { type InferRequest, JSON_LENGTH, readInferRequest } from "../open_inference/infer_request.ts";
 import { outputsOf, toInferBody } from "../open_inference/infer_response.ts";
 import type { Predict } from "../predict.ts";
 import type { Routers } from "../routing/routers.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
+import { describeOpenInference } from "./describe_open_inference.ts";
 
 export interface OpenInferenceDeps {
   models: LiveModels;
@@ -26,13 +27,12 @@ export interface OpenInferenceDeps {
   log: Logger;
 }
 
-/** How many of the first bytes of a body are JSON, when the bytes of tensors follow. */
-const JSON_LENGTH = "Inference-Header-Content-Length";
-
 export function addOpenInferenceRoutes(
   app: OpenAPIHono,
   { models, routers, predict, log }: OpenInferenceDeps,
 ): void {
+  describeOpenInference(app);
+
   /** The protocol has an error body of its own. */
   const answering = (answer: (c: Context) => Response | Promise<Response>) => async (c: Context) => {
     try {

@@ -5,23 +5,20 @@
  * @module
  */
 import type { Context } from "hono";
-import { z } from "zod";
-import { closed } from "shared/contracts/closed.ts";
 import type { CallContext } from "shared/contracts/endpoint.ts";
-import { entitySchema } from "shared/contracts/entity_key.ts";
-import { featureValueSchema, requestValuesSchema } from "shared/contracts/feature_store.ts";
 import { predict } from "shared/contracts/model_serving.ts";
-import { featureReferenceSchema, nameSchema } from "shared/contracts/names.ts";
-import { instantSchema } from "shared/contracts/time.ts";
+import {
+  type LineQuestion,
+  lineQuestionSchema,
+  NDJSON,
+} from "shared/contracts/model_serving/predict_line.ts";
+import { nameSchema } from "shared/contracts/names.ts";
 import { delay } from "shared/delay.ts";
 import { AppError, invalid, messageOf } from "shared/errors.ts";
 import type { OtherBody } from "shared/http/endpoints.ts";
 import { callContext, MAX_BODY_BYTES, unpacked } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";
 import { type Line, splitLines } from "./line_splitter.ts";
-
-/** Content type of questions and answers. */
-export const NDJSON = "application/x-ndjson";
 
 const isNdjson = (type: string) => type.startsWith(NDJSON) && /^\s*(?:;|$)/.test(type.slice(NDJSON.length));
 
@@ -30,27 +27,6 @@ export const BODY_LIMITS = {
   "/v1/models/:model/predict": ({ headers }: Request) =>
     isNdjson(headers.get("content-type") ?? "") ? Number.MAX_SAFE_INTEGER : MAX_BODY_BYTES,
 };
-
-/** What a line may say besides what it asks. */
-const options = {
-  asOf: instantSchema.optional(),
-  key: z.string().min(1).max(256).optional(),
-  explain: z.boolean().optional(),
-};
-
-/** A line: an entity whose features are looked up, or a row of features. */
-const questionSchema = closed(z.union([
-  z.object({
-    entity: entitySchema,
-    /** What only the caller knows. */
-    features: z.record(featureReferenceSchema, featureValueSchema).optional(),
-    /** What its on-demand features read. */
-    request: requestValuesSchema.optional(),
-    ...options,
-  }),
-  z.object({ row: z.record(z.string(), z.unknown()), ...options }),
-]));
-export type LineQuestion = z.infer<typeof questionSchema>;
 
 /**
  * Answers a group of questions that can be asked in one call, each with the fields of its line as JSON, without the
@@ -171,7 +147,7 @@ function readQuestion(text: string | undefined): LineQuestion {
   }
   const isEntity = typeof value === "object" && value !== null && "entity" in value;
   // The one that is meant, so that its mistakes are told and not those of the other.
-  return parseWith(questionSchema.options[isEntity ? 0 : 1], value, "read the line");
+  return parseWith(lineQuestionSchema.options[isEntity ? 0 : 1], value, "read the line");
 }
 
 async function askPatiently(

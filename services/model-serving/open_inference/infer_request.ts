@@ -7,13 +7,16 @@ import type { PredictCall } from "../predict_call.ts";
 import { layOut } from "./lay_out.ts";
 import { DATATYPES, readBinaryValues, readJsonValues, type Tensor } from "./tensor.ts";
 
+/** The header that says how many of the first bytes of a body are JSON, when the bytes of tensors follow. */
+export const JSON_LENGTH = "Inference-Header-Content-Length";
+
 /** Rows of one request. */
-const MAX_ROWS = 4_096;
+export const MAX_ROWS = 4_096;
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 /** What Triton's clients may ask of an output besides, and would wait for in vain. */
-const notOffered = z.never("is not offered").optional();
+const notOffered = z.unknown().refine(() => false, "is not offered").meta({ not: {} }).optional();
 
 const inputSchema = z.object({
   name: z.string().min(1),
@@ -23,8 +26,8 @@ const inputSchema = z.object({
     /** How many of the bytes behind the JSON are the tensor's. */
     binary_data_size: z.int().nonnegative().optional(),
   }).catchall(scalar).optional(),
-  /** Absent where the values stand behind the JSON. */
-  data: z.unknown().optional(),
+  /** Absent where the values stand behind the JSON; of many rows the schema would take longer than their run. */
+  data: z.unknown().optional().meta({ type: "array", items: {} }),
 });
 
 const outputSchema = z.object({
@@ -75,7 +78,7 @@ export function readInferRequest(
   const json = headerLength === undefined ? body : body.subarray(0, headerLength);
   const isLength = (length: number) => Number.isInteger(length) && length >= 0 && length <= body.length;
   if (headerLength !== undefined && !isLength(headerLength)) {
-    throw invalid(`Cannot infer: Inference-Header-Content-Length must be 0 to ${body.length}`);
+    throw invalid(`Cannot infer: ${JSON_LENGTH} must be 0 to ${body.length}`);
   }
   const request = parseWith(inferSchema, parse(json), "infer");
   const tensors = readTensors(request.inputs, body.subarray(json.length));
