@@ -31,8 +31,9 @@ export interface Shadows extends Part {
   answered(call: PredictCall, prediction: Prediction, context: CallContext): void;
 }
 
-/** Calls that wait for shadows; what comes beyond is passed over, and counted. */
+/** Calls that wait for shadows, and rows of them: what comes beyond is passed over, and counted. */
 const MAX_WAITING = 1_000;
+const MAX_WAITING_ROWS = 16_384;
 /** Calls that shadows answer at the same time. */
 const MAX_RUNNING = 2;
 /** How long a shadow waits for its turn behind the callers' rows. */
@@ -53,13 +54,16 @@ export function createShadows(deps: ShadowsDeps): Shadows {
   const { models, deployments, score, append, random = Math.random } = deps;
   const measure = createMeasures(deps.metrics);
   let waiting: Task[] = [];
+  let waitingRows = 0;
   let running = 0;
   let idle: () => void = () => {};
 
   function start(): void {
     while (running < MAX_RUNNING && waiting.length > 0) {
       running++;
-      void run(waiting.shift()!).finally(() => {
+      const task = waiting.shift()!;
+      waitingRows -= task.prediction.ids.length;
+      void run(task).finally(() => {
         running--;
         if (waiting.length > 0) start();
         else if (running === 0) idle();
@@ -115,10 +119,15 @@ export function createShadows(deps: ShadowsDeps): Shadows {
     answered(call, prediction, context) {
       const deployment = deployments().get(call.model);
       if (deployment === undefined) return;
+      const rows = prediction.ids.length;
       for (const [name, { alias, share, tolerance }] of Object.entries(deployment.shadows)) {
         if (share < 1 && random() >= share) continue;
-        if (waiting.length >= MAX_WAITING) measure.passedOver({ model: call.model, shadow: name });
-        else waiting.push({ name, alias, tolerance, deployment, call, prediction, context });
+        if (waiting.length >= MAX_WAITING || waitingRows + rows > MAX_WAITING_ROWS) {
+          measure.passedOver({ model: call.model, shadow: name });
+          continue;
+        }
+        waiting.push({ name, alias, tolerance, deployment, call, prediction, context });
+        waitingRows += rows;
       }
       start();
     },
