@@ -9,6 +9,7 @@ import { silentLogger } from "shared/log.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { LoadedModel } from "../services/model-serving/runtime/runtime.ts";
+import { compileTrees } from "../services/model-serving/runtime/tree_program.ts";
 import { loadTrees } from "../services/model-serving/runtime/tree_walker.ts";
 import { createWasmRuntime } from "../services/model-serving/runtime/wasm_runtime.ts";
 import { type Bench, type BenchOptions, type BenchResult, inTurn } from "./harness.ts";
@@ -40,7 +41,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   const rows = rowsOf(ROWS);
   const shape = { numbers: FEATURES, categories: 0, outputs: 1 };
   const wasm = createWasmRuntime({ log: silentLogger, code: createRuntimeCode() });
-  const walker = loadTrees(bytes, readModel(bytes), shape)!;
+  const walker = loadTrees(compileTrees(bytes, readModel(bytes), shape)!, shape);
   const inWasm = await wasm.load(bytes, shape);
   const batch = { rows: ROWS, numbers: Float32Array.from(rows.flat()), categories: [] };
   const alone = (model: LoadedModel) => async () => {

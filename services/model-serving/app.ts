@@ -34,6 +34,7 @@ import { measureArms } from "./routing/metrics.ts";
 import { aliasesOf, createRouters } from "./routing/routers.ts";
 import { createShadows } from "./routing/shadows.ts";
 import { admitVersion } from "./runtime/admission.ts";
+import { createVersionReader } from "./runtime/version_reader.ts";
 import { createWasmRuntime } from "./runtime/wasm_runtime.ts";
 import { createScore } from "./score.ts";
 
@@ -61,6 +62,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const code = createRuntimeCode();
   const wasm = createWasmRuntime({ log, code });
   const trial = createWasmRuntime({ log, code, limits: TRIAL_LIMITS });
+  const read = createVersionReader();
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
@@ -78,6 +80,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         );
       try {
         const served = await admitVersion(entry, await bus.files.get(entry.sha256), {
+          read,
           wasm,
           trial,
           batches: BATCH_LIMITS,

@@ -11,6 +11,7 @@ import {
   externalModelFile,
   longListModelFile,
   loopModelFile,
+  manyInputsModelFile,
   nestedModelFile,
   nulModelFile,
   textModelFile,
@@ -38,6 +39,10 @@ const FILES: Readonly<Record<string, { file: () => Uint8Array<ArrayBuffer>; says
   "a list of 20 million numbers in as many bytes": {
     file: () => longListModelFile(20_000_000),
     says: "more than 16777216 values",
+  },
+  "ten million inputs of two bytes each": {
+    file: () => manyInputsModelFile(10_000_000),
+    says: "more than 250000 attributes, constants, inputs, outputs and the like",
   },
   "texts where numbers are due": { file: textModelFile, says: "is not 1 float32 for each row" },
   "an operator whose name can't be stored": { file: nulModelFile, says: "is not one of the operators" },

@@ -41,6 +41,8 @@ export interface ReadLimits {
   maxBytes?: number;
   /** Most operator calls in all; default: 100,000. */
   maxNodes?: number;
+  /** Most attributes, constants, inputs, outputs and the like in all; default: 250,000. */
+  maxParts?: number;
   /** How deep branches and loops may be nested; default: 16. */
   maxDepth?: number;
 }
@@ -48,6 +50,7 @@ export interface ReadLimits {
 interface Findings {
   limits: Required<ReadLimits>;
   nodes: number;
+  parts: number;
   operators: Map<string, OperatorUse>;
   externalData: boolean;
 }
@@ -59,15 +62,16 @@ interface Findings {
  * @throws {AppError} `invalid` when it is cut or is no ONNX file, `too_large` beyond a limit
  */
 export function readModel(bytes: Uint8Array, limits: ReadLimits = {}): ModelSummary {
-  const { maxBytes = 512 * 1024 * 1024, maxNodes = 100_000, maxDepth = 16 } = limits;
+  const { maxBytes = 512 * 1024 * 1024, maxNodes = 100_000, maxParts = 250_000, maxDepth = 16 } = limits;
   if (bytes.length > maxBytes) {
     throw tooLarge(
       `Cannot read the ONNX file: it has ${bytes.length} bytes, at most ${maxBytes} are accepted`,
     );
   }
   const findings: Findings = {
-    limits: { maxBytes, maxNodes, maxDepth },
+    limits: { maxBytes, maxNodes, maxParts, maxDepth },
     nodes: 0,
+    parts: 0,
     operators: new Map(),
     externalData: false,
   };
@@ -92,16 +96,19 @@ export function readModel(bytes: Uint8Array, limits: ReadLimits = {}): ModelSumm
         graph = readGraph(readMessage(field), 0, findings);
         break;
       case 8: {
+        countPart(findings);
         const { domain, version } = readOpset(readMessage(field));
         opsets[domain] = version;
         break;
       }
       case 14: {
+        countPart(findings);
         const { key, value } = readMetadataEntry(readMessage(field));
         metadata[key] = value;
         break;
       }
       case 25:
+        countPart(findings);
         functions++;
         readFunction(readMessage(field), findings);
         break;
@@ -146,10 +153,10 @@ function readGraph(bytes: Uint8Array, depth: number, findings: Findings): GraphI
         constants.add(readTensorName(readMessage(field), findings));
         break;
       case 11:
-        inputs.push(readValueInfo(readMessage(field)));
+        inputs.push(readValueInfo(readMessage(field), findings));
         break;
       case 12:
-        outputs.push(readValueInfo(readMessage(field)));
+        outputs.push(readValueInfo(readMessage(field), findings));
         break;
       case 15:
         readSparseTensor(readMessage(field), findings);
@@ -157,6 +164,15 @@ function readGraph(bytes: Uint8Array, depth: number, findings: Findings): GraphI
     }
   }
   return { inputs: inputs.filter((input) => !constants.has(input.name)), outputs };
+}
+
+/** A few bytes each in the file, and some hundreds in memory. */
+function countPart(findings: Findings): void {
+  const { maxParts } = findings.limits;
+  if (++findings.parts <= maxParts) return;
+  throw tooLarge(
+    `Cannot read the ONNX file: it has more than ${maxParts} attributes, constants, inputs, outputs and the like`,
+  );
 }
 
 function readFunction(bytes: Uint8Array, findings: Findings): void {
@@ -193,6 +209,7 @@ function readNode(bytes: Uint8Array, depth: number, findings: Findings): void {
 
 /** Of an attribute, only what can hide operators or outside data matters: graphs and tensors. */
 function readAttribute(bytes: Uint8Array, depth: number, findings: Findings): void {
+  countPart(findings);
   for (const field of readFields(bytes)) {
     switch (field.number) {
       case 5:
@@ -214,6 +231,7 @@ function readAttribute(bytes: Uint8Array, depth: number, findings: Findings): vo
 const EXTERNAL_LOCATION = 1;
 
 function readTensorName(bytes: Uint8Array, findings: Findings): string {
+  countPart(findings);
   let name = "";
   for (const field of readFields(bytes)) {
     if (field.number === 8) name = readText(field);
@@ -223,6 +241,7 @@ function readTensorName(bytes: Uint8Array, findings: Findings): string {
 }
 
 function readSparseTensor(bytes: Uint8Array, findings: Findings): void {
+  countPart(findings);
   for (const field of readFields(bytes)) {
     if (field.number === 1 || field.number === 2) readTensorName(readMessage(field), findings);
   }
@@ -248,11 +267,12 @@ function readMetadataEntry(bytes: Uint8Array): { key: string; value: string } {
   return { key, value };
 }
 
-function readValueInfo(bytes: Uint8Array): ModelValue {
+function readValueInfo(bytes: Uint8Array, findings: Findings): ModelValue {
+  countPart(findings);
   const value: ModelValue = { name: "", type: "other", dims: null };
   for (const field of readFields(bytes)) {
     if (field.number === 1) value.name = readText(field);
-    if (field.number === 2) Object.assign(value, readType(readMessage(field)));
+    if (field.number === 2) Object.assign(value, readType(readMessage(field), findings));
   }
   return value;
 }
@@ -261,23 +281,24 @@ const ELEMENT_TYPE_NAMES = new Map<number, ElementType>(
   Object.entries(ELEMENT_TYPE).map(([name, number]) => [number, name as ElementType]),
 );
 
-function readType(bytes: Uint8Array): Pick<ModelValue, "type" | "dims"> {
+function readType(bytes: Uint8Array, findings: Findings): Pick<ModelValue, "type" | "dims"> {
   let type: ModelValue["type"] = "other";
   let dims: ModelValue["dims"] = null;
   for (const field of readFields(bytes)) {
     if (field.number !== 1) continue;
     for (const part of readFields(readMessage(field))) {
       if (part.number === 1) type = ELEMENT_TYPE_NAMES.get(readInt(part)) ?? "other";
-      if (part.number === 2) dims = readShape(readMessage(part));
+      if (part.number === 2) dims = readShape(readMessage(part), findings);
     }
   }
   return { type, dims };
 }
 
-function readShape(bytes: Uint8Array): (number | string)[] {
+function readShape(bytes: Uint8Array, findings: Findings): (number | string)[] {
   const dims: (number | string)[] = [];
   for (const field of readFields(bytes)) {
     if (field.number !== 1) continue;
+    countPart(findings);
     let dim: number | string = "";
     for (const part of readFields(readMessage(field))) {
       if (part.number === 1) dim = readInt(part);

@@ -129,6 +129,40 @@ Deno.test("readModel() refuses what is beyond its limits", () => {
   const nodes = [operator("Add"), operator("Add"), operator("Add")];
   assertEquals(readModel(modelBytes({ nodes }), { maxNodes: 3 }).operators[0]?.count, 3);
   assertEquals(refusal(modelBytes({ nodes }), { maxNodes: 2 }).code, "too_large");
+  const graphs: Record<string, (graph: WireWriter, count: number) => void> = {
+    attributes: (graph, count) =>
+      graph.message(1, (node) => {
+        for (let part = 0; part < count; part++) node.message(5, () => {});
+      }),
+    ...Object.fromEntries(
+      Object.entries({ constants: 5, inputs: 11, outputs: 12, sparse: 15 }).map(([name, field]) => [
+        name,
+        (graph: WireWriter, count: number) => {
+          for (let part = 0; part < count; part++) graph.message(field, () => {});
+        },
+      ]),
+    ),
+    dimensions: (graph, count) =>
+      graph.message(
+        11,
+        (input) =>
+          input.message(2, (type) =>
+            type.message(1, (tensor) =>
+              tensor.message(2, (shape) => {
+                for (let part = 0; part < count; part++) shape.message(1, () => {});
+              }))),
+      ),
+  };
+  for (const [name, write] of Object.entries(graphs)) {
+    const { code, message } = refusal(modelBytes({ graph: (graph) => write(graph, 100) }), { maxParts: 90 });
+    assertEquals([code, message.includes("more than 90 attributes")], ["too_large", true], name);
+  }
+  const metadata = modelBytes({
+    model: (model) => {
+      for (let part = 0; part < 100; part++) model.message(14, () => {});
+    },
+  });
+  assertEquals(refusal(metadata, { maxParts: 90 }).code, "too_large");
   const nested = (depth: number) => (node: WireWriter): void => {
     if (depth > 0) {
       node.message(5, (attribute) => attribute.message(6, (graph) => graph.message(1, nested(depth - 1))));

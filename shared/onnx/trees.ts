@@ -203,7 +203,10 @@ function readApart(node: ReadNode): ReadTrees {
   });
 
   const index = new Map<string, number>();
+  /** The first node of each tree. */
+  const roots = new Map<number, number>();
   treeIds.forEach((tree, at) => {
+    if (!roots.has(tree)) roots.set(tree, at);
     const key = `${tree}/${nodeIds[at]}`;
     if (index.has(key)) throw wrong(`node ${nodeIds[at]} of tree ${tree} stands there twice`);
     index.set(key, at);
@@ -231,8 +234,7 @@ function readApart(node: ReadNode): ReadTrees {
     : attributes.int("n_targets", 1);
   refuseTargets(ids, targets);
   return {
-    // The first node of each tree is its root.
-    roots: Int32Array.from(new Set(treeIds), (tree) => treeIds.indexOf(tree)),
+    roots: Int32Array.from(roots.values()),
     feature: Int32Array.from(features, (id, position) => mode[position] === "LEAF" ? LEAF : id),
     threshold,
     mode,

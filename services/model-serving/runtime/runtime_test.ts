@@ -9,6 +9,7 @@ import { deepModelFile, doublingModelFile, loopModelFile, wideModelFile } from "
 import { sumModelFile } from "../testing/model_file.ts";
 import { type Forest, randomForest, seededRandom, VOCABULARY } from "../testing/random_forest.ts";
 import type { LoadedModel } from "./runtime.ts";
+import { compileTrees } from "./tree_program.ts";
 import { loadTrees } from "./tree_walker.ts";
 import { createWasmRuntime, type WasmLimits } from "./wasm_runtime.ts";
 
@@ -28,9 +29,9 @@ function startWasm(limits: WasmLimits = {}) {
 }
 
 const walkerOf = (file: Uint8Array, shape = TWO): LoadedModel => {
-  const model = loadTrees(file, readModel(file), shape);
-  assert(model !== undefined, "the walker does not take the file");
-  return model;
+  const program = compileTrees(file, readModel(file), shape);
+  assert(program !== undefined, "the walker does not take the file");
+  return loadTrees(program, shape);
 };
 
 /** How each runtime loads a file of two features. */
@@ -142,7 +143,7 @@ Deno.test("the tree walker leaves to the WASM runtime what are no trees, or woul
     "rows of other widths": wideModelFile(),
   };
   for (const [name, file] of Object.entries(files)) {
-    assertEquals(loadTrees(file, readModel(file), TWO), undefined, name);
+    assertEquals(compileTrees(file, readModel(file), TWO), undefined, name);
   }
 });
 

@@ -23,8 +23,11 @@ export interface TreeFile {
 /** What a value of the graph is, as far as it is understood. */
 type Value = { columns: readonly Column[] } | { sum: Omit<TreeFile, "sigmoid">; sigmoid: boolean };
 
-/** Most columns of all values: a few calls of Concat, each of what the one before made, would make any number of them. */
-const MAX_COLUMNS = 262_144;
+/**
+ * Most columns of all values, and categories that they tell apart: a few calls of Concat, each of what the one before
+ * made, would make any number of columns, and both take their time on the way from one thread to another.
+ */
+const MAX_COLUMNS = 65_536;
 
 /**
  * Reads a graph of one summed ensemble of trees with one value a row.
@@ -57,6 +60,7 @@ export function findTrees(file: Uint8Array, summary: ModelSummary, shape: ModelS
     const value = others.length === 0 ? understand(node, values, graph) : undefined;
     if (value === undefined || output === undefined) return undefined;
     if ("columns" in value) columns += value.columns.length;
+    if (node.op === "LabelEncoder") columns += stringsOf(node).length;
     if (columns > MAX_COLUMNS) return undefined;
     values.set(output, value);
   }
@@ -128,16 +132,22 @@ function afterGather(
   return column && { columns: [column] };
 }
 
-function afterLabels({ attributes }: ReadNode, input: Value): Value | undefined {
+/** The categories that an encoder tells apart. */
+function stringsOf({ attributes }: ReadNode): readonly string[] {
+  const keys = attributes.get("keys_strings");
+  return keys && "strings" in keys ? keys.strings : [];
+}
+
+function afterLabels(node: ReadNode, input: Value): Value | undefined {
   if (!("columns" in input) || input.columns.length !== 1) return undefined;
   const [column] = input.columns;
-  const keys = attributes.get("keys_strings");
+  const { attributes } = node;
+  const strings = stringsOf(node);
   const codes = attributes.get("values_floats");
   const otherwise = attributes.get("default_float");
   if (column?.from !== "categories" || column.codes.size > 0) return undefined;
-  if (!keys || !("strings" in keys) || !codes || !("floats" in codes)) return undefined;
+  if (strings.length > MAX_COLUMNS || !codes || !("floats" in codes)) return undefined;
   if (!otherwise || !("float" in otherwise)) return undefined;
-  const { strings } = keys;
   const { floats } = codes;
   return {
     columns: [{

@@ -5,34 +5,22 @@
  * @module
  */
 import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
-import type { ModelSummary } from "shared/onnx/reader.ts";
-import { LEAF, type ReadTrees } from "shared/onnx/trees.ts";
+import { LEAF } from "shared/onnx/trees.ts";
 import { logistic } from "./logistic.ts";
 import { type LoadedModel, refuseOtherShape } from "./runtime.ts";
-import { type Column, findTrees, type TreeFile } from "./tree_file.ts";
+import type { Column } from "./tree_file.ts";
+import {
+  type KeyLayout,
+  MISSING_LEFT,
+  MISSING_RIGHT,
+  NO_SET,
+  NODE,
+  type SetLayout,
+  type TreeProgram,
+} from "./tree_program.ts";
 
-/** Numbers of a node that lie side by side: where its feature's key stands, its threshold's key, its first child. */
-const NODE = 3;
-
-/**
- * Most steps from roots to leaves for a row, over all trees: beyond, a run would keep other requests waiting. A thousand
- * trees of depth 12 take 12,000.
- */
-const MAX_STEPS = 50_000;
-
-/**
- * Loads a file whose graph is one ensemble of trees that are summed.
- *
- * @returns `undefined` for any other graph, other rows, or trees too deep: those are the WASM runtime's
- */
-export function loadTrees(
-  file: Uint8Array,
-  summary: ModelSummary,
-  shape: ModelShape,
-): LoadedModel | undefined {
-  const found = findTrees(file, summary, shape);
-  if (found === undefined || mostSteps(found.trees) > MAX_STEPS) return undefined;
-  const score = compile(found, shape);
+export function loadTrees(program: TreeProgram, shape: ModelShape): LoadedModel {
+  const score = walkTrees(program, shape);
   return {
     runtime: "tree-walker",
     outputWidth: 1,
@@ -42,97 +30,6 @@ export function loadTrees(
       return score(batch);
     },
     unload: () => Promise.resolve(),
-  };
-}
-
-/** Steps of a row that goes the longest way in each tree. */
-function mostSteps({ roots, feature, whenTrue, whenFalse }: ReadTrees): number {
-  let steps = 0;
-  for (const root of roots) {
-    for (let level = [root]; level.length > 0; steps++) {
-      level = level.flatMap((node) => feature[node] === LEAF ? [] : [whenTrue[node]!, whenFalse[node]!]);
-    }
-  }
-  return steps;
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-/** The bits of a float32 as an integer of the same order; both zeros are one. */
-function keyOf(value: number): number {
-  scratch.setFloat32(0, value + 0);
-  const bits = scratch.getInt32(0);
-  return bits < 0 ? bits ^ 0x7fffffff : bits;
-}
-
-/** The largest float32 that is not above a float64: features are float32, so that it decides alike. */
-function floor32(value: number): number {
-  const rounded = Math.fround(value);
-  if (rounded <= value) return rounded;
-  scratch.setFloat32(0, rounded);
-  const bits = scratch.getInt32(0);
-  // One step towards minus infinity.
-  scratch.setInt32(0, rounded > 0 ? bits - 1 : rounded < 0 ? bits + 1 : -0x7fffffff);
-  return scratch.getFloat32(0);
-}
-
-/** Above the keys of all numbers, infinity included; leaves are left to themselves by a key above that. */
-const MISSING_RIGHT = 0x7f800001;
-const MISSING_LEFT = -0x80000000;
-const ALWAYS = 0x7fffffff;
-
-/** The trees as numbers side by side, each tree in an order in which the second child follows the first. */
-interface Layout {
-  nodes: Int32Array;
-  /** By node: what its leaf adds. */
-  values: Float64Array;
-  roots: Int32Array;
-  depths: Int32Array;
-}
-
-function layOut(trees: ReadTrees, width: number): Layout {
-  const weight = new Map([...trees.weights.node].map((node, index) => [node, trees.weights.value[index]!]));
-  const nodes: number[] = [];
-  const values: number[] = [];
-  const roots: number[] = [];
-  const depths: number[] = [];
-  for (const root of trees.roots) {
-    roots.push(values.length);
-    let level = [{ from: root, to: values.length }];
-    let depth = 0;
-    values.push(0);
-    for (; level.length > 0; depth++) {
-      const below: typeof level = [];
-      for (const { from, to } of level) {
-        const at = to * NODE;
-        const feature = trees.feature[from]!;
-        if (feature === LEAF) {
-          nodes[at] = 0;
-          nodes[at + 1] = ALWAYS;
-          nodes[at + 2] = to;
-          values[to] = weight.get(from) ?? 0;
-          continue;
-        }
-        const first = values.length;
-        values.push(0, 0);
-        // A missing value has two keys, one for each way; a node looks at the one of its way.
-        nodes[at] = trees.missingTrue[from] ? feature + width : feature;
-        nodes[at + 1] = keyOf(floor32(trees.threshold[from]!));
-        nodes[at + 2] = first;
-        below.push({ from: trees.whenTrue[from]!, to: first }, {
-          from: trees.whenFalse[from]!,
-          to: first + 1,
-        });
-      }
-      level = below;
-    }
-    depths.push(depth - 1);
-  }
-  return {
-    nodes: Int32Array.from(nodes),
-    values: Float64Array.from(values),
-    roots: Int32Array.from(roots),
-    depths: Int32Array.from(depths),
   };
 }
 
@@ -179,17 +76,15 @@ function keyWriter(columns: readonly Column[], keys: Int32Array, shape: ModelSha
   };
 }
 
-function compile(
-  { columns, trees, base, sigmoid }: TreeFile,
+/** @returns one value for each row */
+export function walkTrees(
+  { columns, layout, base, sigmoid, double }: TreeProgram,
   shape: ModelShape,
 ): (batch: ModelBatch) => Float32Array {
-  const leaves = new Float64Array(trees.roots.length);
+  const leaves = new Float64Array(layout.roots.length);
   const keys = new Int32Array(2 * columns.length);
   const writeKeys = keyWriter(columns, keys, shape);
-  const walk = trees.mode.includes("BRANCH_MEMBER")
-    ? walkSets(trees, columns.length, keys, leaves)
-    : walkKeys(layOut(trees, columns.length), keys, leaves);
-  const { double } = trees;
+  const walk = "nodes" in layout ? walkKeys(layout, keys, leaves) : walkSets(layout, keys, leaves);
 
   /** In the order of the trees, as the runtime adds; each sum is rounded as its type is. */
   function sum(): number {
@@ -216,7 +111,7 @@ function compile(
 
 /** Finds the leaf of each tree for the keys of a row, without a branch on the way down. */
 function walkKeys(
-  { nodes, values, roots, depths }: Layout,
+  { nodes, values, roots, depths }: KeyLayout,
   keys: Int32Array,
   leaves: Float64Array,
 ): () => void {
@@ -257,24 +152,29 @@ function walkKeys(
 }
 
 /** The same for trees that also ask for sets of categories, node by node. */
-function walkSets(trees: ReadTrees, width: number, keys: Int32Array, leaves: Float64Array): () => void {
-  const { roots, feature, missingTrue, whenTrue, whenFalse } = trees;
-  const thresholds = Int32Array.from(trees.threshold, (value) => keyOf(floor32(value)));
-  const sets = Array.from(feature, (_, node) => {
-    const members = trees.members.get(node);
-    return members && new Set(members.map((member) => keyOf(Math.fround(member))));
-  });
-  const values = new Float64Array(feature.length);
-  trees.weights.node.forEach((node, index) => values[node] = trees.weights.value[index]!);
-  const ask = Int32Array.from(feature, (id, node) => missingTrue[node] ? id + width : id);
+function walkSets(
+  { roots, ask, thresholds, setFrom, setTo, members, whenTrue, whenFalse, values }: SetLayout,
+  keys: Int32Array,
+  leaves: Float64Array,
+): () => void {
+  /** The members of a set are ascending. */
+  function isMember(node: number, key: number): boolean {
+    let from = setFrom[node]!;
+    let to = setTo[node]!;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (members[middle]! < key) from = middle + 1;
+      else to = middle;
+    }
+    return from < setTo[node]! && members[from] === key;
+  }
+
   return () => {
     for (let tree = 0; tree < roots.length; tree++) {
       let node = roots[tree]!;
-      while (feature[node] !== LEAF) {
-        const set = sets[node];
-        const isTrue = set === undefined
-          ? keys[ask[node]!]! <= thresholds[node]!
-          : set.has(keys[feature[node]!]!);
+      for (let asked = ask[node]!; asked !== LEAF; asked = ask[node]!) {
+        const key = keys[asked]!;
+        const isTrue = setFrom[node] === NO_SET ? key <= thresholds[node]! : isMember(node, key);
         node = isTrue ? whenTrue[node]! : whenFalse[node]!;
       }
       leaves[tree] = values[node]!;

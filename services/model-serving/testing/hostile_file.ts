@@ -1,6 +1,6 @@
 /** ONNX files that are made to do harm, each small or valid in itself. @module */
 import type { Graph } from "shared/onnx/model_proto.ts";
-import { WireWriter } from "shared/onnx/wire.ts";
+import { WIRE_TYPE, WireWriter } from "shared/onnx/wire.ts";
 import { writeNode, writeValueInfo } from "shared/onnx/writer.ts";
 import { fileOf, signature } from "./model_file.ts";
 
@@ -173,6 +173,16 @@ export function longListModelFile(values: number): Uint8Array<ArrayBuffer> {
     inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
     outputs: [{ name: "value", type: "float", dims: ["rows"] }],
   });
+}
+
+/** As many inputs of two bytes each: without a name, a type and a shape. */
+export function manyInputsModelFile(count: number): Uint8Array<ArrayBuffer> {
+  const file = new WireWriter();
+  file.int(1, 8);
+  // Its tag, and the length of nothing.
+  const [tag, length] = [11 * 8 + WIRE_TYPE.bytes, 0];
+  file.bytes(7, Uint8Array.from({ length: 2 * count }, (_, at) => at % 2 === 0 ? tag : length));
+  return file.finish();
 }
 
 /** A text beside a number: its output is text, where the signature says a value. */
