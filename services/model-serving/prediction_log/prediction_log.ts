@@ -59,12 +59,15 @@ interface Lane {
   queue: LogQueue;
   /** Lost besides what the queue dropped. */
   refused: number;
+  /** The head that JetStream has of it. */
+  told: number;
 }
 
 /** A message of a lane, on its way. */
 interface Parcel {
   lane: Lane;
   message: Outgoing;
+  head: number;
   records: number;
 }
 
@@ -85,7 +88,7 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     if (lane === undefined && (lanes.size < MAX_LANES || options.policyOf(model) !== undefined)) {
       const origin = { model, instance, boot };
       const queue = createLogQueue({ origin, policy: () => policyOf(model), pool });
-      lanes.set(model, lane = { origin, queue, refused: 0 });
+      lanes.set(model, lane = { origin, queue, refused: 0, told: 0 });
     }
     return lane;
   }
@@ -109,18 +112,28 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
     while (true) {
       const parcels = [...lanes.values()].filter(({ queue }) => queue.waiting > 0).flatMap(takeFrom);
       if (parcels.length === 0) break;
-      for (const { lane, records } of await send(parcels)) lane.refused += records;
-      for (const { lane, records } of parcels) lane.queue.settle(records);
+      await settle(parcels);
       await delay(GATHER_MS, stopSignal.signal);
     }
     // In the same turn as the last look: a record that comes from here on begins a new flush.
     flushing = undefined;
   }
 
+  async function settle(parcels: readonly Parcel[]): Promise<void> {
+    const lost = new Set(await send(parcels));
+    for (const parcel of parcels) {
+      const { lane, head, records } = parcel;
+      lane.queue.settle(records);
+      if (lost.has(parcel)) lane.refused += records;
+      else lane.told = Math.max(lane.told, head);
+    }
+  }
+
   function takeFrom(lane: Lane): Parcel[] {
     const { origin, queue } = lane;
     return queue.take(MAX_TAKEN).map(({ sequence, records, data }) => {
-      return { lane, message: messageOfLog(origin, { id: `${sequence}`, head: queue.head, data }), records };
+      const { head } = queue;
+      return { lane, message: messageOfLog(origin, { id: `${sequence}`, head, data }), head, records };
     });
   }
 
@@ -155,12 +168,16 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   async function tellWhileItLives(): Promise<void> {
     for (let times = 0; !stopped; times++) {
       await delay(tellEveryMs, stopSignal.signal);
-      // One model is enough: what is known of the others was said with their last records.
-      const [lane] = lanes.values();
-      if (stopped || lane === undefined) continue;
+      if (stopped) break;
+      // One model is enough to live by; of the others, those whose last records are on their way or were lost.
+      const silent = [...lanes.values()].filter(({ queue, told }, index) => index === 0 || told < queue.head);
+      const heads = silent.map((lane) => ({ lane, head: lane.queue.head }));
       try {
-        const message = messageOfLog(lane.origin, { id: `tell-${times}`, head: lane.queue.head });
-        await publishAll(bus, [message], { signal: stopSignal.signal });
+        const messages = heads.map(({ lane, head }) =>
+          messageOfLog(lane.origin, { id: `tell-${times}`, head })
+        );
+        await publishAll(bus, messages, { signal: stopSignal.signal });
+        for (const { lane, head } of heads) lane.told = Math.max(lane.told, head);
       } catch (error) {
         log.warn(`Cannot tell how far the prediction log is: ${messageOf(error)}`);
       }
@@ -195,7 +212,12 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
       await send([...lanes.values()].map((lane) => {
         const { origin, queue: { head } } = lane;
         const more = { [LOG_HEADER.closed]: "true" };
-        return { lane, message: messageOfLog(origin, { id: `closed-${head}`, head, more }), records: 0 };
+        return {
+          lane,
+          message: messageOfLog(origin, { id: `closed-${head}`, head, more }),
+          head,
+          records: 0,
+        };
       }));
       clearTimeout(timer);
     },

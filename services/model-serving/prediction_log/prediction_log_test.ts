@@ -321,6 +321,29 @@ Deno.test("the prediction log says how far it is while nobody asks anything, unt
   assertEquals((await storedPredictions(bus)).length, 3);
 });
 
+Deno.test("the prediction log tells of records that were lost last of a model, of which nothing else would", async () => {
+  await using bus = await startTestBus();
+  const { log } = deploymentBodySchema.parse({});
+  const predictionLog = createPredictionLog(bus, {
+    instance: "test",
+    log: silentLogger,
+    policyOf: () => log,
+    tellEveryMs: 10,
+  });
+  await predictionLog.start();
+  const error = "x".repeat(bus.nc.info!.max_payload);
+  predictionLog.append(oneRow(0));
+  predictionLog.append(oneRow(1, { model: "other", failure: { code: "invalid", error } }));
+  const told = async () =>
+    (await storedMessages(bus, STREAM.predictions.name))
+      .filter(({ subject }) => subject === "predictions.other")
+      .map(({ header }) => [header.get(LOG_HEADER.head), header.get(LOG_HEADER.closed)]);
+  await eventually(async () => assertEquals(await told(), [["1", ""]]));
+  await predictionLog.stop();
+  // Once: it is known then.
+  assertEquals(await told(), [["1", ""], ["1", "true"]]);
+});
+
 Deno.test("the prediction log refuses calls when it is full, where that is declared", async () => {
   await using bus = await startTestBus();
   const log = startLog(bus, { buffer: 4, whenFull: "refuse" });
