@@ -19,6 +19,11 @@ import {
   type TreeProgram,
 } from "./tree_program.ts";
 
+/** Rows that are walked side by side: the processor waits for so many reads at once. */
+const LANES = 4;
+/** Keys of rows that go through a tree together: as many as stay near the processor, with the tree. */
+const KEYS_AT_ONCE = 8_192;
+
 export function loadTrees(program: TreeProgram, shape: ModelShape): LoadedModel {
   const score = walkTrees(program, shape);
   return {
@@ -33,8 +38,8 @@ export function loadTrees(program: TreeProgram, shape: ModelShape): LoadedModel 
   };
 }
 
-/** Writes the keys of a row's columns, each for both ways of a missing value. */
-type WriteKeys = (batch: ModelBatch, row: number) => void;
+/** Writes the keys of a row's columns from a place on, each for both ways of a missing value. */
+type WriteKeys = (batch: ModelBatch, row: number, at: number) => void;
 
 function keyWriter(columns: readonly Column[], keys: Int32Array, shape: ModelShape): WriteKeys {
   const width = columns.length;
@@ -42,36 +47,36 @@ function keyWriter(columns: readonly Column[], keys: Int32Array, shape: ModelSha
     columns.every(({ index }, at) => index === at);
   const cell = new Float32Array(1);
   const cellBits = new Int32Array(cell.buffer);
-  const write = (column: number, value: number, raw: number) => {
+  const write = (at: number, value: number, raw: number) => {
     if (value !== value) {
-      keys[column] = MISSING_RIGHT;
-      keys[column + width] = MISSING_LEFT;
+      keys[at] = MISSING_RIGHT;
+      keys[at + width] = MISSING_LEFT;
     } else {
       const bits = value === 0 ? 0 : raw;
       // The sign turns the order of the other bits round.
-      keys[column] = keys[column + width] = bits ^ ((bits >> 31) & 0x7fffffff);
+      keys[at] = keys[at + width] = bits ^ ((bits >> 31) & 0x7fffffff);
     }
   };
   if (isPlain) {
     // Of the whole buffer: many batches are parts of one.
     let bits: Int32Array = new Int32Array(0);
-    return ({ numbers }, row) => {
+    return ({ numbers }, row, at) => {
       if (bits.buffer !== numbers.buffer) {
         bits = new Int32Array(numbers.buffer, 0, Math.floor(numbers.buffer.byteLength / 4));
       }
       const from = row * width;
       const bitsFrom = numbers.byteOffset / 4 + from;
       for (let column = 0; column < width; column++) {
-        write(column, numbers[from + column]!, bits[bitsFrom + column]!);
+        write(at + column, numbers[from + column]!, bits[bitsFrom + column]!);
       }
     };
   }
-  return ({ numbers, categories }, row) => {
-    columns.forEach((column, at) => {
+  return ({ numbers, categories }, row, at) => {
+    columns.forEach((column, index) => {
       cell[0] = column.from === "numbers"
         ? numbers[row * shape.numbers + column.index]!
         : column.codes.get(categories[row * shape.categories + column.index]!) ?? column.otherwise;
-      write(at, cell[0], cellBits[0]!);
+      write(at + index, cell[0], cellBits[0]!);
     });
   };
 }
@@ -82,30 +87,99 @@ export function walkTrees(
   shape: ModelShape,
 ): (batch: ModelBatch) => Float32Array {
   const leaves = new Float64Array(layout.roots.length);
-  const keys = new Int32Array(2 * columns.length);
+  const keysOfRow = 2 * columns.length;
+  // Where there are none, the trees are leaves.
+  const together = Math.floor(KEYS_AT_ONCE / Math.max(1, LANES * keysOfRow)) * LANES;
+  const keys = new Int32Array(Math.max(1, together) * keysOfRow);
+  const totals = new Float64Array(together);
   const writeKeys = keyWriter(columns, keys, shape);
   const walk = "nodes" in layout ? walkKeys(layout, keys, leaves) : walkSets(layout, keys, leaves);
+  const walkTogether = "nodes" in layout ? walkRows(layout, { keys, keysOfRow, totals, double }) : undefined;
 
   /** In the order of the trees, as the runtime adds; each sum is rounded as its type is. */
   function sum(): number {
     let total = 0;
     if (double) {
       for (let tree = 0; tree < leaves.length; tree++) total += leaves[tree]!;
-      return Math.fround(total + base);
+      return total;
     }
     for (let tree = 0; tree < leaves.length; tree++) total = Math.fround(total + leaves[tree]!);
-    return Math.fround(total + base);
+    return total;
+  }
+
+  function answer(total: number): number {
+    const output = Math.fround(total + base);
+    return sigmoid ? logistic(output) : output;
   }
 
   return (batch) => {
     const outputs = new Float32Array(batch.rows);
-    for (let row = 0; row < batch.rows; row++) {
-      writeKeys(batch, row);
+    let from = 0;
+    if (walkTogether !== undefined) {
+      for (let left = batch.rows; left >= LANES; left = batch.rows - from) {
+        const rows = Math.min(together, left - left % LANES);
+        for (let row = 0; row < rows; row++) writeKeys(batch, from + row, row * keysOfRow);
+        walkTogether(rows);
+        for (let row = 0; row < rows; row++) outputs[from + row] = answer(totals[row]!);
+        from += rows;
+      }
+    }
+    for (let row = from; row < batch.rows; row++) {
+      writeKeys(batch, row, 0);
       walk();
-      const total = sum();
-      outputs[row] = sigmoid ? logistic(total) : total;
+      outputs[row] = answer(sum());
     }
     return outputs;
+  };
+}
+
+/**
+ * Adds up the leaves of rows, tree by tree: a tree is near the processor for all of them, and each sum has the order of
+ * the trees, as the runtime has it. Their number is a multiple of {@link LANES}.
+ */
+function walkRows(
+  { nodes, values, roots, depths }: KeyLayout,
+  { keys, keysOfRow, totals, double }: {
+    keys: Int32Array;
+    keysOfRow: number;
+    totals: Float64Array;
+    double: boolean;
+  },
+): (rows: number) => void {
+  const add = (row: number, leaf: number) => {
+    const total = totals[row]! + leaf;
+    totals[row] = double ? total : Math.fround(total);
+  };
+  return (rows) => {
+    totals.fill(0, 0, rows);
+    for (let tree = 0; tree < roots.length; tree++) {
+      const root = roots[tree]!;
+      const depth = depths[tree]!;
+      for (let row = 0; row < rows; row += LANES) {
+        const keysOfA = row * keysOfRow;
+        const keysOfB = keysOfA + keysOfRow;
+        const keysOfC = keysOfB + keysOfRow;
+        const keysOfD = keysOfC + keysOfRow;
+        let a = root;
+        let b = root;
+        let c = root;
+        let d = root;
+        for (let level = 0; level < depth; level++) {
+          const at = a * NODE;
+          const bt = b * NODE;
+          const ct = c * NODE;
+          const dt = d * NODE;
+          a = nodes[at + 2]! + (+(keys[keysOfA + nodes[at]!]! > nodes[at + 1]!));
+          b = nodes[bt + 2]! + (+(keys[keysOfB + nodes[bt]!]! > nodes[bt + 1]!));
+          c = nodes[ct + 2]! + (+(keys[keysOfC + nodes[ct]!]! > nodes[ct + 1]!));
+          d = nodes[dt + 2]! + (+(keys[keysOfD + nodes[dt]!]! > nodes[dt + 1]!));
+        }
+        add(row, values[a]!);
+        add(row + 1, values[b]!);
+        add(row + 2, values[c]!);
+        add(row + 3, values[d]!);
+      }
+    }
   };
 }
 
