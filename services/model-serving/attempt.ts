@@ -9,7 +9,7 @@ import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
 import { predictionIds } from "./prediction_id.ts";
 import type { PredictionLog } from "./prediction_log/prediction_log.ts";
 import { asksAlike } from "./routing/alike.ts";
-import type { Place } from "./routing/router.ts";
+import type { Arm, Place, Router } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import { nothingScored, type Score } from "./score.ts";
 
@@ -18,6 +18,7 @@ export interface Attempted {
   call: PredictCall;
   context: CallContext;
   deployment: DeploymentBody;
+  router: Router;
   /** By `performance.now()`: when the call came, and when the arm was entered that attempts it now. */
   startedAt: number;
   enteredAt: number;
@@ -34,18 +35,12 @@ export interface AttemptDeps {
   log: Pick<PredictionLog, "append">;
   /** Told of every answer, to be compared with those of shadows. */
   answered: (call: PredictCall, prediction: Prediction, context: CallContext) => void;
+  /** A place in the champion for a call that the arm failed to answer; logs that there is none. */
+  enterChampion: (from: Arm, attempted: Attempted) => Place;
 }
 
-/**
- * Gives the place back.
- *
- * @param failure is told whether it is the arm's alone: the champion answers then what the arm can't
- */
-export type Attempt = (
-  place: Place,
-  attempted: Attempted,
-  failure: { fallsBack: boolean },
-) => Promise<Prediction>;
+/** Gives the place back. Where the failure is the arm's alone, the champion is asked then. */
+export type Attempt = (place: Place, attempted: Attempted) => Promise<Prediction>;
 
 /** Failures that another arm would have answered alike. */
 const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -57,9 +52,9 @@ const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 export function createAttempt(deps: AttemptDeps): Attempt {
-  const { models, projectOf, score, explain, log, answered } = deps;
+  const { models, projectOf, score, explain, log, answered, enterChampion } = deps;
 
-  return async function attempt(place, attempted, failure) {
+  return async function attempt(place, attempted) {
     const { call, context, deployment, startedAt, enteredAt, servedAtMs } = attempted;
     const scored = nothingScored();
     let lease: ReturnType<typeof models.lease> | undefined;
@@ -70,7 +65,8 @@ export function createAttempt(deps: AttemptDeps): Attempt {
       const ids = predictionIds(sizeOf(call.question), servedAtMs);
       taken = { call, context, served, place, servedAtMs, ids, scored };
       const deadline = call.timeoutMs === undefined ? Infinity : startedAt + call.timeoutMs;
-      await score(call, { served, deployment, context, deadline, into: scored });
+      const scoring = score(call, { served, deployment, context, deadline, into: scored });
+      if (scoring !== undefined) await scoring;
       const prediction = toPrediction(taken);
       if (call.explain === true) {
         prediction.explanations = await explain(prediction);
@@ -86,10 +82,10 @@ export function createAttempt(deps: AttemptDeps): Attempt {
       // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
       // champion unless it asks for other features.
       const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(taken?.served, call.model);
-      failure.fallsBack = isItsOwn && !place.arm.champion && call.version === undefined;
+      const fallsBack = isItsOwn && !place.arm.champion && call.version === undefined;
       const endedAt = performance.now();
       place.done(isItsOwn && !isMistake ? { failed: true, ms: endedAt - enteredAt } : undefined);
-      if (!failure.fallsBack && call.asksAgain?.(error) === true) throw error;
+      if (!fallsBack && call.asksAgain?.(error) === true) throw error;
       scored.times.totalMs = endedAt - startedAt;
       log.append(
         taken === undefined
@@ -103,10 +99,12 @@ export function createAttempt(deps: AttemptDeps): Attempt {
           }, error)
           : loggedCall(taken, failureOf(error)),
       );
-      throw error;
+      if (!fallsBack) throw error;
     } finally {
       lease?.release();
     }
+    const again = { ...attempted, enteredAt: performance.now() };
+    return await attempt(enterChampion(place.arm, attempted), again);
   };
 
   /** Whether a version takes other features than the champion, or there is none to take any. */

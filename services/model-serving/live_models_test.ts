@@ -39,6 +39,7 @@ function createStand({ onUnload = () => Promise.resolve() }: { onUnload?: () => 
         runtime: "none",
         outputWidth: 1,
         predict: () => Promise.resolve(new Float32Array()),
+        predictNow: () => new Float32Array(),
         unload,
       };
       const batcher = createBatcher(model, { model: wanted.model, maxRows: 1, maxWaitingRows: 1 });

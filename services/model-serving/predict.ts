@@ -51,22 +51,22 @@ export interface Predict {
 export function createPredict(deps: PredictDeps): Predict {
   const { models, deployments, projectOf, routers, log, now = Date.now, unattributed = () => {} } = deps;
   const { score, explain, answered = () => {} } = deps;
-  const attempt = createAttempt({ models, projectOf, score, explain, log, answered });
+  const attempt = createAttempt({ models, projectOf, score, explain, log, answered, enterChampion });
 
   async function parts(call: PredictCall, context: CallContext): Promise<PredictionPart[]> {
     const startedAt = performance.now();
     const servedAtMs = now();
     const begun = begin(call, context, { startedAt, servedAtMs });
     const { deployment, router, assigned } = begun;
-    const attempted = { call, context, deployment, startedAt, enteredAt: startedAt, servedAtMs };
+    const attempted = { call, context, deployment, router, startedAt, enteredAt: startedAt, servedAtMs };
     const [only] = assigned;
     if (assigned.length === 1) {
-      return [{ prediction: await answer(only!.arm, router, attempted), positions: undefined }];
+      return [{ prediction: await answer(only!.arm, attempted), positions: undefined }];
     }
     // Answered whole or not at all: no part's outcome is lost, and the first failure is the call's.
     const answers = await Promise.allSettled(
-      assigned.map(({ arm, positions }) =>
-        answer(arm, router, { ...attempted, call: partOf(call, positions!) })
+      assigned.map(async ({ arm, positions }) =>
+        await answer(arm, { ...attempted, call: partOf(call, positions!) })
       ),
     );
     return answers.map((one, index) => {
@@ -117,33 +117,26 @@ export function createPredict(deps: PredictDeps): Predict {
    * The assigned arm answers; where it fails, and the champion need not fail as well, the champion does. Nobody stands in
    * for a version that is asked for.
    */
-  async function answer(arm: Arm, router: Router, attempted: Attempted): Promise<Prediction> {
-    const { call } = attempted;
-    const rows = sizeOf(call.question);
+  function answer(arm: Arm, attempted: Attempted): Promise<Prediction> {
+    const { call, router } = attempted;
     let place: Place;
     try {
-      place = router.enter(arm, rows);
+      place = router.enter(arm, sizeOf(call.question));
       if (call.version !== undefined && place.arm !== arm) throw notNow(call, place);
     } catch (error) {
       logFailure(call, error, attempted, arm.name);
       throw error;
     }
-    const failure = { fallsBack: false };
-    try {
-      return await attempt(place, attempted, failure);
-    } catch (error) {
-      if (!failure.fallsBack) throw error;
-    }
-    const again = { ...attempted, enteredAt: performance.now() };
-    return await attempt(enterChampion(place.arm, router, attempted), again, failure);
+    return attempt(place, attempted);
   }
 
-  /** What is left of a call that its arm failed to answer; that there is no room for it is an outcome of its own. */
-  function enterChampion(from: Arm, router: Router, attempted: Attempted): Place {
+  /** For what is left of a call that its arm failed to answer; that there is no room is an outcome of its own. */
+  function enterChampion(from: Arm, attempted: Attempted): Place {
+    const { call, router } = attempted;
     try {
-      return router.fallBack(from, sizeOf(attempted.call.question));
+      return router.fallBack(from, sizeOf(call.question));
     } catch (error) {
-      logFailure(attempted.call, error, attempted, router.champion.name);
+      logFailure(call, error, attempted, router.champion.name);
       throw error;
     }
   }

@@ -45,11 +45,12 @@ export function addEndpointRoutes(
     describe(app, route);
     app.on(http.method.toUpperCase(), http.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
       const { headers } = c.req.raw;
-      if (other?.isOf(headers.get("content-type") ?? "") === true) return other.answer(c);
+      const type = hasBody ? headers.get("content-type") : null;
+      if (other !== undefined && type !== null && other.isOf(type)) return other.answer(c);
       const context = callContext(headers);
       let request;
       try {
-        const fields = hasBody ? bodyFields(await readJson(c) ?? {}) : queryFields(c);
+        const fields = hasBody ? bodyFields(await readJson(c, type) ?? {}) : queryFields(c);
         request = parseWith(spec.request, withParameters(fields, c, names), `answer ${subject}`);
       } catch (error) {
         refused?.(c.req.param(), error, context);

@@ -93,12 +93,15 @@ const isJson = (type: string | null): boolean =>
 /**
  * The JSON body, `undefined` when there is none.
  *
+ * @param type its content type, where that was read already
  * @throws {AppError} `unsupported` when the content type is not JSON or the encoding is unknown, `invalid` when the body
  * is no JSON, `too_large`
  */
-export async function readJson(c: Context): Promise<unknown> {
+export async function readJson(
+  c: Context,
+  type = c.req.raw.headers.get("content-type"),
+): Promise<unknown> {
   const request = unpacked(c);
-  const type = request.headers.get("content-type");
   if (!isJson(type)) {
     if (await request.text() === "") return undefined;
     throw new AppError(

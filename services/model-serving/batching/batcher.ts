@@ -7,7 +7,7 @@
 import { setImmediate } from "node:timers";
 import { AppError, unavailable } from "shared/errors.ts";
 import type { ModelBatch } from "shared/onnx/model_batch.ts";
-import type { LoadedModel } from "../runtime/runtime.ts";
+import type { LoadedModel, ModelAtOnce } from "../runtime/runtime.ts";
 
 export interface BatchLimits {
   /** Rows of a run; a call with more runs alone. */
@@ -42,10 +42,12 @@ export interface Batcher {
   /** Rows that wait. */
   readonly waitingRows: number;
   /**
+   * At once, if the runtime answers at once: a promise costs a single row as much as its trees do.
+   *
    * @throws {AppError} `unavailable` with Retry-After when too many rows wait, `timeout` when its deadline passed
    * before its run began, and what the run threw
    */
-  predict(input: ModelBatch, terms?: CallTerms): Promise<BatchAnswer>;
+  predict(input: ModelBatch, terms?: CallTerms): BatchAnswer | Promise<BatchAnswer>;
 }
 
 /** As long as a timer may be. */
@@ -68,7 +70,7 @@ export interface BatcherOptions extends BatchLimits {
 
 export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Batcher {
   const { model, maxRows, maxWaitingRows, onRun } = options;
-  const { predictNext } = loaded;
+  const { predictNow, predictNext } = loaded;
   const queues: Waiting[][] = PRIORITIES.map(() => []);
   let waitingRows = 0;
   let running = false;
@@ -182,39 +184,46 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
     }
   }
 
+  function predictAtOnce(predictNow: ModelAtOnce["predictNow"], input: ModelBatch): BatchAnswer {
+    const startedAt = performance.now();
+    const outputs = predictNow(input);
+    const endedAt = performance.now();
+    const runMs = endedAt - startedAt;
+    onRun?.({ calls: 1, rows: input.rows, runMs });
+    return { outputs, queueMs: 0, runMs, endedAt, batchRows: input.rows };
+  }
+
+  async function predictInTurn(
+    input: ModelBatch,
+    { deadline = Infinity, priority = "normal" }: CallTerms,
+  ): Promise<BatchAnswer> {
+    // A call that is larger than the bound may wait alone.
+    if (waitingRows > 0 && waitingRows + input.rows > maxWaitingRows) {
+      throw unavailable(
+        `Cannot predict with "${model}": ${waitingRows} rows wait, and ${maxWaitingRows} may`,
+        { retryAfter: 1 },
+      );
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<BatchAnswer>();
+    queues[PRIORITIES.indexOf(priority)]!.push({
+      input,
+      deadline,
+      since: performance.now(),
+      resolve,
+      reject,
+    });
+    waitingRows += input.rows;
+    lookAgainAt(deadline);
+    wake();
+    return await promise;
+  }
+
   return {
     get waitingRows() {
       return waitingRows;
     },
-    async predict(input, { deadline = Infinity, priority = "normal" } = {}) {
-      if (predictNext === undefined) {
-        const startedAt = performance.now();
-        const outputs = await loaded.predict(input);
-        const endedAt = performance.now();
-        const runMs = endedAt - startedAt;
-        onRun?.({ calls: 1, rows: input.rows, runMs });
-        return { outputs, queueMs: 0, runMs, endedAt, batchRows: input.rows };
-      }
-      // A call that is larger than the bound may wait alone.
-      if (waitingRows > 0 && waitingRows + input.rows > maxWaitingRows) {
-        throw unavailable(
-          `Cannot predict with "${model}": ${waitingRows} rows wait, and ${maxWaitingRows} may`,
-          { retryAfter: 1 },
-        );
-      }
-      const { promise, resolve, reject } = Promise.withResolvers<BatchAnswer>();
-      queues[PRIORITIES.indexOf(priority)]!.push({
-        input,
-        deadline,
-        since: performance.now(),
-        resolve,
-        reject,
-      });
-      waitingRows += input.rows;
-      lookAgainAt(deadline);
-      wake();
-      return await promise;
-    },
+    predict: (input, terms = {}) =>
+      predictNow === undefined ? predictInTurn(input, terms) : predictAtOnce(predictNow, input),
   };
 }
 

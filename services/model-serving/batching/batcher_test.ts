@@ -38,8 +38,16 @@ async function inTurn(next: () => ModelBatch | undefined, predict: LoadedModel["
   return batch && await predict(batch);
 }
 
-const create = (model: LoadedModel, options: Partial<BatcherOptions> = {}) =>
-  createBatcher(model, { model: "test", maxRows: 64, maxWaitingRows: 1_000, ...options });
+/** A batcher whose every answer is a promise. */
+function create(model: LoadedModel, options: Partial<BatcherOptions> = {}) {
+  const batcher = createBatcher(model, { model: "test", maxRows: 64, maxWaitingRows: 1_000, ...options });
+  return {
+    get waitingRows() {
+      return batcher.waitingRows;
+    },
+    predict: async (...call: Parameters<typeof batcher.predict>) => await batcher.predict(...call),
+  };
+}
 
 const batchOf = (values: readonly number[]): ModelBatch => ({
   rows: values.length,
@@ -188,8 +196,12 @@ Deno.test("a run that fails fails its own calls, and those after it are answered
   assertEquals([...(await next).outputs], [6]);
 });
 
-Deno.test("a model that gains nothing by batches is asked at once", async () => {
-  const { model } = createModel();
-  const batcher = create({ ...model, predictNext: undefined });
-  assertEquals((await batcher.predict(batchOf([4]))).queueMs, 0);
+Deno.test("a model that gains nothing by batches is asked at once", () => {
+  const { runtime, outputWidth, predict, unload } = createModel().model;
+  const predictNow = ({ numbers }: ModelBatch) => numbers.map((value) => value * 2);
+  const model: LoadedModel = { runtime, outputWidth, predict, predictNow, unload };
+  const answer = createBatcher(model, { model: "test", maxRows: 1, maxWaitingRows: 1 }).predict(batchOf([4]));
+  // Not even a promise is between.
+  assert(!(answer instanceof Promise));
+  assertEquals([[...answer.outputs], answer.queueMs], [[8], 0]);
 });

@@ -1,11 +1,11 @@
-/** What an arm takes at most: calls at the same time, and rows a second. Pure: the time is handed in. @module */
+/** What an arm takes at most: calls at the same time, and rows a second. Pure: the clock is handed in. @module */
 import type { Limits } from "shared/contracts/model_serving.ts";
 
 export interface ArmLimits {
   /** Calls that are being answered. */
   readonly inFlight: number;
   /** Takes a place for a call of so many rows; `false` when there is none. What was taken is released once. */
-  take(rows: number, now: number): boolean;
+  take(rows: number, now: () => number): boolean;
   release(): void;
 }
 
@@ -18,8 +18,9 @@ export function createArmLimits({ concurrency = Infinity, rowsPerSecond }: Parti
   let tokens = rowsPerSecond ?? 0;
   let filledAt = -Infinity;
 
-  function takeRows(rows: number, now: number): boolean {
+  function takeRows(rows: number, clock: () => number): boolean {
     if (rowsPerSecond === undefined) return true;
+    const now = clock();
     if (filledAt !== -Infinity) {
       tokens = Math.min(rowsPerSecond, tokens + (now - filledAt) / 1_000 * rowsPerSecond);
     }

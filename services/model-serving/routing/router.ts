@@ -108,7 +108,7 @@ export function createRouter(deployment: DeploymentBody, options: RouterOptions)
 
   function enterChampion(rows: number, from: Arm | undefined, rerouted: Reroute | null): Place {
     const state = states.get(champion)!;
-    if (!state.limits.take(rows, now())) throw atLimit(model, champion);
+    if (!state.limits.take(rows, now)) throw atLimit(model, champion);
     return placeIn(state, from, rerouted);
   }
 
@@ -125,7 +125,7 @@ export function createRouter(deployment: DeploymentBody, options: RouterOptions)
       const state = states.get(arm)!;
       if (!hasVersion(arm.alias)) return enterChampion(rows, arm, "no_version");
       if (state.breaker?.allow(now()) === false) return enterChampion(rows, arm, "breaker");
-      if (state.limits.take(rows, now())) return placeIn(state, undefined, null);
+      if (state.limits.take(rows, now)) return placeIn(state, undefined, null);
       state.breaker?.cancel();
       if (state.beyond === "refuse") throw atLimit(model, arm);
       return enterChampion(rows, arm, "limit");

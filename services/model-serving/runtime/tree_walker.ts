@@ -26,14 +26,15 @@ const KEYS_AT_ONCE = 8_192;
 
 export function loadTrees(program: TreeProgram, shape: ModelShape): LoadedModel {
   const score = walkTrees(program, shape);
+  const predictNow = (batch: ModelBatch): Float32Array => {
+    refuseOtherShape(batch, shape);
+    return score(batch);
+  };
   return {
     runtime: "tree-walker",
     outputWidth: 1,
-    // deno-lint-ignore require-await -- what it throws is to be a rejection, as with the other runtimes
-    async predict(batch) {
-      refuseOtherShape(batch, shape);
-      return score(batch);
-    },
+    predict: (batch) => Promise.try(predictNow, batch),
+    predictNow,
     unload: () => Promise.resolve(),
   };
 }

@@ -53,6 +53,9 @@ export type Tell = (row: number, name: string, message: string) => Reason;
 /** Reasons told at most: a batch that is wrong throughout is understood after these. */
 const MAX_REASONS = 100;
 
+/** Of nearly all calls: a map of its own costs one as much as its row does. Never written to. */
+const NO_MARKS = new Map<number, Record<string, Mark>>();
+
 const UNKNOWN = "is not a feature of the model";
 
 export function createRowChecker(signature: Signature, policy: InputPolicy): RowChecker {
@@ -70,7 +73,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     readonly categories: string[];
     readonly given: FeatureValue[];
     readonly reasons: Reason[] = [];
-    readonly marks = new Map<number, Record<string, Mark>>();
+    marks = NO_MARKS;
 
     constructor(readonly rows: number) {
       this.numbers = float32List(rows * shape.numbers);
@@ -147,6 +150,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     }
 
     #mark(row: number, name: string, mark: Mark): void {
+      if (this.marks === NO_MARKS) this.marks = new Map();
       const marks = this.marks.get(row) ?? {};
       marks[name] = mark;
       this.marks.set(row, marks);
