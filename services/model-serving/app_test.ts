@@ -212,9 +212,38 @@ Deno.test("predict() refuses by default when the features do not come, and goes 
   const refused = await assertRejects(ask, AppError);
   assertEquals(refused.code, "unavailable");
 
-  await deploy(service, { features: { deadline: "PT0.2S", fallback: "defaults" } });
-  // This model refuses missing features: it is asked all the same, and says which.
-  await eventually(async () => assertEquals((await assertRejects(ask, AppError)).code, "invalid"));
+  const defaults = { "orders.count": 3, "orders.spend": 4 };
+  await deploy(service, { features: { deadline: "PT0.2S", fallback: "defaults", defaults } });
+  await eventually(async () => {
+    const [prediction] = (await ask()).predictions;
+    assertEquals([prediction!.featuresFrom, prediction!.output], ["defaults", 43]);
+  });
+});
+
+Deno.test("predict() is unavailable, through no fault of its caller, where defaults do not fit the version in force", async () => {
+  await using service = await start();
+  // Before there is a version that could tell which features must not be missing.
+  await deploy(service, {
+    features: { deadline: "PT0.2S", fallback: "defaults", defaults: { "orders.count": 3 } },
+  });
+  await setChampion(service.bus, 1, sumModelFile([1, 10]));
+  const ask = (features?: Record<string, number>) =>
+    service.call(predict, {
+      model: "reorder",
+      entities: [{ customer_id: "1" }],
+      ...(features === undefined ? {} : { features: [features] }),
+    });
+  // A value that the call gives needs no default.
+  await eventually(async () => assertEquals((await ask({ "orders.spend": 2 })).predictions[0]!.output, 23));
+  const unavailable = await assertRejects(ask, AppError) as AppError;
+  assertEquals([unavailable.code, unavailable.reasons], ["unavailable", [{
+    path: "/entities/0",
+    message: "has a feature orders.spend that is missing",
+  }]]);
+  assertStringIncludes(unavailable.message, "the deployment's defaults can't stand for them");
+  // His own mistake stays his.
+  const mistaken = await assertRejects(() => ask({ "orders.count": 1e300 }), AppError) as AppError;
+  assertEquals(mistaken.code, "invalid");
 });
 
 Deno.test("predict() says which models are deployed when asked for another, and what is awaited without a version", async () => {

@@ -1,6 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { servedModels } from "shared/contracts/model_serving.ts";
+import type { Signature } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
+import { eventually } from "shared/testing/poll.ts";
 import type { TestService } from "shared/testing/service.ts";
 import { linearModelFile, signature, sumModelFile } from "./testing/model_file.ts";
 import { deploy, pointAlias, startServing } from "./testing/serving.ts";
@@ -64,4 +66,36 @@ Deno.test("a champion alone, once it has a version, is refused defaults and key 
       "/body/features/deadline must be PT0.001S to PT1H",
     ],
   );
+});
+
+Deno.test("defaults that must stand for features are refused where one is lacking that an arm can't do without", async () => {
+  const its = (first: Signature["inputs"][number]): Signature => ({
+    ...signature,
+    inputs: [first, { ...signature.inputs[1]!, nulls: "as_trained" }],
+  });
+  await using service = await startServing();
+  const spend = { "orders.spend": 4 };
+  const lacking = (name: string) =>
+    `/features/defaults/${name} is missing: defaults stand for features that do not come, and the model refuses to go without`;
+  assertEquals(await reasonsOf(service, { features: { fallback: "defaults" } }), [
+    lacking("orders.count"),
+    lacking("orders.spend"),
+  ]);
+  assertEquals(await reasonsOf(service, { features: { fallback: "last_known", defaults: spend } }), [
+    lacking("orders.count"),
+  ]);
+  // Nothing stands in for what is not known, and for what is refused.
+  await deploy(service, { features: { fallback: "last_known" } });
+  await deploy(service, { features: { defaults: spend } });
+
+  const asTrained = its({ ...signature.inputs[0]!, nulls: "as_trained" });
+  await pointAlias(service.bus, "champion", 2, linearModelFile([1, 0], asTrained), { signature: asTrained });
+  await eventually(() => deploy(service, { features: { fallback: "defaults" } }));
+  // The challenger takes a feature that the champion does not, and that may not be missing.
+  const other = its({ name: "orders.age", type: "number", nulls: "refuse" });
+  await pointAlias(service.bus, "challenger", 3, linearModelFile([3, 0], other), { signature: other });
+  assertEquals(await reasonsOf(service, { ...CANARY, features: { fallback: "defaults" } }), [
+    lacking("orders.age"),
+  ]);
+  await deploy(service, { ...CANARY, features: { fallback: "defaults", defaults: { "orders.age": 1 } } });
 });

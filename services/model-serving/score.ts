@@ -2,12 +2,8 @@
 import type { BatchAnswer } from "./batching/batcher.ts";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
-import {
-  type EntityQuestion,
-  type FeatureRead,
-  type ReadFeatures,
-  tellOf,
-} from "./features/read_features.ts";
+import { checkRead } from "./features/check_read.ts";
+import type { EntityQuestion, FeatureRead, ReadFeatures } from "./features/read_features.ts";
 import type { PredictCall, PredictTimes } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import {
@@ -68,7 +64,7 @@ export function createScore(readFeatures: ReadFeatures): Score {
     const read = await readFeatures(question, { asOf: call.asOf, signature, deployment, context, deadline });
     into.read = read;
     into.times.featuresMs = performance.now() - startedAt;
-    into.checked = checker.matrix(read.values, question.entities.length, tellOf(read, checker.names));
+    into.checked = checkRead(read, checker);
     await run(into.checked, call, of);
   }
 }

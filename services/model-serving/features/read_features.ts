@@ -15,7 +15,7 @@ import { isInfrastructureError } from "shared/infrastructure_error.ts";
 import { invalidInput } from "shared/validation.ts";
 import { createLastKnown, type LastKnown } from "./last_known.ts";
 import type { LookUp } from "./lookups.ts";
-import { pointer, type Tell } from "../validation/row_checker.ts";
+import { pointer, UNKNOWN } from "../validation/row_checker.ts";
 
 /** What a call gives of its entities itself, by feature. */
 export type GivenFeatures = Readonly<Record<string, FeatureValue>>;
@@ -143,6 +143,10 @@ const join = (
   ...more,
 });
 
+/** Whether defaults may stand for features that do not come. */
+export const takesDefaults = ({ fallback, defaults }: FeaturesPolicy): boolean =>
+  fallback === "defaults" || (fallback === "last_known" && Object.keys(defaults).length > 0);
+
 /** What stands for features that did not come. */
 function fallBack(
   known: readonly (Row | undefined)[],
@@ -154,9 +158,7 @@ function fallBack(
   },
 ): FeatureRead {
   const areUnknown = known.some((row) => row === undefined);
-  const mayDefault = policy.fallback === "defaults" ||
-    (policy.fallback === "last_known" && Object.keys(policy.defaults).length > 0);
-  if (policy.fallback === "refuse" || (areUnknown && !mayDefault)) {
+  if (policy.fallback === "refuse" || (areUnknown && !takesDefaults(policy))) {
     const detail = policy.fallback === "refuse" ? "" : ", and nothing is known of all of these entities";
     throw new AppError(
       "unavailable",
@@ -192,7 +194,7 @@ function refuseWrongGiven(
           message: "may not be given: the deployment takes features from the feature store alone",
         });
       } else if (!known.has(name) && deployment.input.unknown === "refuse") {
-        reasons.push({ path, message: "is not a feature of the model" });
+        reasons.push({ path, message: UNKNOWN });
       }
     }
   });
@@ -216,18 +218,3 @@ function applyGiven(
     });
   });
 }
-
-/**
- * Where mistakes in what was read stand in the call: in a feature that it gives, else in the entity.
- *
- * @param names of the features, in the order of the signature
- */
-export const tellOf = ({ statuses }: Pick<FeatureRead, "statuses">, names: readonly string[]): Tell =>
-(
-  row,
-  name,
-  message,
-) =>
-  statuses[row]![names.indexOf(name)] === "GIVEN"
-    ? { path: `/features/${row}/${pointer(name)}`, message }
-    : { path: `/entities/${row}`, message: `has a feature ${name} that ${message}` };

@@ -56,7 +56,7 @@ const MAX_REASONS = 100;
 /** Of nearly all calls: a map of its own costs one as much as its row does. Never written to. */
 const NO_MARKS = new Map<number, Record<string, Mark>>();
 
-const UNKNOWN = "is not a feature of the model";
+export const UNKNOWN = "is not a feature of the model";
 
 export function createRowChecker(signature: Signature, policy: InputPolicy): RowChecker {
   const { inputs } = signature;

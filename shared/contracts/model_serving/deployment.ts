@@ -81,7 +81,7 @@ const featuresSchema = z.object({
   /** When it is late or away: refuse the call, go on with the defaults, or with what was last read of the entity. */
   fallback: z.enum(["refuse", "defaults", "last_known"]).default("refuse"),
   /**
-   * What stands for a feature that did not come. Without one it is missing: the signature says what that does. For
+   * What stands for a feature that did not come. Without one it is missing, which its signature must allow. For
    * `last_known`: used for entities that nothing is known of, if any is declared; else the call is refused.
    */
   defaults: z.record(featureReferenceSchema, z.union([z.number(), z.boolean(), z.string()])).default({}),
