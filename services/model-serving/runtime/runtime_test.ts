@@ -5,6 +5,7 @@ import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 import { readModel } from "shared/onnx/reader.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import { delay } from "shared/delay.ts";
+import { eventually } from "shared/testing/poll.ts";
 import { deepModelFile, doublingModelFile, loopModelFile, wideModelFile } from "../testing/hostile_file.ts";
 import { sumModelFile } from "../testing/model_file.ts";
 import { type Forest, randomForest, seededRandom, VOCABULARY } from "../testing/random_forest.ts";
@@ -177,6 +178,34 @@ Deno.test("an instance that has loaded many models is replaced with those in it 
     await model.unload();
   }
   assertEquals(wasm.replaced, 0);
+});
+
+Deno.test("models are asked, and unloaded, while the thread that is to follow theirs is still loading", async () => {
+  const threads: PromiseWithResolvers<void>[] = [];
+  const gated = {
+    async forThread() {
+      const gate = Promise.withResolvers<void>();
+      threads.push(gate);
+      await gate.promise;
+      return await code.forThread();
+    },
+  };
+  const wasm = createWasmRuntime({ log: silentLogger, code: gated, limits: { loadsOfInstance: 2 } });
+  const first = wasm.load(sumModelFile([1, 0]), TWO);
+  await eventually(() => threads[0]!.resolve());
+  const kept = await first;
+  const other = await wasm.load(sumModelFile([2, 0]), TWO);
+
+  const loading = wasm.load(sumModelFile([3, 0]), TWO);
+  await eventually(() => assertEquals(threads.length, 2));
+  assertEquals([...await kept.predict(batchOf([[2, 0]]))], [2]);
+  await other.unload();
+  threads[1]!.resolve();
+  const next = await loading;
+  assertEquals([...await next.predict(batchOf([[2, 0]]))], [6]);
+  assertEquals([...await kept.predict(batchOf([[3, 0]]))], [3]);
+  assertEquals([threads.length, wasm.replaced], [2, 0]);
+  await wasm.stop();
 });
 
 Deno.test("an instance is not replaced at each load once it holds as many models as it may load", async () => {

@@ -63,6 +63,7 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
   let instance: WasmInstance | undefined;
   let loads = 0;
   let replaced = 0;
+  let renewing: Promise<void> | undefined;
   let nextId = 0;
   let idle: ReturnType<typeof setTimeout> | undefined;
   /** The turn of whoever uses the instance next. */
@@ -93,27 +94,47 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     return into;
   }
 
-  /** Another thread takes over, with the models in it before the old one goes. */
+  /**
+   * Another thread takes over. The models come into it while the old one goes on answering: only what came and went
+   * meanwhile is made up for in turn.
+   */
   async function renew(): Promise<void> {
-    const old = instance;
     let fresh: WasmInstance | undefined;
+    const inFresh = new Set<Model>();
     loads = 0;
     try {
       fresh = await startInstance();
-      for (const { id, file, shape } of live) {
-        await fresh.tell({ do: "load", model: id, file, shape }, loadMs);
-      }
+      for (const model of live) await loadInto(fresh, model, inFresh);
+      await inTurn(() => takeOver(fresh!, inFresh));
     } catch (error) {
       fresh?.end();
       log.warn(
         { err: error },
         `Cannot renew the ONNX runtime, going on with the old one: ${messageOf(error)}`,
       );
-      return;
     }
-    instance = fresh;
+  }
+
+  async function loadInto(fresh: WasmInstance, model: Model, inFresh: Set<Model>): Promise<void> {
+    await fresh.tell({ do: "load", model: model.id, file: model.file, shape: model.shape }, loadMs);
+    inFresh.add(model);
+  }
+
+  async function takeOver(fresh: WasmInstance, inFresh: Set<Model>): Promise<void> {
+    for (const model of live) if (!inFresh.has(model)) await loadInto(fresh, model, inFresh);
+    for (const model of inFresh) {
+      if (!live.has(model)) await fresh.tell({ do: "unload", model: model.id }, loadMs);
+    }
     for (const model of live) model.in = fresh;
+    const old = instance;
+    instance = fresh;
     old?.end();
+  }
+
+  /** Before a load: calls do not wait for it. */
+  async function renewWhenDue(): Promise<void> {
+    if (loads >= loadsOfInstance && live.size > 0) renewing ??= renew().finally(() => renewing = undefined);
+    await renewing;
   }
 
   function endWhenIdle(): void {
@@ -177,11 +198,9 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
         pausedUntil: 0,
       };
       try {
+        await renewWhenDue();
         await inTurn(async () => {
-          if (loads >= loadsOfInstance) {
-            if (live.size > 0) await renew();
-            else instance?.end();
-          }
+          if (loads >= loadsOfInstance && live.size === 0) instance?.end();
           await guarded(model, () => Promise.resolve());
         });
         live.add(model);
@@ -208,6 +227,7 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     start: () => Promise.resolve(),
     async stop() {
       clearTimeout(idle);
+      await renewing;
       await inTurn(() => {
         instance?.end();
         return Promise.resolve();
