@@ -22,13 +22,18 @@ export function parseWith<Schema extends z.ZodType>(
   throw invalidInput(action, reasonsOf(result.error));
 }
 
-/** The error that tells of mistakes in an input: a single one stands in the message itself. */
-export function invalidInput(action: string, reasons: readonly Reason[]): Error {
+/**
+ * The error that tells of mistakes in an input: a single one stands in the message itself.
+ *
+ * @param mistakes how many there are, where the reasons tell of some only
+ */
+export function invalidInput(action: string, reasons: readonly Reason[], mistakes = reasons.length): Error {
   const [only] = reasons;
-  const detail = only !== undefined && reasons.length === 1
-    ? `${only.path || "the input"} ${only.message}`
-    : `${reasons.length} fields are wrong`;
-  return invalid(`Cannot ${action}: ${detail}`, reasons);
+  if (only !== undefined && mistakes === 1) {
+    return invalid(`Cannot ${action}: ${only.path || "the input"} ${only.message}`, reasons);
+  }
+  const listed = mistakes > reasons.length ? `, the first ${reasons.length} of which are listed` : "";
+  return invalid(`Cannot ${action}: ${mistakes} fields are wrong${listed}`, reasons);
 }
 
 /** Every mistake that zod found; where it stands is a JSON pointer (`/rows/3/price`, empty for the whole). */

@@ -73,8 +73,8 @@ function ofModel(any: Operation, { entry, signature }: ServedVersion): Operation
 }
 
 function describePredict({ requestBody }: Operation, { inputs }: Signature, policy: InputPolicy): void {
-  const required = inputs.filter(({ nulls }) => nulls === "refuse").map(({ name }) => name);
-  const object = (schemaOf: (input: ModelInput) => Schema): Schema => ({
+  const needed = inputs.filter(({ nulls }) => nulls === "refuse").map(({ name }) => name);
+  const object = (schemaOf: (input: ModelInput) => Schema, required = needed): Schema => ({
     type: "object",
     properties: Object.fromEntries(inputs.map((input) => [input.name, schemaOf(input)])),
     ...(required.length > 0 ? { required } : {}),
@@ -82,6 +82,9 @@ function describePredict({ requestBody }: Operation, { inputs }: Signature, poli
   });
   const { properties } = requestBody.content["application/json"].schema;
   const row = object(valueSchema);
+  // Of entities: what is not given is looked up.
+  const features = object(valueSchema, []);
+  properties["features"] = { ...properties["features"], items: features };
   properties["rows"] = { ...properties["rows"], items: row };
   properties["columns"] = object((input) => ({
     type: "array",
@@ -89,9 +92,10 @@ function describePredict({ requestBody }: Operation, { inputs }: Signature, poli
     maxItems: 1_000,
     items: valueSchema(input),
   }));
-  const anyOf = question.anyOf.map((one) =>
-    "row" in one.properties ? { ...one, properties: { ...one.properties, row } } : one
-  );
+  const anyOf = question.anyOf.map((one) => ({
+    ...one,
+    properties: { ...one.properties, ...("row" in one.properties ? { row } : { features }) },
+  }));
   requestBody.content[NDJSON] = { schema: linesOf({ ...question, anyOf }) };
 }
 

@@ -13,6 +13,7 @@ import {
   type Question,
   rounded,
 } from "./predict_call.ts";
+import { rowsOfColumns } from "./validation/row_checker.ts";
 
 type Request = RequestOf<typeof contract>;
 
@@ -31,8 +32,7 @@ function toQuestion({ entities, features, request, rows, columns }: Request): Qu
     return { entities, given: features, request: each };
   }
   if (rows !== undefined) return { rows: rows.length, check: (checker) => checker.rows(rows) };
-  const lists = Object.values(columns ?? {});
-  return { rows: lists[0]?.length ?? 0, check: (checker) => checker.columns(columns ?? {}) };
+  return { rows: rowsOfColumns(columns ?? {}), check: (checker) => checker.columns(columns ?? {}) };
 }
 
 /**

@@ -4,7 +4,8 @@ import { storableText } from "shared/storable_text.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { storedPredictions } from "shared/testing/predictions.ts";
 import type { TestService } from "shared/testing/service.ts";
-import { deploy, MODEL, startServing } from "./testing/serving.ts";
+import { fileOf, signature } from "./testing/model_file.ts";
+import { deploy, MODEL, pointAlias, startServing } from "./testing/serving.ts";
 
 /** The codes of the model's errors in the log. */
 const logged = async ({ bus }: TestService) =>
@@ -83,6 +84,61 @@ Deno.test("calls that no version took count as the deployed model's own, and oth
       ["unknown", null, null, "not_found"],
     ]);
   });
+});
+
+Deno.test("columns and given features follow the policies of the deployment as rows do", async () => {
+  const its = {
+    ...signature,
+    inputs: signature.inputs.map((input) => ({ ...input, nulls: "as_trained" as const })),
+  };
+  await using service = await startServing({
+    features: [1, 2],
+    body: { input: { notFinite: "missing", unknown: "ignore" } },
+  });
+  // Answers with the count, whatever the spend is.
+  const file = fileOf(its, {
+    name: "count",
+    nodes: [{
+      op: "Gather",
+      inputs: ["features", "first"],
+      outputs: ["value"],
+      attributes: { axis: { int: 1 } },
+    }],
+    initializers: [{ name: "first", type: "int64", dims: [], data: BigInt64Array.of(0n) }],
+    inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
+    outputs: [{ name: "value", type: "float", dims: ["rows"] }],
+  });
+  await pointAlias(service.bus, "champion", 2, file, { signature: its });
+  const ask = async (body: string) => {
+    const response = await fetch(`${service.url}/v1/models/${MODEL}/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    return await response.json();
+  };
+  const marked = { "orders.spend": "NOT_FINITE" };
+  await eventually(async () => {
+    const { predictions } = await ask('{"rows": [{"orders.count": 1, "orders.spend": 1e400, "colour": 1}]}');
+    assertEquals(predictions?.[0].marks, marked);
+  });
+  const entities = '"entities": [{"customer_id": "1"}]';
+  for (
+    const body of [
+      '{"columns": {"orders.count": [1], "orders.spend": [1e400], "colour": [1]}}',
+      `{${entities}, "features": [{"orders.spend": 1e400, "colour": 1}]}`,
+    ]
+  ) {
+    const { predictions: [answer] } = await ask(body);
+    assertEquals(answer.marks, marked);
+  }
+  const { reasons } = await ask(`{${entities}, "features": [{"orders.spend": [1], "orders.count": "few"}]}`);
+  assertEquals(reasons.map(({ path }: { path: string }) => path), [
+    "/features/0/orders.count",
+    "/features/0/orders.spend",
+  ]);
+  const other = await ask('{"rows": [{}], "request": {"basket": 1}, "asOf": "yesterday"}');
+  assertEquals(other.reasons.map(({ path }: { path: string }) => path), ["/asOf", "/request"]);
 });
 
 Deno.test("calls that name no model are counted", async () => {

@@ -84,13 +84,13 @@ export const predict = endpoint({
     /** Whose features are looked up. */
     entities: z.array(entitySchema).min(1).max(MAX_ROWS).optional(),
     /** With entities, one for each: features that only the caller knows. */
-    features: z.array(z.record(featureReferenceSchema, featureValueSchema)).max(MAX_ROWS).optional(),
+    features: z.array(z.record(z.string(), z.unknown())).max(MAX_ROWS).optional(),
     /** With entities, one for all or one for each: the values that their on-demand features read. */
     request: z.union([requestValuesSchema, z.array(requestValuesSchema).max(MAX_ROWS)]).optional(),
     /** Features given whole, as one object a row ... */
     rows: perRow.optional(),
     /** ... or as one list a feature. */
-    columns: z.record(featureReferenceSchema, perRow).optional(),
+    columns: z.record(z.string(), perRow).optional(),
     /** T for the features of entities; default: now by the project clock. */
     asOf: instantSchema.optional(),
     /** Say with each answer what each feature contributed to it; refused (422) where the version that answers can't be explained. */
@@ -112,8 +112,11 @@ export const predict = endpoint({
     ({ entities, features }) => features === undefined || features.length === entities?.length,
     { message: "must be as many as the entities", path: ["features"] },
   ).refine(
-    ({ entities, request }) => Array.isArray(request) ? request.length === entities?.length : true,
-    { message: "must be one for all, or as many as the entities", path: ["request"] },
+    ({ entities, request }) =>
+      Array.isArray(request)
+        ? request.length === entities?.length
+        : request === undefined || entities !== undefined,
+    { message: "must be one for all entities, or as many as they are", path: ["request"] },
   ),
   reply: z.object({
     model: nameSchema,

@@ -11,7 +11,7 @@ const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 
 /** An instant: UTC with milliseconds and Z. Strings of this form sort as time does. */
 export const instantSchema = z.string().regex(INSTANT, "must be an instant such as 2011-05-02T08:26:00.000Z")
-  .refine((text) => parseTime(text) !== undefined, "must be a real date and time");
+  .refine((text) => !INSTANT.test(text) || parseTime(text) !== undefined, "must be a real date and time");
 
 export type Instant = string;
 

@@ -17,8 +17,8 @@ import { createLastKnown, type LastKnown } from "./last_known.ts";
 import type { LookUp } from "./lookups.ts";
 import { pointer, UNKNOWN } from "../validation/row_checker.ts";
 
-/** What a call gives of its entities itself, by feature. */
-export type GivenFeatures = Readonly<Record<string, FeatureValue>>;
+/** What a call gives of its entities itself, by feature; the row checker looks at it with what was looked up. */
+export type GivenFeatures = Readonly<Record<string, unknown>>;
 
 export interface EntityQuestion {
   entities: readonly Entity[];
@@ -212,7 +212,7 @@ function applyGiven(
       const value = row[name];
       const at = index * inputs.length + column;
       if (value === undefined || (policy.given === "complete" && read.values[at] !== null)) return;
-      read.values[at] = value;
+      read.values[at] = value as FeatureValue;
       read.statuses[index]![column] = "GIVEN";
       read.eventTimes[index]![column] = null;
     });

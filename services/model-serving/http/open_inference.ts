@@ -150,7 +150,7 @@ function versionOf(c: Context): number | undefined {
   const version = c.req.param("version");
   if (version === undefined) return undefined;
   if (!/^[1-9]\d{0,8}$/.test(version)) {
-    throw invalid(`Cannot find the version "${version}": it must be a number`);
+    throw invalid(`Cannot find the version "${version}": it must be a whole number from 1`);
   }
   return Number(version);
 }

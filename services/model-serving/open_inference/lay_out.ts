@@ -119,6 +119,6 @@ function reasonOf(
   const place = tensor.isNested ? `${row}/${column ?? 0}` : String(placeOf(source, row));
   return {
     path: `/inputs/${index}/data/${place}`,
-    message: column === undefined ? message : `holds ${name}, which ${message}`,
+    message: column === undefined ? message : `(${name}) ${message}`,
   };
 }

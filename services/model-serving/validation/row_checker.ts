@@ -73,6 +73,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     readonly categories: string[];
     readonly given: FeatureValue[];
     readonly reasons: Reason[] = [];
+    mistakes = 0;
     marks = NO_MARKS;
 
     constructor(readonly rows: number) {
@@ -176,11 +177,12 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     }
 
     wrong(reason: Reason): void {
+      this.mistakes++;
       if (this.reasons.length < MAX_REASONS) this.reasons.push(reason);
     }
 
     finish(): CheckedRows {
-      if (this.reasons.length > 0) throw invalidInput("predict", this.reasons);
+      if (this.reasons.length > 0) throw invalidInput("predict", this.reasons, this.mistakes);
       const { rows, numbers, categories, given, marks } = this;
       return { rows, numbers, categories, given, marks };
     }
@@ -205,13 +207,9 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
     columns(columns) {
       const numbers = onlyNumbers ? numbersOfColumns(columns, names) : undefined;
       if (numbers !== undefined) return numbers;
-      const lists = Object.entries(columns);
-      const length = lists.reduce(
-        (most, [, list]) => Math.max(most, Array.isArray(list) ? list.length : 0),
-        0,
-      );
+      const length = rowsOfColumns(columns);
       const intake = new Intake(length);
-      for (const [name, list] of lists) {
+      for (const [name, list] of Object.entries(columns)) {
         const path = `/columns/${pointer(name)}`;
         if (!columnOf.has(name) && policy.unknown === "refuse") intake.wrong({ path, message: UNKNOWN });
         if (!Array.isArray(list)) intake.wrong({ path, message: "must be a list of values" });
@@ -219,11 +217,17 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
           intake.wrong({ path, message: `has ${list.length} values, and another column ${length}` });
         }
       }
-      for (let column = 0; column < width; column++) {
-        const list = columns[names[column]!];
-        const values = Array.isArray(list) ? list as unknown[] : [];
-        for (let row = 0; row < length; row++) intake.take(values[row], row, column, inColumns);
-      }
+      inputs.forEach(({ name, nulls }, column) => {
+        const isGiven = Object.hasOwn(columns, name);
+        if (!isGiven && nulls === "refuse") {
+          return intake.wrong({ path: "/columns", message: `must hold "${name}", which may not be missing` });
+        }
+        const list = columns[name];
+        const values: readonly unknown[] = Array.isArray(list) ? list : [];
+        // Of a list that is too short, which is told, what there is.
+        const end = isGiven ? values.length : length;
+        for (let row = 0; row < end; row++) intake.take(values[row], row, column, inColumns);
+      });
       return intake.finish();
     },
     matrix(values, rows, tell = inRows) {
@@ -238,6 +242,15 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       return intake.finish();
     },
   };
+}
+
+/** As many as the longest column has: the checker tells of those that are shorter. */
+export function rowsOfColumns(columns: Readonly<Record<string, unknown>>): number {
+  let rows = 0;
+  for (const list of Object.values(columns)) {
+    if (Array.isArray(list) && list.length > rows) rows = list.length;
+  }
+  return rows;
 }
 
 const inRows: Tell = (row, name, message) => ({ path: `/rows/${row}/${pointer(name)}`, message });

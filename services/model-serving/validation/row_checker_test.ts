@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
@@ -162,6 +162,24 @@ Deno.test("columns() lists columns that are unknown, no lists or of another leng
   assertEquals(pathsOf(() => checker().columns({ "orders.count": [1], "orders.spend": 3 })), [
     "/columns/orders.spend",
   ]);
+});
+
+Deno.test("columns() tells once of a column that is not there, beside the mistakes in the others", () => {
+  assertEquals(pathsOf(() => checker().columns({ "orders.spend": [1, "many", 3] })), [
+    "/columns",
+    "/columns/orders.spend/1",
+  ]);
+  assertEquals(pathsOf(() => checker().columns({ "orders.count": ["few"], "orders.spend": [1, 2] })), [
+    "/columns/orders.count",
+    "/columns/orders.count/0",
+  ]);
+});
+
+Deno.test("rows() says how many mistakes there are where it lists the first of them", () => {
+  const rows = Array.from({ length: 150 }, () => ({ "orders.count": "few" }));
+  const refused = assertThrows(() => checker().rows(rows), AppError);
+  assertEquals(refused.reasons.length, 100);
+  assertStringIncludes(refused.message, "150 fields are wrong, the first 100");
 });
 
 Deno.test("what is no finite float32 is refused, or missing and marked where that is declared", () => {

@@ -2,9 +2,8 @@
 import { z } from "zod";
 import { closed } from "../closed.ts";
 import { entitySchema } from "../entity_key.ts";
-import { featureValueSchema, requestValuesSchema } from "../feature_store.ts";
+import { requestValuesSchema } from "../feature_store.ts";
 import { predict } from "../model_serving.ts";
-import { featureReferenceSchema } from "../names.ts";
 import { instantSchema } from "../time.ts";
 
 /** Content type of questions and answers. */
@@ -22,7 +21,7 @@ export const lineQuestionSchema = closed(z.union([
   z.object({
     entity: entitySchema,
     /** What only the caller knows. */
-    features: z.record(featureReferenceSchema, featureValueSchema).optional(),
+    features: z.record(z.string(), z.unknown()).optional(),
     /** What its on-demand features read. */
     request: requestValuesSchema.optional(),
     ...options,
