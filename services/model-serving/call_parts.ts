@@ -18,12 +18,29 @@ export function partOf(call: PredictCall, positions: readonly number[]): Predict
 }
 
 /** A failure of some of a call's entities, with the places of its reasons as they are in the call. */
-export function inTheCall(error: unknown, positions: readonly number[]): unknown {
+export const inTheCall = (error: unknown, positions: readonly number[]): unknown =>
+  withPlaces(
+    error,
+    (text) =>
+      text.replace(/\/(entities|features|request)\/(\d+)/, (_, list: string, row: string) => {
+        return `/${list}/${positions[Number(row)]}`;
+      }),
+  );
+
+/** A failure of a call that was made of a single line, with the places of its reasons as they are in the line. */
+export const inTheLine = (error: unknown): unknown =>
+  withPlaces(
+    error,
+    (text) =>
+      text.replace(/\/(rows|entities|features|request)\/0(?!\d)/, (_, list: keyof typeof LINE_FIELDS) => {
+        return `/${LINE_FIELDS[list]}`;
+      }),
+  );
+
+const LINE_FIELDS = { rows: "row", entities: "entity", features: "features", request: "request" } as const;
+
+function withPlaces(error: unknown, placed: (text: string) => string): unknown {
   if (!(error instanceof AppError) || error.reasons.length === 0) return error;
-  const placed = (text: string) =>
-    text.replace(/\/(entities|features|request)\/(\d+)/, (_, list: string, row: string) => {
-      return `/${list}/${positions[Number(row)]}`;
-    });
   const { code, message, retryAfter } = error;
   const reasons = error.reasons.map(({ path, message }) => ({ path: placed(path), message }));
   return new AppError(code, placed(message), {

@@ -57,7 +57,7 @@ function toReply(parts: readonly PredictionPart[]): JsonText {
   );
 }
 
-const timesText = ({ featuresMs, queueMs, runMs, totalMs }: PredictTimes): string =>
+export const timesText = ({ featuresMs, queueMs, runMs, totalMs }: PredictTimes): string =>
   `{"featuresMs":${rounded(featuresMs)},"queueMs":${rounded(queueMs)},"runMs":${rounded(runMs)}` +
   `,"totalMs":${rounded(totalMs)}}`;
 

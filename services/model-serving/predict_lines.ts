@@ -1,9 +1,10 @@
 /** Lines of a batch -> calls of the use case, and back. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { LineQuestion } from "shared/contracts/model_serving/predict_line.ts";
+import { inTheLine } from "./call_parts.ts";
 import type { Predict } from "./predict.ts";
 import type { AsksAgain, Question } from "./predict_call.ts";
-import { rowText } from "./predict_endpoint.ts";
+import { rowText, timesText } from "./predict_endpoint.ts";
 
 /** Asks lines of one kind, T and key, explained or not, in one call. They run behind the callers who wait for one answer each. */
 export const createLineAnswers = (predict: Predict) =>
@@ -16,11 +17,14 @@ async (
   const question = toQuestion(lines);
   const call = { model, asOf, key, explain, priority: "low" as const, question, asksAgain };
   const answers: string[] = [];
-  for (const { prediction, positions } of await predict.parts(call, context)) {
-    const { arm, at, served } = prediction;
+  const parts = await predict.parts(call, context).catch((error) => {
+    throw lines.length === 1 ? inTheLine(error) : error;
+  });
+  for (const { prediction, positions } of parts) {
+    const { arm, at, served, times } = prediction;
     const shared = `"model":"${model}","version":${served.entry.version},"arm":"${arm}","at":${
       JSON.stringify(at)
-    }`;
+    },"times":${timesText(times)}`;
     prediction.ids.forEach((_, row) => {
       answers[positions?.[row] ?? row] = `${rowText(prediction, row)},${shared}`;
     });

@@ -20,7 +20,9 @@ import { callContext, MAX_BODY_BYTES, unpacked } from "shared/http/request.ts";
 import { parseWith } from "shared/validation.ts";
 import { type Line, splitLines } from "./line_splitter.ts";
 
-const isNdjson = (type: string) => type.startsWith(NDJSON) && /^\s*(?:;|$)/.test(type.slice(NDJSON.length));
+const isNdjson = (type: string) =>
+  type.length >= NDJSON.length && type.slice(0, NDJSON.length).toLowerCase() === NDJSON &&
+  /^\s*(?:;|$)/.test(type.slice(NDJSON.length));
 
 /** Lines may go on for as long as they like; bodies of JSON have the limit that all have. */
 export const BODY_LIMITS = {
@@ -97,11 +99,22 @@ interface LineAnswers {
 
 async function* answerLines(lines: AsyncIterable<Line[]>, answers: LineAnswers): AsyncGenerator<string> {
   const running: Promise<string>[] = [];
-  for await (const group of inGroups(lines)) {
-    running.push(answerGroup(group, answers));
-    if (running.length >= MAX_RUNNING) yield await running.shift()!;
+  let last = 0;
+  let unread: string | undefined;
+  try {
+    for await (const group of inGroups(lines)) {
+      last = group.at(-1)!.number;
+      running.push(answerGroup(group, answers));
+      if (running.length >= MAX_RUNNING) yield await running.shift()!;
+    }
+  } catch (error) {
+    // The body is not what it says it is, gzip for one: what came before is answered, and what follows can't be read.
+    if (!(error instanceof AppError)) throw error;
+    answers.refused(error);
+    unread = `{"line":${last + 1},${problemOf(error)}}\n`;
   }
   for (const text of running) yield await text;
+  if (unread !== undefined) yield unread;
 }
 
 async function* inGroups(lines: AsyncIterable<Line[]>): AsyncGenerator<Line[]> {

@@ -30,12 +30,21 @@ export const lineQuestionSchema = closed(z.union([
 ]));
 export type LineQuestion = z.infer<typeof lineQuestionSchema>;
 
-const { model, version, arm, at, predictions } = predict.spec.reply.shape;
+const { model, version, arm, at, predictions, times } = predict.spec.reply.shape;
 const line = z.int().positive();
 
 /** What a line is answered with, by its number. */
 export const lineAnswerSchema = z.union([
-  z.object({ line, ...predictions.element.shape, model, version, arm, at }),
+  z.object({
+    line,
+    ...predictions.element.shape,
+    model,
+    version,
+    arm,
+    at,
+    /** Of the call that the line shared with others. */
+    times,
+  }),
   z.object({
     line,
     error: z.object({
