@@ -154,18 +154,22 @@ function walkRows(
   return (rows) => {
     totals.fill(0, 0, rows);
     for (let tree = 0; tree < roots.length; tree++) {
-      const root = roots[tree]!;
+      const root = roots[tree]! * NODE;
       const depth = depths[tree]!;
+      const asked = nodes[root]!;
+      const threshold = nodes[root + 1]!;
+      const below = nodes[root + 2]!;
       for (let row = 0; row < rows; row += LANES) {
         const keysOfA = row * keysOfRow;
         const keysOfB = keysOfA + keysOfRow;
         const keysOfC = keysOfB + keysOfRow;
         const keysOfD = keysOfC + keysOfRow;
-        let a = root;
-        let b = root;
-        let c = root;
-        let d = root;
-        for (let level = 0; level < depth; level++) {
+        // A root that is a leaf is left to itself, as any other.
+        let a = below + (+(keys[keysOfA + asked]! > threshold));
+        let b = below + (+(keys[keysOfB + asked]! > threshold));
+        let c = below + (+(keys[keysOfC + asked]! > threshold));
+        let d = below + (+(keys[keysOfD + asked]! > threshold));
+        for (let level = 1; level < depth; level++) {
           const at = a * NODE;
           const bt = b * NODE;
           const ct = c * NODE;
