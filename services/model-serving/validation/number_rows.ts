@@ -84,8 +84,7 @@ export function numbersOfMatrix(
   if (rows < FEWEST_ROWS || values.length !== rows * width) return undefined;
   if (values instanceof Float32Array) {
     for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return undefined;
-    // A copy: a thread that is given the numbers takes them away.
-    return checked(rows, { numbers: values.slice(), given: values });
+    return checked(rows, { numbers: values, given: values });
   }
   const into = taken(values.length);
   return takeList(values, { into, from: 0, step: 1 }) ? checked(rows, into) : undefined;
