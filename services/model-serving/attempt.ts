@@ -65,8 +65,7 @@ export function createAttempt(deps: AttemptDeps): Attempt {
       const ids = predictionIds(sizeOf(call.question), servedAtMs);
       taken = { call, context, served, place, servedAtMs, ids, scored };
       const deadline = call.timeoutMs === undefined ? Infinity : startedAt + call.timeoutMs;
-      const scoring = score(call, { served, deployment, context, deadline, into: scored });
-      if (scoring !== undefined) await scoring;
+      await score(call, { served, deployment, context, deadline, into: scored });
       const prediction = toPrediction(taken);
       if (call.explain === true) {
         prediction.explanations = await explain(prediction);

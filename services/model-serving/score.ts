@@ -1,9 +1,8 @@
 /** One version answers one call: features, check by the signature, run. @module */
-import type { BatchAnswer } from "./batching/batcher.ts";
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import { checkRead } from "./features/check_read.ts";
-import type { EntityQuestion, FeatureRead, ReadFeatures } from "./features/read_features.ts";
+import type { FeatureRead, ReadFeatures } from "./features/read_features.ts";
 import type { PredictCall, PredictTimes } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import {
@@ -41,50 +40,31 @@ export interface ScoreOf {
   into: Scored;
 }
 
-/** @returns `undefined` when it is done already, as rows are that a runtime answers at once */
-export type Score = (call: PredictCall, of: ScoreOf) => Promise<void> | undefined;
+export type Score = (call: PredictCall, of: ScoreOf) => Promise<void>;
 
 export function createScore(readFeatures: ReadFeatures): Score {
-  return (call, of) => {
-    const { question } = call;
-    const checker = checkerOf(of.served, of.deployment.input);
-    if ("entities" in question) return scoreEntities(question, checker, call, of);
-    of.into.checked = question.check(checker);
-    return run(of.into.checked, call, of);
+  return async ({ question, asOf, priority }, { served, deployment, context, deadline, into }) => {
+    const checker = checkerOf(served, deployment.input);
+    if ("entities" in question) {
+      const startedAt = performance.now();
+      into.read = await readFeatures(question, {
+        asOf,
+        signature: served.signature,
+        deployment,
+        context,
+        deadline,
+      });
+      into.times.featuresMs = performance.now() - startedAt;
+      into.checked = checkRead(into.read, checker);
+    } else {
+      into.checked = question.check(checker);
+    }
+    const answer = await served.batcher.predict(into.checked, { deadline, priority });
+    into.outputs = answer.outputs;
+    into.endedAt = answer.endedAt;
+    into.times.queueMs = answer.queueMs;
+    into.times.runMs = answer.runMs;
   };
-
-  async function scoreEntities(
-    question: EntityQuestion,
-    checker: RowChecker,
-    call: PredictCall,
-    of: ScoreOf,
-  ): Promise<void> {
-    const { served: { signature }, deployment, context, deadline, into } = of;
-    const startedAt = performance.now();
-    const read = await readFeatures(question, { asOf: call.asOf, signature, deployment, context, deadline });
-    into.read = read;
-    into.times.featuresMs = performance.now() - startedAt;
-    into.checked = checkRead(read, checker);
-    await run(into.checked, call, of);
-  }
-}
-
-function run(
-  checked: CheckedRows,
-  { priority }: PredictCall,
-  { served, deadline, into }: ScoreOf,
-): Promise<void> | undefined {
-  const answer = served.batcher.predict(checked, { deadline, priority });
-  if (answer instanceof Promise) return answer.then((late) => keep(late, into));
-  keep(answer, into);
-  return undefined;
-}
-
-function keep({ outputs, endedAt, queueMs, runMs }: BatchAnswer, into: Scored): void {
-  into.outputs = outputs;
-  into.endedAt = endedAt;
-  into.times.queueMs = queueMs;
-  into.times.runMs = runMs;
 }
 
 /** A checker is made once for a version and a policy; a policy that changes is another object. */

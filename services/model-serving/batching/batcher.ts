@@ -1,6 +1,6 @@
 /**
- * Collects the calls of one model into runs, counted in rows: one run at a time, and what comes meanwhile makes the
- * next one larger.
+ * Collects the calls of one model into runs, counted in rows: those of a turn of the event loop, and where a run takes
+ * its time what comes meanwhile.
  *
  * @module
  */
@@ -42,12 +42,10 @@ export interface Batcher {
   /** Rows that wait. */
   readonly waitingRows: number;
   /**
-   * At once, if the runtime answers at once: a promise costs a single row as much as its trees do.
-   *
    * @throws {AppError} `unavailable` with Retry-After when too many rows wait, `timeout` when its deadline passed
    * before its run began, and what the run threw
    */
-  predict(input: ModelBatch, terms?: CallTerms): BatchAnswer | Promise<BatchAnswer>;
+  predict(input: ModelBatch, terms?: CallTerms): Promise<BatchAnswer>;
 }
 
 /** As long as a timer may be. */
@@ -77,11 +75,27 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
   /** When the next deadline of those that wait is looked at. */
   let expiry: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
 
+  /**
+   * The calls of this turn of the event loop share a run. That pays also for a runtime that gains nothing by it: their
+   * answers go out together, and whoever reads them is woken once.
+   */
   function wake(): void {
+    if (predictNow !== undefined && waitingRows >= maxRows) return runNow(predictNow);
     if (running) return;
     running = true;
-    // The calls of this turn of the event loop share a run.
-    setImmediate(() => void runAll());
+    setImmediate(() => predictNow === undefined ? void runAll() : runNow(predictNow));
+  }
+
+  function runNow(predictNow: ModelAtOnce["predictNow"]): void {
+    for (let batch = take(); batch.length > 0; batch = take()) {
+      try {
+        const startedAt = performance.now();
+        settle(batch, predictNow(joined(batch)), startedAt);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    running = false;
   }
 
   async function runAll(): Promise<void> {
@@ -152,83 +166,73 @@ export function createBatcher(loaded: LoadedModel, options: BatcherOptions): Bat
       const outputs = await predictNext!(() => {
         batch = take();
         startedAt = performance.now();
-        return batch.length === 0 ? undefined : joined(batch.map((call) => call.input));
+        return batch.length === 0 ? undefined : joined(batch);
       });
-      if (outputs === undefined) return;
-      const endedAt = performance.now();
-      const runMs = endedAt - startedAt;
-      const { outputWidth } = loaded;
-      const batchRows = batch.reduce((sum, call) => sum + call.input.rows, 0);
-      if (outputs.length !== batchRows * outputWidth) {
-        throw new AppError(
-          "internal",
-          `Cannot predict with "${model}": it answered ${outputs.length} values for ${batchRows} rows`,
-        );
-      }
-      onRun?.({ calls: batch.length, rows: batchRows, runMs });
-      let offset = 0;
-      for (const { input: { rows }, since, resolve } of batch) {
-        const end = offset + rows * outputWidth;
-        // A copy: callers keep their part, and not the whole run.
-        resolve({
-          outputs: outputs.slice(offset, end),
-          queueMs: startedAt - since,
-          runMs,
-          endedAt,
-          batchRows,
-        });
-        offset = end;
-      }
+      if (outputs !== undefined) settle(batch, outputs, startedAt);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
   }
 
-  function predictAtOnce(predictNow: ModelAtOnce["predictNow"], input: ModelBatch): BatchAnswer {
-    const startedAt = performance.now();
-    const outputs = predictNow(input);
+  /** Gives each call of a run its own rows. */
+  function settle(batch: readonly Waiting[], outputs: Float32Array, startedAt: number): void {
     const endedAt = performance.now();
     const runMs = endedAt - startedAt;
-    onRun?.({ calls: 1, rows: input.rows, runMs });
-    return { outputs, queueMs: 0, runMs, endedAt, batchRows: input.rows };
-  }
-
-  async function predictInTurn(
-    input: ModelBatch,
-    { deadline = Infinity, priority = "normal" }: CallTerms,
-  ): Promise<BatchAnswer> {
-    // A call that is larger than the bound may wait alone.
-    if (waitingRows > 0 && waitingRows + input.rows > maxWaitingRows) {
-      throw unavailable(
-        `Cannot predict with "${model}": ${waitingRows} rows wait, and ${maxWaitingRows} may`,
-        { retryAfter: 1 },
+    const { outputWidth } = loaded;
+    const batchRows = batch.reduce((sum, call) => sum + call.input.rows, 0);
+    if (outputs.length !== batchRows * outputWidth) {
+      throw new AppError(
+        "internal",
+        `Cannot predict with "${model}": it answered ${outputs.length} values for ${batchRows} rows`,
       );
     }
-    const { promise, resolve, reject } = Promise.withResolvers<BatchAnswer>();
-    queues[PRIORITIES.indexOf(priority)]!.push({
-      input,
-      deadline,
-      since: performance.now(),
-      resolve,
-      reject,
-    });
-    waitingRows += input.rows;
-    lookAgainAt(deadline);
-    wake();
-    return await promise;
+    onRun?.({ calls: batch.length, rows: batchRows, runMs });
+    let offset = 0;
+    for (const { input: { rows }, since, resolve } of batch) {
+      const end = offset + rows * outputWidth;
+      // A copy: callers keep their part, and not the whole run.
+      resolve({
+        outputs: outputs.slice(offset, end),
+        queueMs: startedAt - since,
+        runMs,
+        endedAt,
+        batchRows,
+      });
+      offset = end;
+    }
   }
 
   return {
     get waitingRows() {
       return waitingRows;
     },
-    predict: (input, terms = {}) =>
-      predictNow === undefined ? predictInTurn(input, terms) : predictAtOnce(predictNow, input),
+    predict(input, { deadline = Infinity, priority = "normal" } = {}) {
+      // A call that is larger than the bound may wait alone.
+      if (waitingRows > 0 && waitingRows + input.rows > maxWaitingRows) {
+        return Promise.reject(unavailable(
+          `Cannot predict with "${model}": ${waitingRows} rows wait, and ${maxWaitingRows} may`,
+          { retryAfter: 1 },
+        ));
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<BatchAnswer>();
+      queues[PRIORITIES.indexOf(priority)]!.push({
+        input,
+        deadline,
+        since: performance.now(),
+        resolve,
+        reject,
+      });
+      waitingRows += input.rows;
+      lookAgainAt(deadline);
+      wake();
+      return promise;
+    },
   };
 }
 
 /** The rows of several calls as those of one. */
-function joined(inputs: readonly ModelBatch[]): ModelBatch {
+function joined(calls: readonly Waiting[]): ModelBatch {
+  const inputs = calls.map(({ input }) => input);
   const [only] = inputs;
   const isWhole = only!.numbers.byteLength === only!.numbers.buffer.byteLength;
   // What goes into a thread takes all of its buffer along.

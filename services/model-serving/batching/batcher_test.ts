@@ -38,16 +38,8 @@ async function inTurn(next: () => ModelBatch | undefined, predict: LoadedModel["
   return batch && await predict(batch);
 }
 
-/** A batcher whose every answer is a promise. */
-function create(model: LoadedModel, options: Partial<BatcherOptions> = {}) {
-  const batcher = createBatcher(model, { model: "test", maxRows: 64, maxWaitingRows: 1_000, ...options });
-  return {
-    get waitingRows() {
-      return batcher.waitingRows;
-    },
-    predict: async (...call: Parameters<typeof batcher.predict>) => await batcher.predict(...call),
-  };
-}
+const create = (model: LoadedModel, options: Partial<BatcherOptions> = {}) =>
+  createBatcher(model, { model: "test", maxRows: 64, maxWaitingRows: 1_000, ...options });
 
 const batchOf = (values: readonly number[]): ModelBatch => ({
   rows: values.length,
@@ -196,12 +188,24 @@ Deno.test("a run that fails fails its own calls, and those after it are answered
   assertEquals([...(await next).outputs], [6]);
 });
 
-Deno.test("a model that gains nothing by batches is asked at once", () => {
+Deno.test("a model that answers at once runs the calls of a turn together, and when a run is full", async () => {
   const { runtime, outputWidth, predict, unload } = createModel().model;
-  const predictNow = ({ numbers }: ModelBatch) => numbers.map((value) => value * 2);
+  const runs: number[] = [];
+  const predictNow = ({ rows, numbers }: ModelBatch) => {
+    runs.push(rows);
+    if (numbers.includes(9)) throw new Error("it broke");
+    return numbers.map((value) => value * 2);
+  };
   const model: LoadedModel = { runtime, outputWidth, predict, predictNow, unload };
-  const answer = createBatcher(model, { model: "test", maxRows: 1, maxWaitingRows: 1 }).predict(batchOf([4]));
-  // Not even a promise is between.
-  assert(!(answer instanceof Promise));
-  assertEquals([[...answer.outputs], answer.queueMs], [[8], 0]);
+  const batcher = create(model, { maxRows: 4, maxWaitingRows: 4 });
+  const answers = Array.from({ length: 11 }, (_, value) => batcher.predict(batchOf([value])));
+  // None waits for more than a run, so that none is refused.
+  assertEquals(runs, [4, 4]);
+  const outcomes = await Promise.allSettled(answers);
+  assertEquals(runs, [4, 4, 3]);
+  assertEquals(
+    outcomes.map((outcome) => outcome.status === "fulfilled" ? [...outcome.value.outputs] : "failed"),
+    [[0], [2], [4], [6], [8], [10], [12], [14], "failed", "failed", "failed"],
+  );
+  assertEquals([...(await batcher.predict(batchOf([5, 6, 7, 8, 10]))).outputs], [10, 12, 14, 16, 20]);
 });

@@ -9,14 +9,14 @@ import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 /** A model in memory. */
 export type LoadedModel = ModelAtOnce | ModelInTurns;
 
-/** A run costs nothing beyond its rows and can't hang: calls are not worth collecting. */
+/** A run costs nothing beyond its rows, and can't hang. */
 export interface ModelAtOnce extends Model {
   /** As {@link predict}, within the call. */
   predictNow(batch: ModelBatch): Float32Array;
   readonly predictNext?: undefined;
 }
 
-/** A run costs much whatever its rows are: calls are collected while another one runs. */
+/** A run costs much whatever its rows are, and takes time off: calls are collected while another one runs. */
 export interface ModelInTurns extends Model {
   /** Asks for the batch only when its turn has come, and runs nothing where there is none. */
   predictNext(next: () => ModelBatch | undefined): Promise<Float32Array | undefined>;
