@@ -42,7 +42,7 @@ import { createScore } from "./score.ts";
 const BATCH_LIMITS = { maxRows: 1_024, maxWaitingRows: 16_384 };
 
 /** In a trial a version has to be quick: it will get all the time there is often enough. */
-const TRIAL_LIMITS = { runMs: 2_000, loadMs: 10_000, idleMs: 2_000 };
+const TRIAL_LIMITS = { runMs: 2_000, patienceMs: 60_000, loadMs: 10_000, idleMs: 2_000 };
 
 export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): ServiceApp {
   const { bus, db, log, config, metrics } = deps;

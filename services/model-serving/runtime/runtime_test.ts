@@ -148,17 +148,30 @@ Deno.test("the tree walker leaves to the WASM runtime what are no trees, or woul
   }
 });
 
-Deno.test("a run over its limit costs its own calls an error, other models a moment, and the instance is replaced", async () => {
-  await using wasm = startWasm({ runMs: 1_000, pauseMs: 60_000 });
+/** Counts the threads that are started. */
+function countedCode() {
+  const counted = {
+    threads: 0,
+    forThread() {
+      counted.threads++;
+      return code.forThread();
+    },
+  };
+  return counted;
+}
+
+Deno.test("a run over its limit costs its own calls an error, and other models a moment", async () => {
+  await using wasm = startWasm({ runMs: 3_000, patienceMs: 50, pauseMs: 60_000 });
   const sum = await wasm.load(sumModelFile([1, 10]), TWO);
   const loop = await wasm.load(loopModelFile(), TWO);
   assertEquals([...await loop.predict(batchOf([[-1, -2]]))], [-3]);
 
   const hanging = assertRejects(() => loop.predict(batchOf([[1, 2]])), AppError);
-  // Asked while the other hangs: answered by the instance that follows.
+  // Asked while the other hangs: answered by the thread that follows, long before that one is ended.
   const waiting = sum.predict(batchOf([[1, 2]]));
+  const first = await Promise.race([hanging.then(() => "ended"), waiting.then(() => "answered")]);
+  assertEquals([first, ...await waiting], ["answered", 21]);
   assertEquals(((await hanging) as AppError).code, "timeout");
-  assertEquals([...await waiting], [21]);
   assertEquals(wasm.replaced, 1);
 
   // It is not run again at once, so that it can't take the others' time away.
@@ -166,6 +179,31 @@ Deno.test("a run over its limit costs its own calls an error, other models a mom
   assertEquals(paused.code, "unavailable");
   assert((paused.retryAfter ?? 0) > 0);
   assertEquals([...await sum.predict(batchOf([[3, 4]]))], [43]);
+});
+
+Deno.test("a model whose run took long while others waited has a thread of its own, until it is unloaded", async () => {
+  const counted = countedCode();
+  const limits = { runMs: 1_000, patienceMs: 20, pauseMs: 1 };
+  const wasm = createWasmRuntime({ log: silentLogger, code: counted, limits });
+  const sum = await wasm.load(sumModelFile([1, 10]), TWO);
+  const loop = await wasm.load(loopModelFile(), TWO);
+  const hang = () => assertRejects(() => loop.predict(batchOf([[1, 2]])), AppError);
+  const answersOf = (model: LoadedModel) => model.predict(batchOf([[-1, -2]]));
+
+  // Alone, it keeps nobody waiting, and its thread is everybody's.
+  await hang();
+  assertEquals([...await answersOf(sum), counted.threads], [-21, 2]);
+  const hanging = hang();
+  assertEquals([...await answersOf(sum), counted.threads], [-21, 3]);
+  await hanging;
+  await eventually(async () => assertEquals([...await answersOf(loop)], [-3]));
+  assertEquals(counted.threads, 4);
+  const again = hang();
+  assertEquals([...await answersOf(sum), counted.threads], [-21, 4]);
+  await again;
+  await loop.unload();
+  assertEquals([...await answersOf(sum), counted.threads, wasm.replaced], [-21, 4, 3]);
+  await wasm.stop();
 });
 
 Deno.test("an instance that has loaded many models is replaced with those in it that are in use", async () => {
@@ -209,13 +247,7 @@ Deno.test("models are asked, and unloaded, while the thread that is to follow th
 });
 
 Deno.test("an instance is not replaced at each load once it holds as many models as it may load", async () => {
-  let threads = 0;
-  const counted = {
-    forThread() {
-      threads++;
-      return code.forThread();
-    },
-  };
+  const counted = countedCode();
   const wasm = createWasmRuntime({ log: silentLogger, code: counted, limits: { loadsOfInstance: 4 } });
   const models = [];
   for (let model = 1; model <= 12; model++) {
@@ -224,7 +256,7 @@ Deno.test("an instance is not replaced at each load once it holds as many models
   for (const [index, model] of models.entries()) {
     assertEquals([...await model.predict(batchOf([[2, 0]]))], [2 * (index + 1)]);
   }
-  assertEquals(threads, 3);
+  assertEquals(counted.threads, 3);
   await wasm.stop();
 });
 

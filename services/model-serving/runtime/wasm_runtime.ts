@@ -1,9 +1,10 @@
 /**
  * ONNX Runtime for everything that no other runtime takes, in a thread that can be ended.
  *
- * One run at a time in the whole process: runs that overlap corrupt the WASM instance, whichever models they belong to.
- * A run over its limit costs the calls in it an error; the thread is ended and another takes its place, into which
- * models are loaded again as they are asked for.
+ * One run at a time in a thread: runs that overlap corrupt its WASM instance, whichever models they belong to. All models
+ * share one. A run that takes long while others wait goes on by itself, and the others in another thread, into which they
+ * are loaded again as they are asked for; its model has a thread of its own from then on. A run over its limit costs the
+ * calls in it an error, and its thread is ended.
  *
  * @module
  */
@@ -14,10 +15,13 @@ import type { Part } from "shared/lifecycle.ts";
 import type { Logger } from "shared/log.ts";
 import { type LoadedModel, refuseOtherShape } from "./runtime.ts";
 import { InstanceLost, WasmInstance } from "./wasm_instance.ts";
+import { WasmLane } from "./wasm_lane.ts";
 
 export interface WasmLimits {
   /** A run, in ms; default 5,000. */
   runMs?: number;
+  /** How long others wait for a run, in ms, before they go on without its model; default 500. */
+  patienceMs?: number;
   /** Loading a model, in ms; default 30,000. */
   loadMs?: number;
   /**
@@ -39,11 +43,14 @@ export interface WasmRuntime extends Part {
 }
 
 const LONGEST_PAUSE_MS = 60_000;
+/** Models that may have a thread of their own at the same time: each takes memory. */
+const MAX_ALONE = 2;
 
 interface Model {
   readonly id: number;
   readonly file: Uint8Array;
   readonly shape: ModelShape;
+  lane: WasmLane;
   /** The instance that has it in memory. */
   in: WasmInstance | undefined;
   pauseMs: number;
@@ -58,41 +65,37 @@ export interface WasmRuntimeDeps {
 }
 
 export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): WasmRuntime {
-  const { runMs = 5_000, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000, idleMs } = limits;
+  const { runMs = 5_000, patienceMs = 500, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000, idleMs } =
+    limits;
   const live = new Set<Model>();
-  let instance: WasmInstance | undefined;
+  const shared = new WasmLane();
+  /** Those in which a run goes on by itself. */
+  const parted = new Set<WasmInstance>();
   let loads = 0;
   let replaced = 0;
   let renewing: Promise<void> | undefined;
   let nextId = 0;
   let idle: ReturnType<typeof setTimeout> | undefined;
-  /** The turn of whoever uses the instance next. */
-  let turn: Promise<unknown> = Promise.resolve();
-
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = turn.then(work);
-    turn = result.catch(() => {});
-    return result;
-  }
-
   const startInstance = async () => await WasmInstance.start(await code.forThread(), loadMs);
 
-  async function current(): Promise<WasmInstance> {
-    if (instance === undefined || instance.lost) {
-      instance = await startInstance();
-      loads = 0;
+  async function current(lane: WasmLane): Promise<WasmInstance> {
+    if (lane.instance === undefined || lane.instance.lost) {
+      lane.instance = await startInstance();
+      if (lane === shared) loads = 0;
     }
-    return instance;
+    return lane.instance;
   }
 
   async function ensureLoaded(model: Model): Promise<WasmInstance> {
-    const into = await current();
+    const into = await current(model.lane);
     if (model.in === into) return into;
     await into.tell({ do: "load", model: model.id, file: model.file, shape: model.shape }, loadMs);
     model.in = into;
-    loads++;
+    if (model.lane === shared) loads++;
     return into;
   }
+
+  const sharing = () => [...live].filter(({ lane }) => lane === shared);
 
   /**
    * Another thread takes over. The models come into it while the old one goes on answering: only what came and went
@@ -104,8 +107,8 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     loads = 0;
     try {
       fresh = await startInstance();
-      for (const model of live) await loadInto(fresh, model, inFresh);
-      await inTurn(() => takeOver(fresh!, inFresh));
+      for (const model of sharing()) await loadInto(fresh, model, inFresh);
+      await shared.inTurn(() => takeOver(fresh!, inFresh));
     } catch (error) {
       fresh?.end();
       log.warn(
@@ -121,19 +124,22 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
   }
 
   async function takeOver(fresh: WasmInstance, inFresh: Set<Model>): Promise<void> {
-    for (const model of live) if (!inFresh.has(model)) await loadInto(fresh, model, inFresh);
+    const models = new Set(sharing());
+    for (const model of models) if (!inFresh.has(model)) await loadInto(fresh, model, inFresh);
     for (const model of inFresh) {
-      if (!live.has(model)) await fresh.tell({ do: "unload", model: model.id }, loadMs);
+      if (!models.has(model)) await fresh.tell({ do: "unload", model: model.id }, loadMs);
     }
-    for (const model of live) model.in = fresh;
-    const old = instance;
-    instance = fresh;
+    for (const model of models) model.in = fresh;
+    const old = shared.instance;
+    shared.instance = fresh;
     old?.end();
   }
 
   /** Before a load: calls do not wait for it. */
   async function renewWhenDue(): Promise<void> {
-    if (loads >= loadsOfInstance && live.size > 0) renewing ??= renew().finally(() => renewing = undefined);
+    if (loads >= loadsOfInstance && sharing().length > 0) {
+      renewing ??= renew().finally(() => renewing = undefined);
+    }
     await renewing;
   }
 
@@ -141,9 +147,8 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     clearTimeout(idle);
     if (idleMs === undefined || live.size > 0) return;
     idle = setTimeout(() =>
-      void inTurn(() => {
-        if (live.size === 0) instance?.end();
-        return Promise.resolve();
+      void shared.inTurn(() => {
+        if (live.size === 0) shared.instance?.end();
       }), idleMs);
   }
 
@@ -166,11 +171,14 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     }
   }
 
-  function predictNext(
+  async function predictNext(
     model: Model,
     next: () => ModelBatch | undefined,
   ): Promise<Float32Array | undefined> {
-    return inTurn(async () => {
+    const { lane } = model;
+    const begun = await lane.inTurn(async () => {
+      // It got a thread of its own while this waited.
+      if (model.lane !== lane) return { run: predictNext(model, next) };
       const batch = next();
       if (batch === undefined) return undefined;
       refuseOtherShape(batch, model.shape);
@@ -179,8 +187,61 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
         const message = "Cannot predict: the model went over its time, and is not run again for a while";
         throw new AppError("unavailable", message, { retryAfter: pause / 1_000 });
       }
-      return await guarded(model, (into) => into.tell({ do: "run", model: model.id, batch }, runMs));
+      return await runUntilAwaited(model, batch);
     });
+    return await begun?.run;
+  }
+
+  /** Comes back when the run is over, or goes on by itself. */
+  async function runUntilAwaited(model: Model, batch: ModelBatch) {
+    const goesOn = Promise.withResolvers<void>();
+    const run = guarded(model, async (into) => {
+      const endWatch = model.lane.whenAwaited(patienceMs, () => {
+        if (partFrom(model, into, over)) goesOn.resolve();
+      });
+      try {
+        return await into.tell({ do: "run", model: model.id, batch }, runMs);
+      } finally {
+        endWatch();
+      }
+    });
+    const over = Promise.allSettled([run]);
+    await Promise.race([over, goesOn.promise]);
+    return { run };
+  }
+
+  /** Leaves the shared thread to a run that goes on; its model has one of its own after that. */
+  function partFrom(model: Model, running: WasmInstance, over: Promise<unknown>): boolean {
+    if (model.lane !== shared || live.size - sharing().length >= MAX_ALONE) return false;
+    log.warn(`A run takes more than ${patienceMs} ms: others go on in another thread`);
+    shared.instance = undefined;
+    loads = 0;
+    model.lane = new WasmLane();
+    model.in = undefined;
+    parted.add(running);
+    void model.lane.inTurn(async () => {
+      await over;
+      parted.delete(running);
+      running.end();
+    });
+    return true;
+  }
+
+  async function unload(model: Model): Promise<void> {
+    const { lane } = model;
+    const moved = await lane.inTurn(async () => {
+      if (model.lane !== lane) return true;
+      live.delete(model);
+      const into = model.in;
+      model.in = undefined;
+      if (lane !== shared) lane.instance?.end();
+      else if (into !== undefined && into === lane.instance && !into.lost) {
+        await into.tell({ do: "unload", model: model.id }, loadMs);
+      }
+      endWhenIdle();
+      return false;
+    });
+    if (moved) await unload(model);
   }
 
   return {
@@ -193,14 +254,15 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
         id: nextId++,
         file,
         shape,
+        lane: shared,
         in: undefined,
         pauseMs,
         pausedUntil: 0,
       };
       try {
         await renewWhenDue();
-        await inTurn(async () => {
-          if (loads >= loadsOfInstance && live.size === 0) instance?.end();
+        await shared.inTurn(async () => {
+          if (loads >= loadsOfInstance && live.size === 0) shared.instance?.end();
           await guarded(model, () => Promise.resolve());
         });
         live.add(model);
@@ -212,26 +274,16 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
         outputWidth: shape.outputs,
         predict: async (batch) => (await predictNext(model, () => batch))!,
         predictNext: (next) => predictNext(model, next),
-        unload: () =>
-          inTurn(async () => {
-            live.delete(model);
-            const into = model.in;
-            model.in = undefined;
-            if (into !== undefined && into === instance && !into.lost) {
-              await into.tell({ do: "unload", model: model.id }, loadMs);
-            }
-            endWhenIdle();
-          }),
+        unload: () => unload(model),
       };
     },
     start: () => Promise.resolve(),
     async stop() {
       clearTimeout(idle);
       await renewing;
-      await inTurn(() => {
-        instance?.end();
-        return Promise.resolve();
-      });
+      for (const running of parted) running.end();
+      const lanes = new Set([shared, ...[...live].map(({ lane }) => lane)]);
+      for (const lane of lanes) await lane.inTurn(() => lane.instance?.end());
     },
   };
 }
