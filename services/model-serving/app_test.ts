@@ -165,7 +165,7 @@ Deno.test("a version that can't be admitted leaves the one before in place, and 
   const reply = await service.call(predict, { model: "reorder", rows: [row(1, 2)] });
   assertEquals(reply.version, 1);
   await eventually(async () => {
-    const admissions = await service.db`select version, admitted from admissions order by id`;
+    const admissions = await service.db`select version, admitted from admissions order by version`;
     assertEquals(admissions.map(({ version, admitted }) => ({ version, admitted })), [
       { version: 1, admitted: true },
       { version: 2, admitted: false },
