@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { silentLogger } from "shared/log.ts";
-import { readModel } from "shared/onnx/reader.ts";
+import { admitModelFile } from "shared/onnx/admission.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { LoadedModel } from "../services/model-serving/runtime/runtime.ts";
 import { compileTrees } from "../services/model-serving/runtime/tree_program.ts";
@@ -41,7 +41,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   const rows = rowsOf(ROWS);
   const shape = { numbers: FEATURES, categories: 0, outputs: 1 };
   const wasm = createWasmRuntime({ log: silentLogger, code: createRuntimeCode() });
-  const walker = loadTrees(compileTrees(bytes, readModel(bytes), shape)!, shape);
+  const walker = loadTrees(compileTrees(admitModelFile(bytes), shape)!, shape);
   const inWasm = await wasm.load(bytes, shape);
   const batch = { rows: ROWS, numbers: Float32Array.from(rows.flat()), categories: [] };
   const alone = (model: LoadedModel) => async () => {

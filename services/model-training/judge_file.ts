@@ -54,7 +54,7 @@ export async function judgeOutsideModel(task: OutsideTask): Promise<TrainedModel
   const { spec, trainingSet, facts, maxBytes } = task;
   const parts = await readParts(task);
   const { train, test } = parts;
-  const summary = admitModelFile(task.onnx, { maxBytes });
+  const { summary } = admitModelFile(task.onnx, { maxBytes });
   const signature = signatureOf(task, train, allTexts(train));
   const bare = adaptModelFile(task.onnx, summary, { signature });
   const shape = { dictionaries: train.dictionaries, outputs: shapeOf(signature).outputs };
@@ -154,7 +154,7 @@ export interface ImportedModel {
  */
 export async function checkImportedModel(task: ImportTask): Promise<ImportedModel> {
   const { inputExample, known } = task;
-  const summary = admitModelFile(task.onnx, { maxBytes: task.maxBytes });
+  const { summary } = admitModelFile(task.onnx, { maxBytes: task.maxBytes });
   const signature = task.signature ?? readSignature(summary.metadata);
   const onnx = adaptModelFile(task.onnx, summary, { signature });
   await tryRow(onnx, signature, inputExample);

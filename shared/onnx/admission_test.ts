@@ -53,7 +53,7 @@ const tree = (children: { ifTrue: number; ifFalse: number; feature?: number }): 
 };
 
 Deno.test("admitModelFile() lets a model of known operators through, and says what it is", () => {
-  const summary = admitModelFile(fileOf([tree({ ifTrue: 1, ifFalse: 2 })]));
+  const { summary } = admitModelFile(fileOf([tree({ ifTrue: 1, ifFalse: 2 })]));
   assertEquals(summary.operators, [{ domain: "ai.onnx.ml", op: "TreeEnsembleRegressor", count: 1 }]);
 });
 

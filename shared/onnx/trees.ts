@@ -56,10 +56,16 @@ export const isTreeEnsemble = ({ domain, op }: Pick<ReadNode, "domain" | "op">):
  * on a root is no tree: a cycle would never end
  */
 export function readTrees(node: ReadNode): ReadTrees {
+  const known = readBefore.get(node);
+  if (known !== undefined) return known;
   const trees = node.op === "TreeEnsemble" ? readTogether(new Attributes(node)) : readApart(node);
   refuseCycles(trees);
+  readBefore.set(node, trees);
   return trees;
 }
+
+/** Who admits a file and who takes its trees ask for the same, and a million nodes take a second. */
+const readBefore = new WeakMap<ReadNode, ReadTrees>();
 
 const wrong = (detail: string) => invalid(`Cannot read the trees of the ONNX file: ${detail}`);
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AppError } from "shared/errors.ts";
 import { silentLogger } from "shared/log.ts";
+import { admitModelFile } from "shared/onnx/admission.ts";
 import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
-import { readModel } from "shared/onnx/reader.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import { delay } from "shared/delay.ts";
 import { eventually } from "shared/testing/poll.ts";
@@ -30,7 +30,7 @@ function startWasm(limits: WasmLimits = {}) {
 }
 
 const walkerOf = (file: Uint8Array, shape = TWO): LoadedModel => {
-  const program = compileTrees(file, readModel(file), shape);
+  const program = compileTrees(admitModelFile(file), shape);
   assert(program !== undefined, "the walker does not take the file");
   return loadTrees(program, shape);
 };
@@ -144,7 +144,7 @@ Deno.test("the tree walker leaves to the WASM runtime what are no trees, or woul
     "rows of other widths": wideModelFile(),
   };
   for (const [name, file] of Object.entries(files)) {
-    assertEquals(compileTrees(file, readModel(file), TWO), undefined, name);
+    assertEquals(compileTrees(admitModelFile(file), TWO), undefined, name);
   }
 });
 

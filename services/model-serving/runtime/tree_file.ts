@@ -1,8 +1,8 @@
 /** Recognising a file that is nothing but trees, whatever wraps them. @module */
+import type { AdmittedModel } from "shared/onnx/admission.ts";
 import { ELEMENT_TYPE } from "shared/onnx/model_proto.ts";
-import { type ReadGraph, readGraph, type ReadNode } from "shared/onnx/graph_reader.ts";
+import type { ReadGraph, ReadNode } from "shared/onnx/graph_reader.ts";
 import type { ModelShape } from "shared/onnx/model_batch.ts";
-import type { ModelSummary } from "shared/onnx/reader.ts";
 import { isTreeEnsemble, LEAF, type ReadTrees, readTrees } from "shared/onnx/trees.ts";
 import { MODEL_TENSORS } from "shared/contracts/signature.ts";
 
@@ -34,8 +34,7 @@ const MAX_COLUMNS = 65_536;
  *
  * @returns `undefined` for any other graph, and for one that takes other rows than those of the shape
  */
-export function findTrees(file: Uint8Array, summary: ModelSummary, shape: ModelShape): TreeFile | undefined {
-  const graph = readGraph(file);
+export function findTrees({ summary, graph }: AdmittedModel, shape: ModelShape): TreeFile | undefined {
   const values = new Map<string, Value>();
   let columns = 0;
   for (const { name, type, dims } of summary.inputs) {

@@ -1,6 +1,6 @@
 /** Trees of a file, laid out for a walk: plain lists of numbers, which move between threads at no cost. Pure. @module */
+import type { AdmittedModel } from "shared/onnx/admission.ts";
 import type { ModelShape } from "shared/onnx/model_batch.ts";
-import type { ModelSummary } from "shared/onnx/reader.ts";
 import { LEAF, type ReadTrees } from "shared/onnx/trees.ts";
 import { type Column, findTrees } from "./tree_file.ts";
 
@@ -50,16 +50,12 @@ export interface SetLayout {
 const MAX_STEPS = 50_000;
 
 /**
- * Reads a file whose graph is one ensemble of trees that are summed.
+ * Lays out a graph of one ensemble of trees that are summed.
  *
  * @returns `undefined` for any other graph, other rows, or trees too deep: those are the WASM runtime's
  */
-export function compileTrees(
-  file: Uint8Array,
-  summary: ModelSummary,
-  shape: ModelShape,
-): TreeProgram | undefined {
-  const found = findTrees(file, summary, shape);
+export function compileTrees(model: AdmittedModel, shape: ModelShape): TreeProgram | undefined {
+  const found = findTrees(model, shape);
   if (found === undefined || mostSteps(found.trees) > MAX_STEPS) return undefined;
   const { columns, trees, base, sigmoid } = found;
   const layout = trees.mode.includes("BRANCH_MEMBER")

@@ -29,8 +29,8 @@ export const admissionOf = ({ model, version }: VersionName): string => `admit $
 export function readVersionFile(file: Uint8Array, name: VersionName): VersionFile {
   const { signature } = name;
   const action = admissionOf(name);
-  const summary = admitModelFile(file);
-  const { metadata } = summary;
+  const admitted = admitModelFile(file);
+  const { metadata } = admitted.summary;
   const said = metadata[MODEL_METADATA.signature];
   if (said === undefined) throw invalid(`Cannot ${action}: the file says no "${MODEL_METADATA.signature}"`);
   if (JSON.stringify(readJson(signatureSchema, said, action)) !== JSON.stringify(signature)) {
@@ -41,7 +41,7 @@ export function readVersionFile(file: Uint8Array, name: VersionName): VersionFil
     ? undefined
     : goldenBatch(readJson(goldenRowsSchema, recorded, action), signature, action);
   const shape = shapeOf(signature);
-  const trees = compileTrees(file, summary, shape);
+  const trees = compileTrees(admitted, shape);
   if (golden !== undefined && trees !== undefined) {
     refuseOtherAnswers(walkTrees(trees, shape)(golden.batch), golden, action);
   }
