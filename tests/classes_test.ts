@@ -128,14 +128,17 @@ Deno.test("a text label names the classes of the model, of its answers and of wh
   likely.forEach((probability, number) => assertAlmostEquals(probability, golden.outputs[0]![number]!, 1e-5));
   assertEquals(Object.keys(answer.probabilities!), ["app", "shop", "web"]);
   assertEquals(answer.class, ["app", "shop", "web"][likely.indexOf(Math.max(...likely))]);
-  const { unit, base, contributions } = answer.explanation!;
-  assertEquals(unit, "scores");
-  const scores = likely.map((_, number) =>
-    Object.values(contributions).reduce(
-      (sum: number, parts) => sum + (parts as number[])[number]!,
-      (base as number[])[number]!,
-    )
-  );
+  const { unit, raw, ...own } = answer.explanation!;
+  assertEquals([unit, raw!.unit], ["probability", "scores"]);
+  const sumsOf = ({ base, contributions }: typeof own) =>
+    likely.map((_, number) =>
+      Object.values(contributions).reduce(
+        (sum: number, parts) => sum + (parts as number[])[number]!,
+        (base as number[])[number]!,
+      )
+    );
+  sumsOf(own).forEach((sum, number) => assertAlmostEquals(sum, likely[number]!, 1e-6));
+  const scores = sumsOf(raw!);
   const sum = scores.reduce((total, score) => total + score);
   scores.forEach((score, number) => assertAlmostEquals(score / sum, likely[number]!, 1e-5));
 

@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { createExplainer, type Explainer } from "shared/explain/explainer.ts";
 import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
 import { featureNames } from "./log_outcome.ts";
+import { inProbabilities, inProbability, type Parts } from "./explain_probability.ts";
 import type { Prediction } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 
@@ -48,7 +49,7 @@ export function createExplain(readFile: (sha256: string) => Promise<Uint8Array>)
         turnEnds = performance.now() + TURN_MS;
       }
       explanations.push(
-        explainRow(explainer, { batch: rowOf(checked, row, served), names, output: outputs[row]! }),
+        explainRow(explainer, { batch: rowOf(checked, row, served), names, outputs, row }),
       );
     }
     return explanations;
@@ -64,42 +65,39 @@ function rowOf({ numbers, categories }: ModelBatch, row: number, { signature }: 
   };
 }
 
-/** @param of the row alone, and what the model answered to it */
+/** @param of the row alone, and what the model answered to all */
 function explainRow(
-  { scale, explain }: Explainer,
-  { batch, names, output }: { batch: ModelBatch; names: readonly string[]; output: number },
+  { signature, scale, explain }: Explainer,
+  { batch, names, outputs, row }: {
+    batch: ModelBatch;
+    names: readonly string[];
+    outputs: Float32Array;
+    row: number;
+  },
 ): RowExplanation {
   const { base, contributions } = explain(batch);
   const width = base.length;
-  const parts = names.map((
-    _,
-    feature,
-  ) => [...contributions.subarray(feature * width, (feature + 1) * width)]);
-  if (width > 1) return { unit: scale, base: [...base], contributions: byName(names, parts) };
+  const answer = outputs.subarray(row * width, (row + 1) * width);
+  const parts = names.map((_, feature) => [
+    ...contributions.subarray(feature * width, (feature + 1) * width),
+  ]);
+  const told = <Value extends number | number[]>({ base, parts }: Parts<Value>) => ({
+    base,
+    contributions: Object.fromEntries(names.map((name, feature) => [name, parts[feature]!])),
+  });
+  if (scale === "log_scores" || scale === "scores") {
+    const raw = { base: [...base], parts };
+    const own = inProbabilities(raw, { scale, probabilities: answer });
+    return { unit: "probability", ...told(own), raw: { unit: scale, ...told(raw) } };
+  }
   const raw = { base: base[0]!, parts: parts.map(([part]) => part!) };
-  if (scale !== "log_odds") return { unit: scale, base: raw.base, contributions: byName(names, raw.parts) };
-  const probability = inProbability(raw, output);
-  return {
-    unit: "probability",
-    base: probability.base,
-    contributions: byName(names, probability.parts),
-    logOdds: { base: raw.base, contributions: byName(names, raw.parts) },
-  };
-}
-
-const byName = <Value>(names: readonly string[], values: readonly Value[]): Record<string, Value> =>
-  Object.fromEntries(names.map((name, index) => [name, values[index]!]));
-
-/**
- * Contributions to log odds as contributions to the probability: each by the slope of the logistic curve between the base
- * and the answer, so that they add up to the answer (the rescale rule of DeepLIFT: Shrikumar et al., 2017, section 3.5.1).
- */
-function inProbability(
-  { base, parts }: { base: number; parts: readonly number[] },
-  probability: number,
-): { base: number; parts: number[] } {
-  const sum = parts.reduce((total, part) => total + part, 0);
-  const from = 1 / (1 + Math.exp(-base));
-  const slope = Math.abs(sum) < 1e-9 ? from * (1 - from) : (probability - from) / sum;
-  return { base: from, parts: parts.map((part) => part * slope) };
+  if (scale === "log_odds") {
+    return {
+      unit: "probability",
+      ...told(inProbability(raw, answer[0]!)),
+      raw: { unit: scale, ...told(raw) },
+    };
+  }
+  // A forest's probability is the mean of its trees': they add up as they are.
+  return { unit: signature.output === "probability" ? "probability" : "value", ...told(raw) };
 }

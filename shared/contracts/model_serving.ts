@@ -31,20 +31,27 @@ const perRow = z.unknown().check(({ value, issues }) => {
 
 const byFeature = <Value extends z.ZodType>(value: Value) => z.record(featureReferenceSchema, value);
 
+/** Of several classes one number for each. */
+const perClass = z.union([z.number(), z.array(z.number())]);
+
 /**
  * What each feature contributes to an answer (SHAP values): the base, which is what the model says on average over its
  * training part, and the contributions add up to it.
  */
 export const explanationSchema = z.object({
+  /** The answer's own: of classes how likely they are, of several of each. */
+  unit: z.enum(["probability", "value"]),
+  base: perClass,
+  contributions: byFeature(perClass),
   /**
-   * The unit of the base and the contributions: the answer's own; for each class of several, log scores, whose softmax
-   * are the probabilities, or a forest's scores, whose parts of their sum they are.
+   * The same where the model adds up and the SHAP values are exact, if that is not the answer itself: log odds; of several
+   * classes log scores, whose softmax are the probabilities, or a forest's scores, whose parts of their sum they are.
    */
-  unit: z.enum(["probability", "value", "log_odds", "log_scores", "scores"]),
-  base: z.union([z.number(), z.array(z.number())]),
-  contributions: byFeature(z.union([z.number(), z.array(z.number())])),
-  /** Of a probability: the same before the logistic curve, where the SHAP values are exact. */
-  logOdds: z.object({ base: z.number(), contributions: byFeature(z.number()) }).optional(),
+  raw: z.object({
+    unit: z.enum(["log_odds", "log_scores", "scores"]),
+    base: perClass,
+    contributions: byFeature(perClass),
+  }).optional(),
 });
 
 const predictionSchema = z.object({
