@@ -6,7 +6,13 @@ import type { ModelBatch, ModelShape } from "shared/onnx/model_batch.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import { delay } from "shared/delay.ts";
 import { eventually } from "shared/testing/poll.ts";
-import { deepModelFile, doublingModelFile, loopModelFile, wideModelFile } from "../testing/hostile_file.ts";
+import {
+  deepModelFile,
+  doublingModelFile,
+  loopModelFile,
+  trapModelFile,
+  wideModelFile,
+} from "../testing/hostile_file.ts";
 import { sumModelFile } from "../testing/model_file.ts";
 import { type Forest, randomForest, seededRandom, VOCABULARY } from "../testing/random_forest.ts";
 import type { LoadedModel } from "./runtime.ts";
@@ -203,6 +209,22 @@ Deno.test("a model whose run took long while others waited has a thread of its o
   await again;
   await loop.unload();
   assertEquals([...await answersOf(sum), counted.threads, wasm.replaced], [-21, 4, 3]);
+  await wasm.stop();
+});
+
+Deno.test("a thread whose runs were stopped in the middle too often is replaced, since each of them keeps memory", async () => {
+  const counted = countedCode();
+  const wasm = createWasmRuntime({ log: silentLogger, code: counted, limits: { trapsOfInstance: 3 } });
+  const sum = await wasm.load(sumModelFile([1, 10]), TWO);
+  const model = await wasm.load(trapModelFile(), TWO);
+  for (let trap = 1; trap <= 3; trap++) {
+    const failed = await assertRejects(() => model.predict(batchOf([[1, 0]])), AppError);
+    assertEquals([failed.code, counted.threads], ["internal", 1]);
+    // A failure that the runtime itself tells of is none of these.
+    await assertRejects(() => model.predict(batchOf([[2, 0]])), AppError, "by zero");
+  }
+  assertEquals([...await sum.predict(batchOf([[1, 2]])), counted.threads], [21, 2]);
+  assertEquals((await model.predict(batchOf([[0, 0]]))).length, 1);
   await wasm.stop();
 });
 

@@ -18,6 +18,7 @@ export class WasmInstance {
   readonly #worker: Worker;
   #pending: { resolve: (reply: WasmReply) => void; reject: (error: Error) => void } | undefined;
   #lost: InstanceLost | undefined;
+  #traps = 0;
 
   /**
    * @param code what it runs
@@ -47,6 +48,11 @@ export class WasmInstance {
     return this.#lost !== undefined;
   }
 
+  /** How often it was stopped in the middle of something: each time it keeps some memory. */
+  get traps(): number {
+    return this.#traps;
+  }
+
   /**
    * Tells it to do something. One call at a time.
    *
@@ -66,6 +72,7 @@ export class WasmInstance {
       this.#worker.postMessage(request);
       const reply = await promise;
       if ("outputs" in reply) return reply.outputs;
+      if (reply.trapped) this.#traps++;
       throw reply.invalid ? invalid(reply.error) : new AppError("internal", reply.error);
     } finally {
       clearTimeout(timer);

@@ -29,6 +29,8 @@ export interface WasmLimits {
    * of models that move to another instance are not counted. Default 100.
    */
   loadsOfInstance?: number;
+  /** Runs that were stopped in the middle, as by a division that has no result, after which it is replaced. Default 1,000. */
+  trapsOfInstance?: number;
   /** For how long a model that hung is not run again, in ms; twice as long each time it hangs again. Default 1,000. */
   pauseMs?: number;
   /** The thread ends when no model has been loaded for this long, in ms; default: it stays. */
@@ -65,8 +67,8 @@ export interface WasmRuntimeDeps {
 }
 
 export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): WasmRuntime {
-  const { runMs = 5_000, patienceMs = 500, loadMs = 30_000, loadsOfInstance = 100, pauseMs = 1_000, idleMs } =
-    limits;
+  const { runMs = 5_000, patienceMs = 500, loadMs = 30_000, pauseMs = 1_000, idleMs } = limits;
+  const { loadsOfInstance = 100, trapsOfInstance = 1_000 } = limits;
   const live = new Set<Model>();
   const shared = new WasmLane();
   /** Those in which a run goes on by itself. */
@@ -79,6 +81,7 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
   const startInstance = async () => await WasmInstance.start(await code.forThread(), loadMs);
 
   async function current(lane: WasmLane): Promise<WasmInstance> {
+    if (lane.instance !== undefined && lane.instance.traps >= trapsOfInstance) lane.instance.end();
     if (lane.instance === undefined || lane.instance.lost) {
       lane.instance = await startInstance();
       if (lane === shared) loads = 0;

@@ -13,7 +13,10 @@ export type WasmRequest =
   | { do: "run"; model: number; batch: ModelBatch }
   | { do: "unload"; model: number };
 
-export type WasmReply = { outputs: Float32Array | undefined } | { error: string; invalid: boolean };
+/** `trapped`: it was stopped in the middle, and what it had taken it never gave back. */
+export type WasmReply =
+  | { outputs: Float32Array | undefined }
+  | { error: string; invalid: boolean; trapped: boolean };
 
 /** A thread's side of the border; the types of a whole program don't have it. */
 interface WorkerScope {
@@ -33,7 +36,8 @@ scope.onmessage = async ({ data: request }) => {
     scope.postMessage({ outputs }, outputs === undefined ? [] : [outputs.buffer as ArrayBuffer]);
   } catch (error) {
     const invalid = error instanceof AppError && error.code !== "internal";
-    scope.postMessage({ error: messageOf(error), invalid });
+    const trapped = error instanceof AppError && error.cause instanceof WebAssembly.RuntimeError;
+    scope.postMessage({ error: messageOf(error), invalid, trapped });
   }
 };
 

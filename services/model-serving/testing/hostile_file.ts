@@ -89,6 +89,25 @@ export const doublingModelFile = (): Uint8Array<ArrayBuffer> =>
     outputs: [{ name: "value", type: "float", dims: ["rows"] }],
   });
 
+/** The least int64 divided by the count less two: there is no such number of one. */
+export const trapModelFile = (): Uint8Array<ArrayBuffer> =>
+  fileOf(signature, {
+    name: "trap",
+    nodes: [
+      { op: "Cast", inputs: ["features"], outputs: ["whole"], attributes: { to: { int: 7 } } },
+      { op: "Sub", inputs: ["whole", "two"], outputs: ["divisors"] },
+      { op: "Div", inputs: ["least", "divisors"], outputs: ["quotients"] },
+      { op: "Cast", inputs: ["quotients"], outputs: ["numbers"], attributes: { to: { int: 1 } } },
+      largestOf("numbers"),
+    ],
+    initializers: [
+      { name: "two", type: "int64", dims: [1], data: BigInt64Array.of(2n) },
+      { name: "least", type: "int64", dims: [1], data: BigInt64Array.of(-(2n ** 63n)) },
+    ],
+    inputs: [{ name: "features", type: "float", dims: ["rows", 2] }],
+    outputs: [{ name: "value", type: "float", dims: ["rows"] }],
+  });
+
 /** An operator with U+0000 in its name, which PostgreSQL has no place for. */
 export const nulModelFile = (): Uint8Array<ArrayBuffer> =>
   fileOf(signature, {
