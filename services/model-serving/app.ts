@@ -62,7 +62,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const code = createRuntimeCode();
   const wasm = createWasmRuntime({ log, code });
   const trial = createWasmRuntime({ log, code, limits: TRIAL_LIMITS });
-  const read = createVersionReader();
+  const reader = createVersionReader();
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
@@ -80,7 +80,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
         );
       try {
         const served = await admitVersion(entry, await bus.files.get(entry.sha256), {
-          read,
+          read: reader.read,
           wasm,
           trial,
           batches: BATCH_LIMITS,
@@ -184,6 +184,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       wasm,
       trial,
       models,
+      // Stopped before them, who wait for what they load.
+      reader,
       shadows,
       aliases,
     ],

@@ -200,6 +200,7 @@ export function createLiveModels(
   }
 
   function later(ms: number, then: () => void): void {
+    if (stopped) return;
     const timer = schedule(() => {
       timers.delete(timer);
       then();

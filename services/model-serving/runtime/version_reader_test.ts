@@ -12,7 +12,7 @@ import { createVersionReader } from "./version_reader.ts";
 const name = { model: "reorder", version: 7, signature };
 
 Deno.test("createVersionReader() lets others have their turn while it reads a large file", async () => {
-  const read = createVersionReader();
+  const { read } = createVersionReader();
   let isRead = false;
   const reading = assertRejects(
     () => read(longListModelFile(20_000_000), name),
@@ -28,7 +28,7 @@ Deno.test("createVersionReader() lets others have their turn while it reads a la
 });
 
 Deno.test("createVersionReader() gives up files that take too long to read, one after the other", async () => {
-  const read = createVersionReader({ readMs: 500 });
+  const { read } = createVersionReader({ readMs: 500 });
   const file = longListModelFile(16_000_000);
   const errors = await Promise.all(
     [7, 8].map((version) => assertRejects(() => read(file, { ...name, version }), AppError)),
@@ -40,6 +40,14 @@ Deno.test("createVersionReader() gives up files that take too long to read, one 
       `Cannot admit reorder v${version}: to read its file took more than 500 ms`,
     ]),
   );
+});
+
+Deno.test("createVersionReader() gives up what it reads, and what waits, once it is stopped", async () => {
+  const reader = createVersionReader({ readMs: 60_000 });
+  const file = longListModelFile(16_000_000);
+  const reading = [7, 8].map((version) => reader.read(file, { ...name, version }));
+  await reader.stop();
+  for (const read of reading) await assertRejects(() => read, AppError, "the service stops");
 });
 
 const input = (index: number) => ({
@@ -79,8 +87,8 @@ function forestOf(seed: number, categories: number, golden?: GoldenRows) {
 }
 
 Deno.test("trees that were read in a thread answer as those that were read in place", async () => {
-  const inPlace = createVersionReader({ inPlaceBytes: Infinity });
-  const inThread = createVersionReader({ inPlaceBytes: 0 });
+  const { read: inPlace } = createVersionReader({ inPlaceBytes: Infinity });
+  const { read: inThread } = createVersionReader({ inPlaceBytes: 0 });
   for (const categories of [0, 2]) {
     const { file, name } = forestOf(5, categories);
     const shape = { numbers: 3, categories, outputs: 1 };
@@ -101,7 +109,7 @@ Deno.test("trees that were read in a thread answer as those that were read in pl
 Deno.test("trees that answer their golden rows otherwise than recorded are refused, wherever they are read", async () => {
   const rows = [[0.1, null, -0.3], [0.4, 0.5, 0.6]];
   const { file, name } = forestOf(3, 0);
-  const { trees } = await createVersionReader()(file, name);
+  const { trees } = await createVersionReader().read(file, name);
   const answers = walkTrees(trees!, { numbers: 3, categories: 0, outputs: 1 })({
     rows: 2,
     numbers: Float32Array.from(rows.flat(), (value) => value ?? NaN),
@@ -109,7 +117,7 @@ Deno.test("trees that answer their golden rows otherwise than recorded are refus
   });
   const outputs = Array.from(answers, (answer) => [answer]);
   for (const inPlaceBytes of [0, Infinity]) {
-    const read = createVersionReader({ inPlaceBytes });
+    const { read } = createVersionReader({ inPlaceBytes });
     const right = forestOf(3, 0, { rows, outputs });
     assertEquals((await read(right.file, right.name)).golden?.batch.rows, 2);
     const wrong = forestOf(3, 0, { rows, outputs: [outputs[0]!, [outputs[1]![0]! + 1]] });
