@@ -23,7 +23,12 @@ export const predict: Bench = {
   run,
 };
 
-type Target = Pick<Load, "url" | "body">;
+interface Target {
+  url: string;
+  body: string;
+  /** Answers once none of its records is on its way: how many were acknowledged since it was asked last. */
+  acknowledged?: string;
+}
 
 async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   if (!await hasWrk()) return { ratios: {}, figures: {}, notes: ["wrk is not there: nothing was measured"] };
@@ -44,12 +49,16 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
     }),
   );
   const echoed: Target = { url: `http://127.0.0.1:${echo.port}/echo`, body };
-  const { targets, notes } = await startPeers(started, { file, row, body, say });
+  const { natsUrl } = serving.bench.stack;
+  const { targets, notes } = await startPeers(started, { file, row, body, natsUrl, say });
 
   const seconds = Math.max(1, Math.round(SECONDS * scale));
   const folder = serving.bench.folder;
-  const load = async (target: Target, connections = CONNECTIONS) => {
-    const { perSecond, p50Us, p99Us, failed } = await runLoad({ ...target, connections, seconds }, folder);
+  const load = async ({ url, body, acknowledged }: Target, connections = CONNECTIONS) => {
+    const result = await runLoad({ url, body, connections, seconds }, folder);
+    const { requests, perSecond, p50Us, p99Us, failed } = result;
+    const records = acknowledged === undefined ? Infinity : await (await fetch(acknowledged)).json();
+    if (records < requests) throw new Error(`${url} logged ${records} of ${requests} answers`);
     return { per_second: perSecond, p50_us: p50Us, p99_us: p99Us, failed };
   };
   const unlogged: number[] = [];
@@ -65,10 +74,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
   const rate = figure("ours")!;
   const p99 = figure("ours", "p99_us")!;
   const ratios: Record<string, number> = { echo: rate / figure("echo")! };
-  for (const [key, name] of Object.entries({ ...PEERS })) {
-    const theirs = figure(name);
-    if (theirs !== undefined) ratios[key] = rate / theirs;
-  }
+  for (const name of Object.keys(targets)) ratios[name] = rate / figure(name)!;
   const theirP99 = figure("fastapi_def", "p99_us");
   if (theirP99 !== undefined) ratios["fastapi_p99"] = theirP99 / p99;
   const plainP99 = figure("fastapi_plain_def", "p99_us");
@@ -91,22 +97,13 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
     notes: [
       `${CONNECTIONS} connections of wrk for ${seconds} s, one process each, all on one machine; alone: one connection`,
       "fastapi: uvloop and httptools, no access log; fastapi_plain: asyncio and h11, with it, as plain uvicorn runs",
+      "fastapi_logged: as fastapi, with the metrics and the log to JetStream that ours has; the others log nothing",
       "100 trees of depth 6 over 20 features; each answer of ours is a record in PREDICTIONS, which are counted",
       ...notes,
       ...await serving.bench.describe(),
     ],
   };
 }
-
-const PEERS: Readonly<Record<string, string>> = {
-  fastapi_def: "fastapi_def",
-  fastapi_async: "fastapi_async",
-  fastapi_pickle: "fastapi_pickle",
-  fastapi_plain_def: "fastapi_plain_def",
-  fastapi_plain_async: "fastapi_plain_async",
-  bentoml: "bentoml",
-  mlserver: "mlserver",
-};
 
 /** Counts the records of the load: one an answer; of requests that were cut off at the end there may be more. */
 async function loadAndCount(
@@ -125,12 +122,18 @@ async function loadAndCount(
 
 async function startPeers(
   started: AsyncDisposableStack,
-  { file, row, body, say }: { file: string; row: number[]; body: string; say: (line: string) => void },
+  { file, row, body, natsUrl, say }: {
+    file: string;
+    row: number[];
+    body: string;
+    natsUrl: string;
+    say: (line: string) => void;
+  },
 ): Promise<{ targets: Record<string, Target>; notes: string[] }> {
   const targets: Record<string, Target> = {};
   const notes: string[] = [];
   const peers = join(HERE, "peers");
-  const env = { MODEL: file };
+  const env = { MODEL: file, NATS_URL: natsUrl };
   const start = async (group: string, make: () => Promise<void>) => {
     if (findPeer(group) === undefined) {
       notes.push(peerMissing(group));
@@ -153,6 +156,10 @@ async function startPeers(
     const { port } = await uvicorn(["--no-access-log"]);
     for (const path of ["def", "async", "pickle"]) {
       targets[`fastapi_${path}`] = { url: `http://127.0.0.1:${port}/${path}`, body };
+    }
+    const acknowledged = `http://127.0.0.1:${port}/logged`;
+    for (const path of ["def", "async"]) {
+      targets[`fastapi_logged_${path}`] = { url: `${acknowledged}/${path}`, body, acknowledged };
     }
     // ... and as `pip install fastapi uvicorn` and `uvicorn app:app` give it.
     const plain = await uvicorn(["--loop", "asyncio", "--http", "h11"]);
