@@ -36,6 +36,25 @@ export function invalidInput(action: string, reasons: readonly Reason[], mistake
   return invalid(`Cannot ${action}: ${mistakes} fields are wrong${listed}`, reasons);
 }
 
+/**
+ * The error of a field that says otherwise than the address of its request.
+ *
+ * @param where the address is called, such as `path`
+ */
+export function otherInAddress(
+  action: string,
+  { name, given, said, where }: { name: string; given: unknown; said: string; where: string },
+): Error {
+  // Lists may be nested deeper than can be written.
+  const shown = typeof given === "object" && given !== null
+    ? Array.isArray(given) ? "a list" : "an object"
+    : `"${given}"`;
+  return invalidInput(action, [{
+    path: `/${name}`,
+    message: `is "${said}" in the ${where}, but ${shown} in the request`,
+  }]);
+}
+
 /** Every mistake that zod found; where it stands is a JSON pointer (`/rows/3/price`, empty for the whole). */
 export function reasonsOf(error: z.ZodError): Reason[] {
   return error.issues.flatMap((issue) => reasonsOfIssue(issue, []));

@@ -107,6 +107,10 @@ Deno.test("predict() hands request values to on-demand features, logs them, and 
 
   const missing = await assertRejects(() => ask([{ basket: 1 }, {}]), AppError);
   assertEquals([missing.code, missing.reasons.map(({ path }) => path)], ["invalid", ["/request/1/basket"]]);
+  const forAll = await assertRejects(() => ask({}), AppError);
+  assertEquals(forAll.reasons.map(({ path }) => path), ["/request/basket"]);
+  const ofAnotherType = await assertRejects(() => ask({ basket: "full" }), AppError);
+  assertEquals(ofAnotherType.reasons.map(({ path }) => path), ["/request/basket"]);
   const unasked = await assertRejects(() => ask([{ basket: 1 }]), AppError);
   assertEquals(unasked.reasons.map(({ path }) => path), ["/request"]);
 

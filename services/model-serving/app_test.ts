@@ -238,7 +238,7 @@ Deno.test("predict() is unavailable, through no fault of its caller, where defau
   const unavailable = await assertRejects(ask, AppError) as AppError;
   assertEquals([unavailable.code, unavailable.reasons], ["unavailable", [{
     path: "/entities/0",
-    message: "has a feature orders.spend that is missing",
+    message: "has a feature orders.spend (DEFAULT) that is missing",
   }]]);
   assertStringIncludes(unavailable.message, "the deployment's defaults can't stand for them");
   // His own mistake stays his.

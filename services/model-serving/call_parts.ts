@@ -1,5 +1,6 @@
 /** A call whose entities several arms answer: its parts, and what of them is told of the whole. @module */
 import { AppError } from "shared/errors.ts";
+import { invalidInput } from "shared/validation.ts";
 import type { PredictCall } from "./predict_call.ts";
 
 /** The call of some of its entities. */
@@ -26,6 +27,15 @@ export const inTheCall = (error: unknown, positions: readonly number[]): unknown
         return `/${list}/${positions[Number(row)]}`;
       }),
   );
+
+/** A failure of a call that gives the request values of all entities at once: a mistake in them is one, not each's. */
+export function inTheOneRequest(error: unknown): unknown {
+  const placed = withPlaces(error, (text) => text.replace(/\/request\/\d+/, "/request"));
+  if (!(placed instanceof AppError) || placed.code !== "invalid") return placed;
+  const { reasons } = placed;
+  const once = new Map(reasons.map((reason) => [`${reason.path} ${reason.message}`, reason]));
+  return once.size === reasons.length ? placed : invalidInput("predict", [...once.values()]);
+}
 
 /** A failure of a call that was made of a single line, with the places of its reasons as they are in the line. */
 export const inTheLine = (error: unknown): unknown =>

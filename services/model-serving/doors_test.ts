@@ -17,8 +17,28 @@ Deno.test("serving.predict.<model> answers over NATS, and tells mistakes as othe
   }>();
   assertEquals([model, version, arm, predictions[0]?.output], [MODEL, 1, "champion", 21]);
   assert(times.totalMs > 0);
+  for (const odd of ["other", [MODEL]]) {
+    const refused = await ask(`serving.predict.${MODEL}`, { model: odd, rows: [row(1, 2)] });
+    assertEquals(refused.json<{ reasons: { path: string }[] }>().reasons[0]?.path, "/model");
+  }
+  const list = await ask(`serving.predict.${MODEL}`, [{ rows: [row(1, 2)] }]);
+  assertStringIncludes(list.json<{ message: string }>().message, "expected object");
   const other = await ask("serving.predict.other", { rows: [row(1, 2)] });
   assertEquals(other.headers?.get("Nats-Service-Error-Code"), "404");
+});
+
+Deno.test("a model that is another in the path than in the body is refused, however it is written", async () => {
+  await using service = await startServing();
+  const deep = "[".repeat(50_000) + "]".repeat(50_000);
+  for (const model of ['"other"', deep, "{}", "null"]) {
+    const response = await fetch(`${service.url}/v1/models/${MODEL}/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: `{"model": ${model}, "rows": [${JSON.stringify(row(1, 2))}]}`,
+    });
+    const { reasons } = await response.json();
+    assertEquals([response.status, reasons[0].path], [400, "/model"]);
+  }
 });
 
 Deno.test("/openapi.json describes each model by its signature", async () => {

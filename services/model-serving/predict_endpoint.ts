@@ -1,6 +1,7 @@
 /** `predict` of the contract <-> the use case. @module */
 import { type CallContext, JsonText, type RequestOf } from "shared/contracts/endpoint.ts";
 import type { predict as contract } from "shared/contracts/model_serving.ts";
+import { inTheOneRequest } from "./call_parts.ts";
 import { featureNames } from "./log_outcome.ts";
 import type { Predict, PredictionPart } from "./predict.ts";
 import {
@@ -18,8 +19,13 @@ import { rowsOfColumns } from "./validation/row_checker.ts";
 type Request = RequestOf<typeof contract>;
 
 export const createPredictHandler =
-  (predict: Predict) => async (request: Request, context: CallContext): Promise<JsonText> =>
-    toReply(await predict.parts(toCall(request), context));
+  (predict: Predict) => async (request: Request, context: CallContext): Promise<JsonText> => {
+    try {
+      return toReply(await predict.parts(toCall(request), context));
+    } catch (error) {
+      throw Array.isArray(request.request) ? error : inTheOneRequest(error);
+    }
+  };
 
 function toCall(request: Request): PredictCall {
   const { model, asOf, key, priority, timeoutMs, explain } = request;

@@ -10,7 +10,7 @@ import { delay } from "../delay.ts";
 import { AppError, busy, invalid, messageOf, tooLarge, unavailable } from "../errors.ts";
 import { isInfrastructureError } from "../infrastructure_error.ts";
 import type { Logger } from "../log.ts";
-import { parseWith } from "../validation.ts";
+import { otherInAddress, parseWith } from "../validation.ts";
 import { type Bus, flushWithin } from "./connection.ts";
 import { encodeError } from "./errors.ts";
 
@@ -125,7 +125,7 @@ async function answer(
     const parameters = parametersOf(endpoint, message);
     let request: unknown = parameters;
     try {
-      request = withParameters(readJson(message, action), parameters);
+      request = withParameters(readJson(message, action), parameters, action);
       request = parseWith(endpoint.spec.request, request, action);
     } catch (error) {
       refused?.(request, error, context);
@@ -163,8 +163,16 @@ function parametersOf({ subject }: Endpoint, message: ServiceMsg): Record<string
   );
 }
 
-function withParameters(request: unknown, parameters: Record<string, string>): unknown {
-  return typeof request === "object" && request !== null ? { ...request, ...parameters } : request;
+function withParameters(request: unknown, parameters: Record<string, string>, action: string): unknown {
+  if (typeof request !== "object" || request === null || Array.isArray(request)) return request;
+  const fields = request as Record<string, unknown>;
+  for (const [name, said] of Object.entries(parameters)) {
+    const given = fields[name];
+    if (given !== undefined && given !== said) {
+      throw otherInAddress(action, { name, given, said, where: "subject" });
+    }
+  }
+  return { ...fields, ...parameters };
 }
 
 function contextOf(bus: Bus, { headers }: ServiceMsg): CallContext {

@@ -13,7 +13,7 @@ import { closed } from "../contracts/closed.ts";
 import { type BoundEndpoint, type Endpoint, type EndpointSpec, replyText } from "../contracts/endpoint.ts";
 import { HEADER } from "../contracts/envelope.ts";
 import { invalid } from "../errors.ts";
-import { invalidInput, parseWith } from "../validation.ts";
+import { otherInAddress, parseWith } from "../validation.ts";
 import { PROBLEM_TYPE, problemSchema } from "./problem.ts";
 import { callContext, readJson } from "./request.ts";
 
@@ -72,14 +72,12 @@ type Fields = Record<string, unknown>;
 
 function withParameters(fields: Fields, c: Context, names: readonly string[]): Fields {
   for (const name of names) {
-    const value = c.req.param(name);
-    if (fields[name] !== undefined && String(fields[name]) !== value) {
-      throw invalidInput(`${c.req.method} ${c.req.path}`, [{
-        path: `/${name}`,
-        message: `is "${value}" in the path, but "${fields[name]}" in the request`,
-      }]);
+    const said = c.req.param(name)!;
+    const given = fields[name];
+    if (given !== undefined && (typeof given === "object" || String(given) !== said)) {
+      throw otherInAddress(`${c.req.method} ${c.req.path}`, { name, given, said, where: "path" });
     }
-    fields[name] = value;
+    fields[name] = said;
   }
   return fields;
 }

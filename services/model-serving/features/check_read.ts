@@ -16,7 +16,7 @@ export function checkRead({ values, statuses }: FeatureRead, checker: RowChecker
     isOfDefaults &&= status === "DEFAULT";
     return status === "GIVEN"
       ? { path: `/features/${row}/${pointer(name)}`, message }
-      : { path: `/entities/${row}`, message: `has a feature ${name} that ${message}` };
+      : { path: `/entities/${row}`, message: `has a feature ${name} (${status}) that ${message}` };
   };
   try {
     return checker.matrix(values, statuses.length, tell);
