@@ -196,7 +196,7 @@ Deno.test("a model whose run took long while others waited has a thread of its o
   const hang = () => assertRejects(() => loop.predict(batchOf([[1, 2]])), AppError);
   const answersOf = (model: LoadedModel) => model.predict(batchOf([[-1, -2]]));
 
-  // Alone, it keeps nobody waiting, and its thread is everybody's.
+  // While nobody waits, its thread stays everybody's.
   await hang();
   assertEquals([...await answersOf(sum), counted.threads], [-21, 2]);
   const hanging = hang();
@@ -209,6 +209,23 @@ Deno.test("a model whose run took long while others waited has a thread of its o
   await again;
   await loop.unload();
   assertEquals([...await answersOf(sum), counted.threads, wasm.replaced], [-21, 4, 3]);
+  await wasm.stop();
+});
+
+Deno.test("a run that takes long while others wait is answered, and its model keeps the thread", async () => {
+  const counted = countedCode();
+  const wasm = createWasmRuntime({ log: silentLogger, code: counted, limits: { patienceMs: 1 } });
+  const sum = await wasm.load(sumModelFile([1, 10]), TWO);
+  const slow = await wasm.load(sumModelFile([3, 0]), TWO);
+  const rows = 4_000_000;
+  const long = slow.predict({ rows, numbers: new Float32Array(2 * rows).fill(2), categories: [] });
+  assertEquals([...await sum.predict(batchOf([[1, 2]])), counted.threads], [21, 2]);
+  assert((await long).every((value) => value === 6));
+  // Each goes on where it is.
+  for (let time = 0; time < 3; time++) {
+    const answers = await Promise.all([slow, sum].map((model) => model.predict(batchOf([[1, 2]]))));
+    assertEquals([...answers.map(([value]) => value), counted.threads], [3, 21, 2]);
+  }
   await wasm.stop();
 });
 

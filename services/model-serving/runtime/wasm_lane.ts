@@ -38,7 +38,8 @@ export class WasmLane {
     }, afterMs);
     const end = () => {
       clearTimeout(timer);
-      this.#onWaiting = () => {};
+      // Where the run went on by itself, another one is watched by now.
+      if (this.#onWaiting === look) this.#onWaiting = () => {};
     };
     this.#onWaiting = look;
     return end;

@@ -2,9 +2,9 @@
  * ONNX Runtime for everything that no other runtime takes, in a thread that can be ended.
  *
  * One run at a time in a thread: runs that overlap corrupt its WASM instance, whichever models they belong to. All models
- * share one. A run that takes long while others wait goes on by itself, and the others in another thread, into which they
- * are loaded again as they are asked for; its model has a thread of its own from then on. A run over its limit costs the
- * calls in it an error, and its thread is ended.
+ * share one. A run that takes long while others wait goes on by itself, and the thread is its model's alone from then on;
+ * the others go on in another, into which they are loaded again as they are asked for. A run over its limit costs the calls
+ * in it an error, and its thread is ended.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { WasmLane } from "./wasm_lane.ts";
 export interface WasmLimits {
   /** A run, in ms; default 5,000. */
   runMs?: number;
-  /** How long others wait for a run, in ms, before they go on without its model; default 500. */
+  /** How long others wait for a run, in ms, before they go on without its model; default 1,000. */
   patienceMs?: number;
   /** Loading a model, in ms; default 30,000. */
   loadMs?: number;
@@ -67,12 +67,10 @@ export interface WasmRuntimeDeps {
 }
 
 export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): WasmRuntime {
-  const { runMs = 5_000, patienceMs = 500, loadMs = 30_000, pauseMs = 1_000, idleMs } = limits;
+  const { runMs = 5_000, patienceMs = 1_000, loadMs = 30_000, pauseMs = 1_000, idleMs } = limits;
   const { loadsOfInstance = 100, trapsOfInstance = 1_000 } = limits;
   const live = new Set<Model>();
   const shared = new WasmLane();
-  /** Those in which a run goes on by itself. */
-  const parted = new Set<WasmInstance>();
   let loads = 0;
   let replaced = 0;
   let renewing: Promise<void> | undefined;
@@ -213,20 +211,23 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     return { run };
   }
 
-  /** Leaves the shared thread to a run that goes on; its model has one of its own after that. */
+  /** Leaves the shared thread to a run that goes on, and to its model after that. */
   function partFrom(model: Model, running: WasmInstance, over: Promise<unknown>): boolean {
     if (model.lane !== shared || live.size - sharing().length >= MAX_ALONE) return false;
     log.warn(`A run takes more than ${patienceMs} ms: others go on in another thread`);
+    const others = sharing().filter((other) => other !== model && other.in === running);
+    for (const other of others) other.in = undefined;
     shared.instance = undefined;
     loads = 0;
-    model.lane = new WasmLane();
-    model.in = undefined;
-    parted.add(running);
-    void model.lane.inTurn(async () => {
+    const lane = new WasmLane();
+    lane.instance = running;
+    model.lane = lane;
+    void lane.inTurn(async () => {
       await over;
-      parted.delete(running);
-      running.end();
-    });
+      for (const { id } of others) {
+        if (!running.lost) await running.tell({ do: "unload", model: id }, loadMs);
+      }
+    }).catch((error) => log.error({ err: error }, `Cannot make room in a thread: ${messageOf(error)}`));
     return true;
   }
 
@@ -284,9 +285,8 @@ export function createWasmRuntime({ log, code, limits = {} }: WasmRuntimeDeps): 
     async stop() {
       clearTimeout(idle);
       await renewing;
-      for (const running of parted) running.end();
-      const lanes = new Set([shared, ...[...live].map(({ lane }) => lane)]);
-      for (const lane of lanes) await lane.inTurn(() => lane.instance?.end());
+      for (const { lane } of live) if (lane !== shared) lane.instance?.end();
+      await shared.inTurn(() => shared.instance?.end());
     },
   };
 }
