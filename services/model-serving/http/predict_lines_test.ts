@@ -130,6 +130,13 @@ Deno.test("POST predict begins to answer lines before their end has come, and wa
   });
   const response = await post(service.url, body);
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  // Without it a test that fails would never end: the service waits for its requests.
+  await using _ = {
+    async [Symbol.asyncDispose]() {
+      ending = true;
+      await reader.cancel();
+    },
+  };
   const { value } = await reader.read();
   assertEquals(JSON.parse(value!.split("\n")[0]!).output, 1);
   // Nobody reads: what is sent comes to a halt once what lies between is full, for as long as another caller has all of
