@@ -11,7 +11,7 @@ import type { PredictionLog } from "./prediction_log/prediction_log.ts";
 import { asksAlike } from "./routing/alike.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
-import { nothingScored, type Score } from "./score.ts";
+import { nothingScored, type Score, type Scored } from "./score.ts";
 
 /** A call that is attempted. */
 export interface Attempted {
@@ -77,34 +77,42 @@ export function createAttempt(deps: AttemptDeps): Attempt {
       answered(call, prediction, context);
       return prediction;
     } catch (error) {
-      const isMistake = CALLERS_MISTAKES.has(codeOf(error));
-      // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
-      // champion unless it asks for other features.
-      const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(taken?.served, call.model);
-      const fallsBack = isItsOwn && !place.arm.champion && call.version === undefined;
-      const endedAt = performance.now();
-      place.done(isItsOwn && !isMistake ? { failed: true, ms: endedAt - enteredAt } : undefined);
-      if (!fallsBack && call.asksAgain?.(error) === true) throw error;
-      scored.times.totalMs = endedAt - startedAt;
-      log.append(
-        taken === undefined
-          ? unservedCall({
-            call,
-            project: projectOf(call.model),
-            context,
-            arm: place.arm.name,
-            startedAt,
-            servedAtMs,
-          }, error)
-          : loggedCall(taken, failureOf(error)),
-      );
-      if (!fallsBack) throw error;
+      if (!fail(error, { place, attempted, taken, scored })) throw error;
     } finally {
       lease?.release();
     }
     const again = { ...attempted, enteredAt: performance.now() };
     return await attempt(enterChampion(place.arm, attempted), again);
   };
+
+  /** Gives the place back, and logs the failure. @returns whether the champion is to be asked */
+  function fail(
+    error: unknown,
+    { place, attempted, taken, scored }: {
+      place: Place;
+      attempted: Attempted;
+      taken: TakenCall | undefined;
+      scored: Scored;
+    },
+  ): boolean {
+    const { call, context, startedAt, enteredAt, servedAtMs } = attempted;
+    const isMistake = CALLERS_MISTAKES.has(codeOf(error));
+    // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
+    // champion unless it asks for other features.
+    const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(taken?.served, call.model);
+    const fallsBack = isItsOwn && !place.arm.champion && call.version === undefined;
+    const endedAt = performance.now();
+    place.done(isItsOwn && !isMistake ? { failed: true, ms: endedAt - enteredAt } : undefined);
+    if (!fallsBack && call.asksAgain?.(error) === true) return false;
+    scored.times.totalMs = endedAt - startedAt;
+    const project = projectOf(call.model);
+    log.append(
+      taken === undefined
+        ? unservedCall({ call, project, context, arm: place.arm.name, startedAt, servedAtMs }, error)
+        : loggedCall(taken, failureOf(error)),
+    );
+    return fallsBack;
+  }
 
   /** Whether a version takes other features than the champion, or there is none to take any. */
   function asksOtherwise(version: ServedVersion | undefined, model: string): boolean {

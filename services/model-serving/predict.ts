@@ -10,7 +10,7 @@ import type { LiveModels } from "./live_models.ts";
 import { codeOf, unservedCall } from "./log_outcome.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
 import type { PredictionLog } from "./prediction_log/prediction_log.ts";
-import { assignCall } from "./routing/assign_call.ts";
+import { assignCall, type Assigned } from "./routing/assign_call.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
 import type { Routers } from "./routing/routers.ts";
 import type { Score } from "./score.ts";
@@ -63,10 +63,17 @@ export function createPredict(deps: PredictDeps): Predict {
     if (assigned.length === 1) {
       return [{ prediction: await answer(only!.arm, attempted), positions: undefined }];
     }
-    // Answered whole or not at all: no part's outcome is lost, and the first failure is the call's.
+    return await answerInParts(assigned, attempted);
+  }
+
+  /** Answered whole or not at all: no part's outcome is lost, and the first failure is the call's. */
+  async function answerInParts(
+    assigned: readonly Assigned[],
+    attempted: Attempted,
+  ): Promise<PredictionPart[]> {
     const answers = await Promise.allSettled(
       assigned.map(async ({ arm, positions }) =>
-        await answer(arm, { ...attempted, call: partOf(call, positions!) })
+        await answer(arm, { ...attempted, call: partOf(attempted.call, positions!) })
       ),
     );
     return answers.map((one, index) => {

@@ -2,7 +2,7 @@
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import { checkRead } from "./features/check_read.ts";
-import type { FeatureRead, ReadFeatures } from "./features/read_features.ts";
+import type { EntityQuestion, FeatureRead, ReadFeatures } from "./features/read_features.ts";
 import type { PredictCall, PredictTimes } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
 import {
@@ -43,34 +43,36 @@ export interface ScoreOf {
 export type Score = (call: PredictCall, of: ScoreOf) => Promise<void>;
 
 export function createScore(readFeatures: ReadFeatures): Score {
-  return async ({ question, asOf, priority }, { served, deployment, context, deadline, into }) => {
-    const checker = checkerOf(served, deployment.input);
-    if ("entities" in question) {
-      const startedAt = performance.now();
-      into.read = await readFeatures(question, {
-        asOf,
-        signature: served.signature,
-        deployment,
-        context,
-        deadline,
-      });
-      into.times.featuresMs = performance.now() - startedAt;
-      into.checked = checkRead(into.read, checker);
-    } else {
-      into.checked = question.check(checker);
-    }
+  return async (call, of) => {
+    const { question, priority } = call;
+    const { served, deadline, into } = of;
+    into.checked = "entities" in question
+      ? await readRows(question, call, of)
+      : question.check(checkerOf(of));
     const answer = await served.batcher.predict(into.checked, { deadline, priority });
     into.outputs = answer.outputs;
     into.endedAt = answer.endedAt;
     into.times.queueMs = answer.queueMs;
     into.times.runMs = answer.runMs;
   };
+
+  async function readRows(
+    question: EntityQuestion,
+    { asOf }: PredictCall,
+    of: ScoreOf,
+  ): Promise<CheckedRows> {
+    const { served: { signature }, deployment, context, deadline, into } = of;
+    const startedAt = performance.now();
+    into.read = await readFeatures(question, { asOf, signature, deployment, context, deadline });
+    into.times.featuresMs = performance.now() - startedAt;
+    return checkRead(into.read, checkerOf(of));
+  }
 }
 
 /** A checker is made once for a version and a policy; a policy that changes is another object. */
 const checkers = new WeakMap<ServedVersion, { policy: InputPolicy; checker: RowChecker }>();
 
-function checkerOf(served: ServedVersion, policy: InputPolicy): RowChecker {
+function checkerOf({ served, deployment: { input: policy } }: ScoreOf): RowChecker {
   const known = checkers.get(served);
   if (known?.policy === policy) return known.checker;
   const checker = createRowChecker(served.signature, policy);

@@ -41,8 +41,8 @@ export interface PredictionLogOptions {
   tellEveryMs?: number;
 }
 
-/** How long records gather: a message costs as much as dozens of records in it. */
-const GATHER_MS = 10;
+/** How long records gather: a message costs as much as hundreds of records in it. */
+const GATHER_MS = 20;
 const RETRY_MS = 500;
 /** Blocks that one publication takes of a model at most. */
 const MAX_TAKEN = 8;
