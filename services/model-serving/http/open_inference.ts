@@ -8,6 +8,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { MODEL_TENSORS, type Signature } from "shared/contracts/signature.ts";
 import { AppError, invalid, notFound } from "shared/errors.ts";
+import { type Problem, PROBLEM_TYPE } from "shared/http/problem.ts";
 import { callContext, unpacked } from "shared/http/request.ts";
 import type { Logger } from "shared/log.ts";
 import { shapeOf } from "shared/onnx/model_batch.ts";
@@ -49,6 +50,14 @@ export function addOpenInferenceRoutes(
       return c.json({ error: known.message, ...reasons }, known.status as 400, retryAfter);
     }
   };
+
+  // Clients of the protocol read the error of whatever fails: also where there is no such route, or not by this method.
+  app.use("/v2/*", async (c, next) => {
+    await next();
+    if (c.res.headers.get("content-type") !== PROBLEM_TYPE) return;
+    const { detail }: Problem = await c.res.json();
+    c.res = c.json({ error: detail }, c.res.status as 404);
+  });
 
   app.get(
     "/v2",

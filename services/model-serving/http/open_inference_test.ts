@@ -286,6 +286,10 @@ Deno.test("the protocol tells of health, of models and of their tensors", async 
     ],
   });
   assertEquals((await get("/repository/index", "POST")).body[0].state, "READY");
+  const unknown = await get(`/models/${MODEL}/stats`);
+  assertEquals([unknown.status, typeof unknown.body.error], [404, "string"]);
+  const otherMethod = await get(`/models/${MODEL}/infer`);
+  assertEquals([otherMethod.status, typeof otherMethod.body.error], [405, "string"]);
 });
 
 Deno.test({
