@@ -24,7 +24,9 @@ interface Operation {
   tags: string[];
   parameters: { name: string }[];
   requestBody: { content: { "application/json": ObjectBody } & Record<string, { schema: Schema }> };
-  responses: { 200: { content: Record<string, { schema: Schema }> } };
+  responses:
+    & { 200: { content: Record<string, { schema: Schema }> } }
+    & Record<number, { description: string }>;
 }
 
 const PREDICT = "/v1/models/{model}/predict";
@@ -45,6 +47,8 @@ export function describeModels(
   const { requestBody, responses } = paths[PREDICT]!.post;
   requestBody.content[NDJSON] = { schema: linesOf(question) };
   responses[200].content[NDJSON] = { schema: linesOf(answer) };
+  responses[422] = { ...responses[400]!, description: "The version that answers can't be explained" };
+  responses[504] = { ...responses[503]!, description: "The time that the request sets is over" };
   for (const served of versions) {
     const { model } = served.entry;
     const add = (path: string, describe: (operation: Operation) => void) => {

@@ -76,6 +76,9 @@ Deno.test("/openapi.json describes lines and tensors of each model by its signat
   assertEquals(line.properties.row, predict["application/json"].schema.properties.rows.items);
   assertEquals(contentOf("/v1/models/{model}/predict")["application/x-ndjson"].schema.anyOf.length, 2);
 
+  const responses = Object.keys(paths[`/v1/models/${MODEL}/predict`].post.responses);
+  assertEquals(["422", "504"].filter((status) => !responses.includes(status)), []);
+
   const infer = contentOf(`/v2/models/${MODEL}/infer`);
   assertEquals(infer["application/octet-stream"].schema.format, "binary");
   const { inputs, outputs } = infer["application/json"].schema.properties;
