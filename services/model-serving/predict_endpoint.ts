@@ -15,6 +15,7 @@ import {
   rounded,
 } from "./predict_call.ts";
 import { rowsOfColumns } from "./validation/row_checker.ts";
+import { rowMajor } from "./validation/given.ts";
 
 type Request = RequestOf<typeof contract>;
 
@@ -79,7 +80,7 @@ export function rowText(prediction: Prediction, row: number): string {
   }
   if (entities !== undefined) {
     const names = featureNames(served);
-    const given = checked.given.slice(row * names.length, (row + 1) * names.length);
+    const given = rowMajor(checked.given).slice(row * names.length, (row + 1) * names.length);
     text += `,"entity":${JSON.stringify(entities[row])},"features":${byName(names, given)}`;
     if (read !== undefined) {
       text += `,"featuresFrom":"${read.from}","statuses":${byName(names, read.statuses[row]!)}` +

@@ -7,6 +7,7 @@
 import { EVENT_TYPE, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "shared/contracts/envelope.ts";
 import type { ServedStatus } from "shared/contracts/model_serving.ts";
 import { toInstant } from "shared/contracts/time.ts";
+import { type Given, GivenColumns } from "../validation/given.ts";
 import { type JsonBytes, toBytes } from "./json_bytes.ts";
 import type { CallOrigin, LoggedCall } from "./logged_call.ts";
 
@@ -104,15 +105,15 @@ export class Block {
     return count;
   }
 
-  /** The block as it goes into a message, and what it was written to, free for another. */
-  take(): { data: Uint8Array; out: JsonBytes } {
+  /** Ends the block. What it was written to is whoever's that takes it, and is to be used again once it is sent. */
+  take(): JsonBytes {
     const out = this.#out;
     if (this.#first > 0) {
       // Behind the call before it stands a comma.
       out.cut(this.#begin, this.#ends[this.#first - 1]! + COMMA.length);
     }
     out.bytes(END);
-    return { data: out.take(), out };
+    return out;
   }
 }
 
@@ -150,6 +151,7 @@ const IDS = toBytes(`,"ids":["`);
 const BETWEEN_IDS = toBytes(`","`);
 const OUTPUTS = toBytes(`"],"outputs":[`);
 const NO_OUTPUTS = toBytes(`"]`);
+const OPEN_LIST = toBytes("[");
 const CLOSE_LIST = toBytes("]");
 const CLOSE = toBytes("}");
 
@@ -182,8 +184,12 @@ function writeCall(
     out.values(outputs, from, to);
     out.bytes(CLOSE_LIST);
   }
-  if (probabilities !== undefined) lists(out, "probabilities", probabilities, call.classes!.length, rows);
-  if (given !== undefined) lists(out, "rows", given, call.features.length, rows);
+  if (probabilities !== undefined) {
+    out.bytes(PROBABILITIES);
+    const width = call.classes!.length;
+    lists(out, rows, (row) => out.values(probabilities, row * width, (row + 1) * width));
+  }
+  if (given !== undefined) writeGiven(out, given, call.features.length, rows);
   writeRare(out, call, rows);
   out.bytes(CLOSE);
 }
@@ -207,25 +213,32 @@ function field(out: JsonBytes, name: string, value: unknown): void {
   out.text(`,"${name}":${JSON.stringify(value)}`);
 }
 
-const OPEN_LISTS = new Map(["rows", "probabilities"].map((name) => [name, toBytes(`,"${name}":[[`)]));
+const PROBABILITIES = toBytes(`,"probabilities":`);
+const ROWS = toBytes(`,"rows":`);
+const OPEN_LISTS = toBytes("[[");
 const BETWEEN_LISTS = toBytes("],[");
 const CLOSE_LISTS = toBytes("]]");
 
-/** For each row a list of `width` values. */
-function lists(
-  out: JsonBytes,
-  name: "rows" | "probabilities",
-  values: ArrayLike<unknown>,
-  width: number,
-  rows: RowRange,
-): void {
-  out.bytes(OPEN_LISTS.get(name)!);
-  for (let row = rows.from; row < rows.to; row++) {
-    if (row > rows.from) out.bytes(BETWEEN_LISTS);
-    const from = row * width;
-    // What came as float32 is no number of more digits. Answers are written as their caller got them.
-    if (name === "rows" && values instanceof Float32Array) out.float32s(values, from, from + width);
-    else out.values(values, from, from + width);
+/** What came as float32 is no number of more digits; answers are written as their callers got them. */
+function writeGiven(out: JsonBytes, given: Given, width: number, rows: RowRange): void {
+  out.bytes(ROWS);
+  if (given instanceof GivenColumns) {
+    out.bytes(OPEN_LIST);
+    out.rowsOfColumns(given.lists, rows.from, rows.to);
+    out.bytes(CLOSE_LIST);
+  } else if (given instanceof Float32Array) {
+    lists(out, rows, (row) => out.float32s(given, row * width, (row + 1) * width));
+  } else {
+    lists(out, rows, (row) => out.values(given, row * width, (row + 1) * width));
+  }
+}
+
+/** For each row a list. */
+function lists(out: JsonBytes, { from, to }: RowRange, write: (row: number) => void): void {
+  out.bytes(OPEN_LISTS);
+  for (let row = from; row < to; row++) {
+    if (row > from) out.bytes(BETWEEN_LISTS);
+    write(row);
   }
   out.bytes(CLOSE_LISTS);
 }

@@ -12,7 +12,10 @@ const encoder = new TextEncoder();
 export const toBytes = (text: string): Uint8Array => encoder.encode(text);
 
 const NULL = toBytes("null");
-const COMMA = ",".charCodeAt(0);
+const byteOf = (character: string): number => character.charCodeAt(0);
+const COMMA = byteOf(",");
+const OPEN_LIST = byteOf("[");
+const CLOSE_LIST = byteOf("]");
 const FIRST_SIZE = 16 * 1024;
 
 export class JsonBytes {
@@ -61,7 +64,9 @@ export class JsonBytes {
 
   /** Values with commas between them, each as `JSON.stringify` gives it; `undefined` is null. */
   values(list: ArrayLike<unknown>, from: number, to: number): void {
+    // A loop that sees lists of several kinds takes three times as long.
     if (list instanceof Float64Array) return this.#float64s(list, from, to);
+    if (list instanceof Float32Array) return this.#wideFloat32s(list, from, to);
     for (let index = from; index < to; index++) {
       if (index > from) {
         this.#makeRoom(1);
@@ -86,6 +91,23 @@ export class JsonBytes {
     this.#length = at;
   }
 
+  /** Of columns of numbers the rows from one to the one before another, as lists with commas between them. */
+  rowsOfColumns(columns: readonly (readonly number[])[], from: number, to: number): void {
+    const most = columns.length * (MAX_NUMBER_LENGTH + 1) + 2;
+    for (let row = from; row < to; row++) {
+      this.#makeRoom(most);
+      const buffer = this.#buffer;
+      let at = this.#length;
+      if (row > from) buffer[at++] = COMMA;
+      for (let column = 0; column < columns.length; column++) {
+        buffer[at++] = column > 0 ? COMMA : OPEN_LIST;
+        at = writeNumber(buffer, at, columns[column]![row]!);
+      }
+      buffer[at++] = CLOSE_LIST;
+      this.#length = at;
+    }
+  }
+
   /** Forgets what was written from there on. */
   truncate(length: number): void {
     this.#length = length;
@@ -97,14 +119,24 @@ export class JsonBytes {
     this.#length -= to - from;
   }
 
-  /** A copy of all that is written, which is forgotten here. */
-  take(): Uint8Array {
-    const taken = this.#buffer.slice(0, this.#length);
-    this.#length = 0;
-    return taken;
+  /** All that is written, as it lies here: until something else is. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
   }
 
   #float64s(list: Float64Array, from: number, to: number): void {
+    this.#makeRoom((to - from) * (MAX_NUMBER_LENGTH + 1));
+    const buffer = this.#buffer;
+    let at = this.#length;
+    for (let index = from; index < to; index++) {
+      if (index > from) buffer[at++] = COMMA;
+      at = writeNumber(buffer, at, list[index]!);
+    }
+    this.#length = at;
+  }
+
+  /** By all the digits that they have as float64. */
+  #wideFloat32s(list: Float32Array, from: number, to: number): void {
     this.#makeRoom((to - from) * (MAX_NUMBER_LENGTH + 1));
     const buffer = this.#buffer;
     let at = this.#length;

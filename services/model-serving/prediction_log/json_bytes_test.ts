@@ -10,7 +10,7 @@ function readBack(values: readonly unknown[], from = 0, to = values.length): unk
   out.text("[");
   out.values(values, from, to);
   out.ascii("]");
-  return JSON.parse(decoder.decode(out.take()));
+  return JSON.parse(decoder.decode(out.view()));
 }
 
 const decimal = fc.tuple(fc.integer({ min: -(2 ** 31), max: 2 ** 31 }), fc.integer({ min: 0, max: 8 }))
@@ -38,7 +38,7 @@ Deno.test("JsonBytes.values() writes typed lists as it does others", () => {
       out.text("[");
       out.values(Float64Array.from(values), 0, values.length);
       out.text("]");
-      assertEquals(JSON.parse(decoder.decode(out.take())), JSON.parse(JSON.stringify(values)));
+      assertEquals(JSON.parse(decoder.decode(out.view())), JSON.parse(JSON.stringify(values)));
     }),
     { numRuns: 2_000 },
   );
@@ -54,7 +54,7 @@ Deno.test("JsonBytes.float32s() writes digits of which the same float32 is read,
     fc.property(fc.array(float32, { minLength: 1, maxLength: 50 }), (values) => {
       const out = new JsonBytes();
       out.float32s(Float32Array.from(values), 0, values.length);
-      const texts = decoder.decode(out.take()).split(",");
+      const texts = decoder.decode(out.view()).split(",");
       assertEquals(texts.map((text) => Math.fround(JSON.parse(text)) + 0), values.map((value) => value + 0));
       for (const [index, text] of texts.entries()) {
         const size = Math.abs(values[index]!);
@@ -70,7 +70,7 @@ Deno.test("JsonBytes.float32s() writes digits of which the same float32 is read,
   );
 });
 
-Deno.test("JsonBytes forgets what is cut, truncated or taken, and grows", () => {
+Deno.test("JsonBytes forgets what is cut or truncated, and grows", () => {
   const out = new JsonBytes();
   const long = "a".repeat(40_000);
   out.text(`["${long}"`);
@@ -81,8 +81,9 @@ Deno.test("JsonBytes forgets what is cut, truncated or taken, and grows", () => 
   const whole = out.length;
   out.text("...");
   out.truncate(whole);
-  assertEquals(JSON.parse(decoder.decode(out.take())), [long, "c"]);
+  assertEquals(JSON.parse(decoder.decode(out.view())), [long, "c"]);
+  out.truncate(0);
   assertEquals(out.length, 0);
   out.ascii("1");
-  assertEquals(decoder.decode(out.take()), "1");
+  assertEquals(decoder.decode(out.view()), "1");
 });

@@ -9,7 +9,8 @@ import { isAnswer, type LoggedCall } from "./logged_call.ts";
 export interface TakenBlock {
   sequence: number;
   records: number;
-  data: Uint8Array;
+  /** Written to again once the block is settled. */
+  bytes: JsonBytes;
 }
 
 export interface LogQueue {
@@ -22,14 +23,15 @@ export interface LogQueue {
   push(call: LoggedCall): void;
   /** Takes the oldest out; their records count as waiting until `settle`. */
   take(blocks: number): TakenBlock[];
-  /** Records that were taken are in the stream, or are given up. */
-  settle(records: number): void;
+  /** What was taken is in the stream, or is given up: then who sends it may have it still. */
+  settle(block: TakenBlock, options: { sent: boolean }): void;
 }
 
 /** Buffers that were written to before, for the blocks of all models. */
 export type BufferPool = JsonBytes[];
 
-const MAX_POOLED = 4;
+/** As many as are on their way at a time, and one to be written to. */
+const MAX_POOLED = 9;
 
 export interface LogQueueOptions {
   origin: LogOrigin;
@@ -59,16 +61,16 @@ export function createLogQueue({ origin, policy, pool }: LogQueueOptions): LogQu
       return;
     }
     // More than a message holds: as two.
-    recycle(block);
+    recycle(block.take());
     const middle = (rows.from + rows.to) >> 1;
     write(call, { from: rows.from, to: middle }, sequence);
     write(call, { from: middle, to: rows.to }, sequence + middle - rows.from);
   }
 
-  function recycle(block: Block): Uint8Array {
-    const { data, out } = block.take();
-    if (pool.length < MAX_POOLED && out.capacity <= MAX_BATCH_BYTES) pool.push(out);
-    return data;
+  function recycle(bytes: JsonBytes): void {
+    if (pool.length >= MAX_POOLED || bytes.capacity > MAX_BATCH_BYTES) return;
+    bytes.truncate(0);
+    pool.push(bytes);
   }
 
   /** Makes room by dropping the calls that wait longest; what is on its way can't be dropped any more. */
@@ -81,7 +83,7 @@ export function createLogQueue({ origin, policy, pool }: LogQueueOptions): LogQu
       inBlocks -= count;
       dropped += count;
       if (oldest!.records > 0) continue;
-      recycle(blocks.shift()!);
+      recycle(blocks.shift()!.take());
       open = open.filter((block) => block !== oldest);
     }
   }
@@ -128,11 +130,12 @@ export function createLogQueue({ origin, policy, pool }: LogQueueOptions): LogQu
         const { sequence, records } = block;
         inBlocks -= records;
         taken += records;
-        return { sequence, records, data: recycle(block) };
+        return { sequence, records, bytes: block.take() };
       });
     },
-    settle(records) {
+    settle({ records, bytes }, { sent }) {
       taken -= records;
+      if (sent) recycle(bytes);
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Entity } from "shared/contracts/entity_key.ts";
 import type { FeatureValue, RequestValues } from "shared/contracts/feature_store.ts";
 import type { FeaturesFrom, Mark, Reroute, ServedStatus } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
+import { type Given, rowMajor } from "../validation/given.ts";
 import type { Instant } from "shared/contracts/time.ts";
 
 /** What the calls of one version to one arm share: a block of the log says it once. Lists are the same for all of them. */
@@ -41,8 +42,8 @@ export interface LoggedCall extends CallOrigin {
   entities: readonly Entity[] | undefined;
   /** What the caller gave for on-demand features. */
   request: readonly RequestValues[] | undefined;
-  /** What the model was given, row after row in the order of the features; `undefined` when it failed before. */
-  given: ArrayLike<FeatureValue> | undefined;
+  /** What the model was given, in the order of the features; `undefined` when it failed before. */
+  given: Given | undefined;
   /** Of the same features; `undefined` when the caller gave the rows. */
   statuses: readonly (readonly ServedStatus[])[] | undefined;
   /** By row and feature: what did not go in as it came. */
@@ -76,7 +77,7 @@ export function pickRows(call: LoggedCall, rows: readonly number[]): LoggedCall 
     probabilities: probabilities && Float32Array.from(wide(probabilities, call.classes!.length)),
     entities: entities && one(entities),
     request: request && one(request),
-    given: given && wide(given, call.features.length),
+    given: given && wide<FeatureValue>(rowMajor(given), call.features.length),
     statuses: statuses && one(statuses),
     marks: new Map(marked),
     shadowOf: shadowOf && one(shadowOf),

@@ -11,7 +11,7 @@ import type { Logger } from "shared/log.ts";
 import { hashText } from "shared/statistics/hash.ts";
 import type { LogOrigin } from "./block.ts";
 import { toBytes } from "./json_bytes.ts";
-import { type BufferPool, createLogQueue, type LogQueue } from "./log_queue.ts";
+import { type BufferPool, createLogQueue, type LogQueue, type TakenBlock } from "./log_queue.ts";
 import { isAlwaysLogged, type LoggedCall, pickRows } from "./logged_call.ts";
 
 export interface LogCounts {
@@ -68,7 +68,8 @@ interface Parcel {
   lane: Lane;
   message: Outgoing;
   head: number;
-  records: number;
+  /** Absent where it only says how far the boot is. */
+  block?: TakenBlock;
 }
 
 export function createPredictionLog(bus: Bus, options: PredictionLogOptions): PredictionLog {
@@ -122,18 +123,20 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
   async function settle(parcels: readonly Parcel[]): Promise<void> {
     const lost = new Set(await send(parcels));
     for (const parcel of parcels) {
-      const { lane, head, records } = parcel;
-      lane.queue.settle(records);
-      if (lost.has(parcel)) lane.refused += records;
+      const { lane, head, block } = parcel;
+      const sent = !lost.has(parcel);
+      if (block !== undefined) lane.queue.settle(block, { sent });
+      if (!sent) lane.refused += block?.records ?? 0;
       else lane.told = Math.max(lane.told, head);
     }
   }
 
   function takeFrom(lane: Lane): Parcel[] {
     const { origin, queue } = lane;
-    return queue.take(MAX_TAKEN).map(({ sequence, records, data }) => {
+    return queue.take(MAX_TAKEN).map((block) => {
       const { head } = queue;
-      return { lane, message: messageOfLog(origin, { id: `${sequence}`, head, data }), head, records };
+      const message = messageOfLog(origin, { id: `${block.sequence}`, head, data: block.bytes.view() });
+      return { lane, message, head, block };
     });
   }
 
@@ -216,7 +219,6 @@ export function createPredictionLog(bus: Bus, options: PredictionLogOptions): Pr
           lane,
           message: messageOfLog(origin, { id: `closed-${head}`, head, more }),
           head,
-          records: 0,
         };
       }));
       clearTimeout(timer);

@@ -15,8 +15,9 @@ import { startTestBus } from "shared/testing/bus.ts";
 import { eventually } from "shared/testing/poll.ts";
 import { storedPredictions } from "shared/testing/predictions.ts";
 import { storedMessages } from "shared/testing/streams.ts";
-import { createLogQueue, type LogQueue } from "./log_queue.ts";
-import type { LoggedCall } from "./logged_call.ts";
+import { createLogQueue, type LogQueue, type TakenBlock } from "./log_queue.ts";
+import { type Given, GivenColumns } from "../validation/given.ts";
+import { type LoggedCall, pickRows } from "./logged_call.ts";
 import { createPredictionLog } from "./prediction_log.ts";
 
 const features = ["orders.count", "orders.spend", "orders.kind"];
@@ -91,7 +92,8 @@ const eventOf = (data: Uint8Array) => {
 };
 
 /** The records of all that waits. */
-const takeAll = (queue: LogQueue) => queue.take(Infinity).flatMap(({ data }) => recordsOf(eventOf(data)));
+const takeAll = (queue: LogQueue) =>
+  queue.take(Infinity).flatMap(({ bytes }) => recordsOf(eventOf(bytes.view())));
 
 Deno.test("createLogQueue() writes what the contracts take, every record as it was", () => {
   const queue = queueOf('in"stance', { sample: 0.5 });
@@ -122,7 +124,7 @@ Deno.test("createLogQueue() writes what the contracts take, every record as it w
   assertEquals(queue.waiting, 6);
   const taken = queue.take(10);
   assertEquals(taken.map(({ sequence, records }) => [sequence, records]), [[0, 2], [1, 2], [3, 1], [4, 1]]);
-  const [first, ...others] = taken.flatMap(({ data }) => recordsOf(eventOf(data)));
+  const [first, ...others] = taken.flatMap(({ bytes }) => recordsOf(eventOf(bytes.view())));
   assertEquals(first, {
     specversion: "1.0",
     id: idOf(0),
@@ -196,15 +198,52 @@ Deno.test("createLogQueue() keeps blocks within 1,000 records and 512 KiB, and p
   const made = 1_500 + 500 + 2_500 + 900 + 1;
   assertEquals([queue.head, queue.waiting], [made, made]);
   const taken = queue.take(Infinity);
-  const sizes = taken.map(({ data }) => data.length).sort((a, b) => b - a);
+  const sizes = taken.map(({ bytes }) => bytes.length).sort((a, b) => b - a);
   assert(sizes[0]! > MAX_BATCH_BYTES && sizes[1]! <= MAX_BATCH_BYTES, String(sizes));
   assert(taken.every(({ records }) => records <= MAX_BATCH_EVENTS));
-  const events = taken.map(({ data }) => eventOf(data));
+  const events = taken.map(({ bytes }) => eventOf(bytes.view()));
   assertEquals(events.map((event) => recordsOf(event).length), taken.map(({ records }) => records));
   const records = events.flatMap(recordsOf).map(({ data }) => data);
   assertEquals(records.map(({ sequence }) => sequence), Array.from({ length: made }, (_, index) => index));
   assertEquals(records.slice(2_000, 4_500).map(({ output }) => output), [...new Array(2_500).keys()]);
   assertEquals(new Set(taken.map(({ sequence }) => sequence)).size, taken.length);
+});
+
+Deno.test("createLogQueue() writes what was given as columns or typed lists as it does rows", () => {
+  const values = [0, 0.25, -3, 1, 1e-7, 123_456.78];
+  const givens: Given[] = [
+    values,
+    Float64Array.from(values),
+    new GivenColumns([[0, 1], [0.25, 1e-7], [-3, 123_456.78]]),
+  ];
+  const featuresOf = (given: Given) => {
+    const queue = queueOf();
+    queue.push(manyRows(2, { given }));
+    return takeAll(queue).map(({ data }) => Object.values(data.features));
+  };
+  for (const given of givens) assertEquals(featuresOf(given), [values.slice(0, 3), values.slice(3)]);
+  // What came as float32 is read as the same float32.
+  const read = featuresOf(Float32Array.from(values)).flat();
+  assertEquals(read.map((value) => Math.fround(value as number)), values.map(Math.fround));
+  const part = pickRows(manyRows(2, { given: givens[2] }), [1]);
+  assertEquals(part.given, values.slice(3));
+});
+
+Deno.test("createLogQueue() writes over a block that is in the stream, and over none that may be on its way", () => {
+  const queue = queueOf();
+  const next = (number: number) => {
+    queue.push(oneRow(number));
+    return queue.take(Infinity)[0]!;
+  };
+  const idsOf = (block: TakenBlock) => recordsOf(eventOf(block.bytes.view())).map(({ id }) => id);
+  const [sent, onItsWay] = [next(0), next(1)];
+  queue.settle(sent, { sent: true });
+  const third = next(2);
+  assert(third.bytes === sent.bytes);
+  queue.settle(onItsWay, { sent: false });
+  assert(next(3).bytes !== onItsWay.bytes);
+  assertEquals([idsOf(onItsWay), idsOf(third)], [[idOf(1)], [idOf(2)]]);
+  assertEquals(queue.waiting, 2);
 });
 
 Deno.test("createLogQueue() drops of calls of many rows as many as the bound wants, the oldest or the newest", () => {

@@ -15,6 +15,7 @@ import type { PredictionLog } from "../prediction_log/prediction_log.ts";
 import type { ServedVersion } from "../runtime/admission.ts";
 import { nothingScored, type Score } from "../score.ts";
 import { answersAlike, asksAlike } from "./alike.ts";
+import { rowMajor } from "../validation/given.ts";
 import { type Failure, failureOf, loggedCall } from "../log_outcome.ts";
 
 export interface ShadowsDeps {
@@ -151,7 +152,7 @@ function asSeenBy(served: ServedVersion, call: PredictCall, prediction: Predicti
     ...call,
     priority: "low",
     ...(asksAlike(served.signature, prediction.served.signature)
-      ? { question: { rows, check: (checker) => checker.matrix(given, rows) } }
+      ? { question: { rows, check: (checker) => checker.matrix(rowMajor(given), rows) } }
       : {}),
     ...(prediction.at === null ? {} : { asOf: prediction.at }),
   };

@@ -1,34 +1,14 @@
 /**
- * Batches of numbers alone, read in one pass into typed lists. Whatever else is in one (a value that is missing, a text,
- * a number beyond float32, an unknown field) is for the row checker, which reads it once more and can tell of it. Pure.
+ * Batches of numbers alone, read in one pass. Whatever else is in one (a value that is missing, a text, a number beyond
+ * float32, an unknown field) is for the row checker, which reads it once more and can tell of it. Pure.
  *
  * @module
  */
+import { type Given, GivenColumns } from "./given.ts";
 import type { CheckedRows } from "./row_checker.ts";
 
-/** Of fewer rows, typed lists cost more to make than they save. */
+/** Of fewer rows, buffers cost more to make than they save. */
 const FEWEST_ROWS = 16;
-
-/** Row after row, one number for each feature. */
-interface Taken {
-  /** As the model takes them. */
-  numbers: Float32Array;
-  /** As they were given. */
-  given: Float64Array;
-}
-
-const taken = (values: number): Taken => ({
-  numbers: new Float32Array(values),
-  given: new Float64Array(values),
-});
-
-const checked = (rows: number, { numbers, given }: Omit<Taken, "given"> & Pick<CheckedRows, "given">) => ({
-  rows,
-  numbers,
-  categories: [],
-  given,
-  marks: new Map(),
-});
 
 /** @returns `undefined` where it is no such batch, as below */
 export function numbersOfColumns(
@@ -39,12 +19,12 @@ export function numbersOfColumns(
   const [first] = lists;
   if (!Array.isArray(first) || first.length < FEWEST_ROWS) return undefined;
   if (Object.keys(columns).length !== names.length) return undefined;
-  const into = taken(first.length * names.length);
+  const numbers = new Float32Array(first.length * names.length);
   for (const [column, list] of lists.entries()) {
     if (!Array.isArray(list) || list.length !== first.length) return undefined;
-    if (!takeList(list, { into, from: column, step: names.length })) return undefined;
+    if (!takeNumbers(list, { into: numbers, from: column, step: names.length })) return undefined;
   }
-  return checked(first.length, into);
+  return checked(first.length, numbers, new GivenColumns(lists as number[][]));
 }
 
 export function numbersOfRows(
@@ -54,7 +34,8 @@ export function numbersOfRows(
 ): CheckedRows | undefined {
   if (rows.length < FEWEST_ROWS) return undefined;
   const width = names.length;
-  const { numbers, given } = taken(rows.length * width);
+  const numbers = new Float32Array(rows.length * width);
+  const given = new Float64Array(numbers.length);
   for (let row = 0, from = 0; row < rows.length; row++, from += width) {
     const fields = rows[row];
     if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return undefined;
@@ -72,7 +53,7 @@ export function numbersOfRows(
     }
     if (found !== width) return undefined;
   }
-  return checked(rows.length, { numbers, given });
+  return checked(rows.length, numbers, given);
 }
 
 /** @param values row after row, in the order of the features */
@@ -82,29 +63,42 @@ export function numbersOfMatrix(
   width: number,
 ): CheckedRows | undefined {
   if (rows < FEWEST_ROWS || values.length !== rows * width) return undefined;
-  if (values instanceof Float32Array) {
-    for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return undefined;
-    return checked(rows, { numbers: values, given: values });
+  if (values instanceof Float32Array) return isFinite32(values) ? checked(rows, values, values) : undefined;
+  const numbers = new Float32Array(values.length);
+  const given = new Float64Array(values.length);
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (typeof value !== "number") return undefined;
+    numbers[index] = value;
+    if (!Number.isFinite(numbers[index])) return undefined;
+    given[index] = value;
   }
-  const into = taken(values.length);
-  return takeList(values, { into, from: 0, step: 1 }) ? checked(rows, into) : undefined;
+  return checked(rows, numbers, given);
 }
 
-/**
- * Puts numbers of a list each `step` places behind the one before.
- *
- * @returns whether it holds nothing else
- */
-function takeList(
-  values: ArrayLike<unknown>,
-  { into: { numbers, given }, from, step }: { into: Taken; from: number; step: number },
+const checked = (rows: number, numbers: Float32Array, given: Given): CheckedRows => ({
+  rows,
+  numbers,
+  categories: [],
+  given,
+  marks: new Map(),
+});
+
+function isFinite32(values: Float32Array): boolean {
+  for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return false;
+  return true;
+}
+
+/** @returns whether the column holds numbers alone, which are then each `step` places behind the one before */
+function takeNumbers(
+  values: readonly unknown[],
+  { into, from, step }: { into: Float32Array; from: number; step: number },
 ): boolean {
   for (let index = 0, at = from; index < values.length; index++, at += step) {
     const value = values[index];
     if (typeof value !== "number") return false;
-    numbers[at] = value;
-    if (!Number.isFinite(numbers[at])) return false;
-    given[at] = value;
+    into[at] = value;
+    if (!Number.isFinite(into[at])) return false;
   }
   return true;
 }

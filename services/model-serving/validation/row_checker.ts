@@ -11,6 +11,7 @@ import type { Reason } from "shared/errors.ts";
 import { invalidInput } from "shared/validation.ts";
 import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
 import { float32List } from "./float_parts.ts";
+import type { Given } from "./given.ts";
 import { numbersOfColumns, numbersOfMatrix, numbersOfRows } from "./number_rows.ts";
 
 /** What is done about values that are not as the model takes them; missing ones are the signature's to say. */
@@ -26,8 +27,7 @@ export type RowMarks = Readonly<Record<string, Mark>>;
 
 /** Rows that may go into the model. */
 export interface CheckedRows extends ModelBatch {
-  /** As they were given, row after row in the order of the signature; null where nothing was. */
-  readonly given: readonly FeatureValue[] | Float32Array | Float64Array;
+  readonly given: Given;
   /** By row; empty for most calls. */
   readonly marks: ReadonlyMap<number, RowMarks>;
 }

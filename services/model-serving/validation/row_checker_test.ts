@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { AppError } from "shared/errors.ts";
+import { rowMajor } from "./given.ts";
 import { createRowChecker, type InputPolicy } from "./row_checker.ts";
 
 const signature: Signature = {
@@ -66,11 +67,11 @@ Deno.test("many rows of numbers are read as few are: their float32, what was giv
   const rows = many();
   for (const { numbers, given, marks, rows: count } of read(rows)) {
     assertEquals([...numbers], asMatrix(rows).map((value) => Math.fround(value as number)));
-    assertEquals<FeatureValue[]>([...given], asMatrix(rows));
+    assertEquals<FeatureValue[]>([...rowMajor(given)], asMatrix(rows));
     assertEquals([marks.size, count], [0, 40]);
   }
   const turned = rows.map((row) => Object.fromEntries(Object.entries(row).reverse()));
-  assertEquals([...checker().rows(turned).given], [...checker().rows(rows).given]);
+  assertEquals([...rowMajor(checker().rows(turned).given)], [...rowMajor(checker().rows(rows).given)]);
 });
 
 Deno.test("many rows are read as few are where one value is no number: missing, a flag", () => {
@@ -80,7 +81,7 @@ Deno.test("many rows are read as few are where one value is no number: missing, 
   });
   for (const { numbers, given, marks } of read(rows)) {
     assertEquals([...numbers.slice(74)], [37, NaN, 38, 1, 39, Math.fround(3.9)]);
-    assertEquals<FeatureValue[]>([...given].slice(74), [37, null, 38, true, 39, 3.9]);
+    assertEquals<FeatureValue[]>([...rowMajor(given)].slice(74), [37, null, 38, true, 39, 3.9]);
     assertEquals([...marks], [[37, { "orders.spend": "MISSING" }]]);
   }
 });
@@ -242,7 +243,7 @@ Deno.test("rows() lays categories out beside the numbers, and marks those that t
   assertEquals([...checked.marks], [[2, { "customer.country": "UNSEEN" }], [3, {
     "customer.country": "MISSING",
   }]]);
-  assertEquals(checked.given.slice(0, 3), ["FR", 1, "free"]);
+  assertEquals(rowMajor(checked.given).slice(0, 3), ["FR", 1, "free"]);
 });
 
 Deno.test("rows() refuses a category with U+0000 or half a surrogate pair, an unseen one where declared, and others than texts", () => {
