@@ -10,6 +10,7 @@ import { BUCKET } from "shared/contracts/streams.ts";
 import { createOutbox } from "shared/db/outbox.ts";
 import { createDefinitions } from "shared/definitions/definitions.ts";
 import { messageOf, unavailable } from "shared/errors.ts";
+import { MAX_MODEL_BYTES } from "shared/onnx/admission.ts";
 import { createRuntimeCode } from "shared/onnx/runtime_code.ts";
 import type { ServiceApp, ServiceDeps } from "shared/service.ts";
 import { storableText } from "shared/storable_text.ts";
@@ -63,6 +64,8 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
   const wasm = createWasmRuntime({ log, code });
   const trial = createWasmRuntime({ log, code, limits: TRIAL_LIMITS });
   const reader = createVersionReader();
+  // What is larger would be refused, and is not even fetched.
+  const readFile = (sha256: string) => bus.files.get(sha256, { maxBytes: MAX_MODEL_BYTES });
   const predictMetrics = createPredictMetrics(metrics);
   /** By model; made anew when they change, because every call looks here. */
   let deployments = new Map<string, contract.DeploymentBody>();
@@ -79,7 +82,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
           log.warn(`Cannot keep the admission of ${entry.model} v${entry.version}: ${messageOf(error)}`)
         );
       try {
-        const served = await admitVersion(entry, await bus.files.get(entry.sha256), {
+        const served = await admitVersion(entry, await readFile(entry.sha256), {
           read: reader.read,
           wasm,
           trial,
@@ -153,7 +156,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     projectOf: (model) => projects.get(model) ?? null,
     routers,
     score,
-    explain: createExplain((sha256) => bus.files.get(sha256)),
+    explain: createExplain(readFile),
     log: { append, checkRoom: predictionLog.checkRoom },
     unattributed: predictMetrics.unattributed,
     answered(call, prediction, context) {

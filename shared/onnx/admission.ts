@@ -27,8 +27,11 @@ export const ALLOWED_OPERATORS: Readonly<Record<string, ReadonlySet<string>>> = 
   ),
 };
 
+/** Most bytes of a file, unless other limits are said. */
+export const MAX_MODEL_BYTES = 256 * 1024 * 1024;
+
 export interface AdmissionLimits {
-  /** Most bytes of a file; default: 256 MiB. */
+  /** Most bytes of a file; default: {@link MAX_MODEL_BYTES}. */
   maxBytes?: number;
 }
 
@@ -51,7 +54,7 @@ const OPSET_VERSIONS: Readonly<Record<string, { least: number; most: number }>> 
  * @throws {AppError} `unprocessable`, with every reason; `invalid` when it is no ONNX file; `too_large`
  */
 export function admitModelFile(file: Uint8Array, limits: AdmissionLimits = {}): AdmittedModel {
-  const { maxBytes = 256 * 1024 * 1024 } = limits;
+  const { maxBytes = MAX_MODEL_BYTES } = limits;
   const summary = readModel(file, { maxBytes });
   const reasons: Reason[] = [...formatReasons(summary), ...operatorReasons(summary)];
   if (reasons.length === 0) {
