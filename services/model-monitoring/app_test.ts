@@ -15,6 +15,8 @@ import type { Signal } from "shared/contracts/signal.ts";
 import { LOG_HEADER, type PredictionRecord } from "shared/contracts/model_serving.ts";
 import type { ModelRegistered } from "shared/contracts/model_training.ts";
 import { STREAM, subject } from "shared/contracts/streams.ts";
+import { toInstant } from "shared/contracts/time.ts";
+import { transaction } from "shared/db/connection.ts";
 import { crashPointSuite } from "shared/testing/crash_points.ts";
 import { createTestDatabase } from "shared/testing/database.ts";
 import { eventually } from "shared/testing/poll.ts";
@@ -23,6 +25,7 @@ import { startTestService } from "shared/testing/service.ts";
 import { storedEvents } from "shared/testing/streams.ts";
 import { createApp } from "./app.ts";
 import { configSchema } from "./config.ts";
+import { countSequences } from "./repository.ts";
 
 const start = (options: { bus?: Bus; databaseUrl?: string } = {}) =>
   startTestService("model-monitoring", configSchema, createApp, options);
@@ -213,6 +216,9 @@ Deno.test("model-monitoring counts the gaps of each boot: lost before its end, t
     );
   // 2 and 3 were dropped, and 6 and 7 were made and not sent when it was killed.
   await send("killed", [0, 1, 4, 5], { [LOG_HEADER.head]: "8" });
+  await eventually(async () =>
+    assertEquals((await service.call(logGaps, { model: "reorder" })).boots.length, 1)
+  );
   // 2 was dropped, which only its last message tells.
   await send("stopped", [0, 1], { [LOG_HEADER.head]: "2" });
   await send("stopped", [], { [LOG_HEADER.head]: "3", [LOG_HEADER.closed]: "true" });
@@ -246,6 +252,29 @@ Deno.test("model-monitoring counts the gaps of each boot: lost before its end, t
   for (const [part, records] of [["received", 7], ["missing", 2], ["outstanding", 3]]) {
     assertStringIncludes(metrics, `prediction_log_records{model="reorder",part="${part}"} ${records}`);
   }
+});
+
+Deno.test("a boot has ended once another of its instance began, also when both are told of at the same time", async () => {
+  await using service = await start();
+  const now = Date.now();
+  const mark = (boot: string, agoMs: number) => ({
+    instance: "a",
+    boot,
+    model: "reorder",
+    head: 1,
+    closed: false,
+    at: toInstant(now - agoMs),
+  });
+  // As monitoring reads them after it was away itself.
+  await transaction(
+    service.db,
+    (tx) => countSequences(tx, [], [mark("former", 2_000), mark("latter", 500), mark("former", 1_000)]),
+  );
+  const { boots } = await service.call(logGaps, { model: "reorder" });
+  assertEquals(boots.map(({ boot, state, lastSeenAt }) => [boot, state, lastSeenAt]), [
+    ["latter", "open", toInstant(now - 500)],
+    ["former", "ended_without_closing", toInstant(now - 1_000)],
+  ]);
 });
 
 Deno.test("model-monitoring compares a shadow's answers with those that callers got, and counts them apart", async () => {

@@ -4,12 +4,21 @@ import { readEvents } from "shared/bus/read_events.ts";
 import { LOG_HEADER, predictionBlockSchema, recordsOf } from "shared/contracts/model_serving.ts";
 import { modelRegisteredSchema } from "shared/contracts/model_training.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
+import type { Instant } from "shared/contracts/time.ts";
 import type { PredictionEvent } from "./domain.ts";
 
 /** What messages of the prediction log say: their records, and how far its sender had counted. */
 export interface LoggedPredictions {
   events: readonly PredictionEvent[];
-  marks: readonly { instance: string; boot: string; model: string; head: number; closed: boolean }[];
+  marks: readonly {
+    instance: string;
+    boot: string;
+    model: string;
+    head: number;
+    closed: boolean;
+    /** When the stream took the message. */
+    at: Instant;
+  }[];
 }
 
 export interface PredictionHandlerDeps {
@@ -34,12 +43,13 @@ export function createPredictionHandler({ db, ensurePartitions, record, recorded
 }
 
 /** Messages of others than model-serving say nothing of the kind. */
-function markOf({ name, headers }: Incoming): LoggedPredictions["marks"] {
+function markOf({ name, headers, receivedAt }: Incoming): LoggedPredictions["marks"] {
   const instance = headers[LOG_HEADER.instance];
   const boot = headers[LOG_HEADER.boot];
   const head = Number(headers[LOG_HEADER.head]);
   if (!instance || !boot || !Number.isSafeInteger(head)) return [];
-  return [{ instance, boot, model: name, head, closed: headers[LOG_HEADER.closed] === "true" }];
+  const closed = headers[LOG_HEADER.closed] === "true";
+  return [{ instance, boot, model: name, head, closed, at: receivedAt }];
 }
 
 export interface ModelHandlerDeps {

@@ -89,6 +89,8 @@ export interface LogMark {
   head: number;
   /** It stopped in order. */
   closed: boolean;
+  /** When the stream took the message. */
+  at: Instant;
 }
 
 /** Adds to what is known of the processes that served these predictions, by what came and by what they say themselves. */
@@ -97,12 +99,20 @@ export async function countSequences(
   fresh: readonly PredictionEvent[],
   marks: readonly LogMark[],
 ): Promise<void> {
-  const boots = new Map<string, LogMark & { received: number; last: number }>();
+  interface Boot extends Omit<LogMark, "at"> {
+    received: number;
+    last: number;
+    /** When its messages came: many boots may be told of in one transaction. */
+    first: Instant | null;
+    latest: Instant | null;
+  }
+  const boots = new Map<string, Boot>();
   const bootOf = ({ instance, boot, model }: Pick<LogMark, "instance" | "boot" | "model">) => {
     const key = JSON.stringify([instance, boot, model]);
     let known = boots.get(key);
     if (known === undefined) {
-      boots.set(key, known = { instance, boot, model, received: 0, last: -1, head: 0, closed: false });
+      const nothing = { received: 0, last: -1, head: 0, closed: false, first: null, latest: null };
+      boots.set(key, known = { instance, boot, model, ...nothing });
     }
     return known;
   };
@@ -115,16 +125,20 @@ export async function countSequences(
     const known = bootOf(mark);
     known.head = Math.max(known.head, mark.head);
     known.closed ||= mark.closed;
+    if (known.first === null || mark.at < known.first) known.first = mark.at;
+    if (known.latest === null || mark.at > known.latest) known.latest = mark.at;
   }
   for (const [, seen] of [...boots].sort(([a], [b]) => a < b ? -1 : 1)) {
     await tx`
-      insert into prediction_boots as known (instance, boot, model, received, last_sequence, head, closed)
+      insert into prediction_boots as known (instance, boot, model, received, last_sequence, head, closed,
+        first_seen_at, last_seen_at)
       values (${seen.instance}, ${seen.boot}, ${seen.model}, ${seen.received}, ${seen.last}, ${seen.head},
-        ${seen.closed})
+        ${seen.closed}, coalesce(${seen.first}::timestamptz, now()), coalesce(${seen.latest}::timestamptz, now()))
       on conflict (instance, boot, model) do update set received = known.received + excluded.received,
         last_sequence = greatest(known.last_sequence, excluded.last_sequence),
         head = greatest(known.head, excluded.head), closed = known.closed or excluded.closed,
-        last_seen_at = now()`;
+        first_seen_at = least(known.first_seen_at, excluded.first_seen_at),
+        last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at)`;
   }
 }
 
