@@ -14,7 +14,7 @@ import { loadTrees } from "../services/model-serving/runtime/tree_walker.ts";
 import { createWasmRuntime } from "../services/model-serving/runtime/wasm_runtime.ts";
 import { type Bench, type BenchOptions, type BenchResult, inTurn } from "./harness.ts";
 import { findPeer, peerMissing, runForJson } from "./peers/peer.ts";
-import { FEATURES, forestFile, NAMES, rowsOf } from "./serving/forest.ts";
+import { FEATURES, forestFile, namedRow, NAMES, rowsOf } from "./serving/forest.ts";
 import { startServingStack } from "./serving/serving_stack.ts";
 import { hasWrk, runLoad } from "./serving/wrk.ts";
 
@@ -54,12 +54,22 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
     return { per_second: runs * ROWS / (performance.now() - startedAt) * 1_000 };
   };
   const columns = Object.fromEntries(NAMES.map((name, at) => [name, rows.map((row) => row[at]!)]));
-  const tensor = { name: "features", datatype: "FP32", shape: [ROWS, FEATURES], data: rows.flat() };
-  const load = (path: string, body: unknown) => async () => {
-    await serving.emptyLog();
-    const target = { url: `${serving.url}${path}`, body: JSON.stringify(body) };
-    const { perSecond } = await runLoad({ ...target, connections: CONNECTIONS, seconds }, folder);
-    return { per_second: perSecond * ROWS };
+  const load =
+    (path: string, body: string | Uint8Array, headers: Record<string, string> = {}) => async () => {
+      await serving.emptyLog();
+      const target = { url: `${serving.url}${path}`, body, headers };
+      const { perSecond } = await runLoad({ ...target, connections: CONNECTIONS, seconds }, folder);
+      return { per_second: perSecond * ROWS };
+    };
+  const PREDICT = "/v1/models/forest/predict";
+  const INFER = "/v2/models/forest/infer";
+  const tensor = { name: "features", datatype: "FP32", shape: [ROWS, FEATURES] };
+  const binary = binaryRequest(tensor, batch.numbers);
+  const whole = {
+    columns: load(PREDICT, JSON.stringify({ columns })),
+    rows: load(PREDICT, JSON.stringify({ rows: rows.map(namedRow) })),
+    tensors: load(INFER, JSON.stringify({ inputs: [{ ...tensor, data: rows.flat() }] })),
+    binary_tensors: load(INFER, binary.body, binary.headers),
   };
   const python = findPeer("fastapi");
   const notes = [`${ROWS} rows a call; whole requests over ${CONNECTIONS} connections, each row logged`];
@@ -71,12 +81,7 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
     ...(python === undefined
       ? {}
       : { native: () => runForJson(python, [SCRIPT, file, String(ROWS), String(seconds)]) }),
-    ...(await hasWrk()
-      ? {
-        columns: load("/v1/models/forest/predict", { columns }),
-        tensors: load("/v2/models/forest/infer", { inputs: [tensor] }),
-      }
-      : {}),
+    ...(await hasWrk() ? whole : {}),
   }, { rounds, say });
   await wasm.stop();
   const figures = Object.fromEntries(
@@ -87,11 +92,26 @@ async function run({ rounds, scale, say }: BenchOptions): Promise<BenchResult> {
     ratios: native === undefined ? {} : {
       native_onnxruntime: figures["walker_rows_per_second"]! / native,
       native_onnxruntime_wasm: figures["wasm_rows_per_second"]! / native,
-      ...(figures["columns_rows_per_second"] === undefined
-        ? {}
-        : { native_onnxruntime_whole: figures["columns_rows_per_second"] / native }),
+      ...Object.fromEntries(
+        Object.keys(whole).flatMap((name) => {
+          const perSecond = figures[`${name}_rows_per_second`];
+          return perSecond === undefined ? [] : [[`native_onnxruntime_${name}`, perSecond / native]];
+        }),
+      ),
     },
     figures,
     notes: [...notes, ...await serving.bench.describe()],
   };
+}
+
+/** A request whose numbers, and the answer's, stand as bytes behind the JSON. */
+function binaryRequest(tensor: Record<string, unknown>, numbers: Float32Array) {
+  const input = { ...tensor, parameters: { binary_data_size: numbers.byteLength } };
+  const json = new TextEncoder().encode(
+    JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } }),
+  );
+  const body = new Uint8Array(json.length + numbers.byteLength);
+  body.set(json);
+  body.set(new Uint8Array(numbers.buffer), json.length);
+  return { body, headers: { "Inference-Header-Content-Length": String(json.length) } };
 }

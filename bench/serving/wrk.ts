@@ -4,9 +4,9 @@ import { join } from "node:path";
 export interface Load {
   url: string;
   /** Sent with every request ... */
-  body?: string;
+  body?: string | Uint8Array;
   /** ... or one after the other, over and over. */
-  bodies?: readonly string[];
+  bodies?: readonly (string | Uint8Array)[];
   connections: number;
   seconds: number;
   headers?: Readonly<Record<string, string>>;
@@ -33,6 +33,12 @@ export async function hasWrk(): Promise<boolean> {
   }
 }
 
+/** Of bytes each by its number, which ends where another digit could not be taken for its own. */
+const luaText = (body: string | Uint8Array): string =>
+  typeof body === "string"
+    ? JSON.stringify(body)
+    : `"${Array.from(body, (byte) => `\\${String(byte).padStart(3, "0")}`).join("")}"`;
+
 /** @param folder where its script is put @throws when wrk can't load it */
 export async function runLoad(
   { url, body, bodies = [body ?? ""], connections, seconds, headers = {} }: Load,
@@ -46,7 +52,7 @@ export async function runLoad(
     [
       `wrk.method = "POST"`,
       ...lines,
-      `local bodies = {${bodies.map((text) => JSON.stringify(text)).join(",")}}`,
+      `local bodies = {${bodies.map(luaText).join(",")}}`,
       `local at = 0`,
       `request = function()`,
       `  at = at % #bodies + 1`,

@@ -54,7 +54,7 @@ const elementsOf = (shape: readonly number[]) => shape.reduce((product, dim) => 
 /** Reads values that stand in the JSON, flat or row by row. */
 export function readJsonValues(head: TensorHead, data: unknown, path: string): Tensor | Reason {
   if (!Array.isArray(data)) return { path, message: "must be a list of values" };
-  const isNested = data.some(Array.isArray);
+  const isNested = holdsLists(data);
   const [rows = 0, columns = 1] = head.shape;
   const elements = isNested ? rows : elementsOf(head.shape);
   if (data.length !== elements) {
@@ -71,6 +71,15 @@ export function readJsonValues(head: TensorHead, data: unknown, path: string): T
   }
   // A shape has two dimensions at most: what is nested deeper is no value.
   return { ...head, values: data.flat(), isNested };
+}
+
+/** By a loop: a function that is called for each number makes an object of it. */
+function holdsLists(data: readonly unknown[]): boolean {
+  for (let index = 0; index < data.length; index++) {
+    const value = data[index];
+    if (typeof value === "object" && Array.isArray(value)) return true;
+  }
+  return false;
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
