@@ -126,6 +126,25 @@ Deno.test("predict() logs every outcome with its features, errors included, in a
   assertStringIncludes(records[1]?.error ?? "", "orders.spend");
 });
 
+Deno.test("predict() refuses an answer that is no number by the rows that have none, and logs that", async () => {
+  await using service = await startServing();
+  const rows = [row(1, 2), row(0, 3e38), row(3, 4)];
+  const error = await assertRejects(
+    () => service.call(predict, { model: "reorder", rows }),
+    AppError,
+    "version 1: what it answers is NaN or infinite for 1 rows (counted from 0: 1)",
+  );
+  assertEquals((error as AppError).code, "unprocessable");
+  await eventually(async () => {
+    const records = (await storedPredictions(service.bus)).map(({ data }) => data);
+    assertEquals(
+      records.map(({ outcome, output }) => [outcome, output] as const),
+      rows.map(() => ["error", null] as const),
+    );
+    assertEquals(records[1]?.features, row(0, 3e38));
+  });
+});
+
 Deno.test("an alias that moves is served without a restart, and no request fails or is mixed up meanwhile", async () => {
   await using service = await startServing([1, 0]);
   let stopped = false;

@@ -1,6 +1,7 @@
 /** One version answers one call: features, check by the signature, run. @module */
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
+import { AppError } from "shared/errors.ts";
 import { checkRead } from "./features/check_read.ts";
 import type { EntityQuestion, FeatureRead, ReadFeatures } from "./features/read_features.ts";
 import type { PredictCall, PredictTimes } from "./predict_call.ts";
@@ -40,6 +41,7 @@ export interface ScoreOf {
   into: Scored;
 }
 
+/** @throws {AppError} `unprocessable` when the version answers with NaN or infinity, besides what its parts throw */
 export type Score = (call: PredictCall, of: ScoreOf) => Promise<void>;
 
 export function createScore(readFeatures: ReadFeatures): Score {
@@ -54,6 +56,7 @@ export function createScore(readFeatures: ReadFeatures): Score {
     into.endedAt = answer.endedAt;
     into.times.queueMs = answer.queueMs;
     into.times.runMs = answer.runMs;
+    if (!allFinite(answer.outputs)) throw noNumbers(answer.outputs, served);
   };
 
   async function readRows(
@@ -67,6 +70,30 @@ export function createScore(readFeatures: ReadFeatures): Score {
     into.times.featuresMs = performance.now() - startedAt;
     return checkRead(into.read, checkerOf(of));
   }
+}
+
+/** Whether all answers are numbers that JSON can say, and that somebody could act on. */
+export function allFinite(outputs: Float32Array): boolean {
+  for (let at = 0; at < outputs.length; at++) if (!Number.isFinite(outputs[at])) return false;
+  return true;
+}
+
+const MAX_NAMED_ROWS = 10;
+
+function noNumbers(
+  outputs: Float32Array,
+  { entry: { model, version }, model: { outputWidth } }: ServedVersion,
+) {
+  const rows = new Set<number>();
+  outputs.forEach((value, at) => {
+    if (!Number.isFinite(value)) rows.add(Math.floor(at / outputWidth));
+  });
+  const named = [...rows].slice(0, MAX_NAMED_ROWS).join(", ") + (rows.size > MAX_NAMED_ROWS ? " ..." : "");
+  return new AppError(
+    "unprocessable",
+    `Cannot predict with "${model}" version ${version}: what it answers is NaN or infinite for ${rows.size} rows ` +
+      `(counted from 0: ${named})`,
+  );
 }
 
 /** A checker is made once for a version and a policy; a policy that changes is another object. */

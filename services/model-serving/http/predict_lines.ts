@@ -189,7 +189,7 @@ function nextStep(
 ): "tell" | "apart" | "later" {
   const code = error instanceof AppError ? error.code : undefined;
   if ((code === "unavailable" || code === "busy") && attempt < MAX_ATTEMPTS) return "later";
-  return code === "invalid" && lines > 1 ? "apart" : "tell";
+  return (code === "invalid" || code === "unprocessable") && lines > 1 ? "apart" : "tell";
 }
 
 function problemOf(error: unknown): string {

@@ -16,7 +16,7 @@ function post(url: string, body: BodyInit): Promise<Response> {
 const linesOf = (text: string) => text.trim().split("\n").map((line) => JSON.parse(line));
 
 Deno.test("POST predict answers lines one by one, in their order, and bad ones with their number and mistakes", async () => {
-  await using service = await startServing({ features: [7, 0] });
+  await using service = await startServing({ features: [7, 0], weights: [1, 1] });
   const lines = [
     JSON.stringify({ row: row(1, 0) }),
     "{",
@@ -25,6 +25,7 @@ Deno.test("POST predict answers lines one by one, in their order, and bad ones w
     JSON.stringify({ row: { "orders.count": 1 } }),
     JSON.stringify({ row: row(4, 0), colour: "red" }),
     JSON.stringify({ row: row(5, 0) }),
+    JSON.stringify({ row: row(3e38, 3e38) }),
   ];
   const response = await post(service.url, lines.join("\n"));
   assertEquals([response.status, response.headers.get("content-type")], [200, "application/x-ndjson"]);
@@ -36,6 +37,8 @@ Deno.test("POST predict answers lines one by one, in their order, and bad ones w
     [5, "invalid"],
     [6, "invalid"],
     [7, 5],
+    // What it is answered with is no number.
+    [8, "unprocessable"],
   ]);
   assertEquals([answers[0].version, answers[0].arm, answers[2].at], [
     1,

@@ -214,6 +214,18 @@ Deno.test("an arm that fails is taken out of the traffic, and callers get the ch
   });
 });
 
+Deno.test("an arm that answers with no number fails, and callers get the champion's answer", async () => {
+  await using service = await startServing();
+  await pointAlias(service.bus, "challenger", 2, sumModelFile([3e38, 0]));
+  await deploy(service, canary(1, { breaker: { minCalls: 5, errorRate: 0.5, pause: "PT60S" } }));
+  await inForce(service, "challenger", 1);
+  const answers = await callMany(service, 20, (index) => ({ rows: [row(10, 0)], key: `customer ${index}` }));
+  assertEquals(new Set(armsOf(answers)), new Set(["control"]));
+  assertEquals(new Set(answers.map(({ predictions }) => predictions[0]!.output)), new Set([10]));
+  const { models } = await service.call(servedModels, {});
+  assertEquals(models.find(({ alias }) => alias === "challenger")?.arm?.breaker, "open");
+});
+
 Deno.test("a call that its arm fails and for which the champion has no room is logged as both", async () => {
   await using service = await startServing();
   await pointAlias(service.bus, "challenger", 2, fragileModelFile(100));
