@@ -47,7 +47,10 @@ export function describeModels(
   const { requestBody, responses } = paths[PREDICT]!.post;
   requestBody.content[NDJSON] = { schema: linesOf(question) };
   responses[200].content[NDJSON] = { schema: linesOf(answer) };
-  responses[422] = { ...responses[400]!, description: "The version that answers can't be explained" };
+  responses[422] = {
+    ...responses[400]!,
+    description: "The version can't be explained, or answers with NaN or infinity",
+  };
   responses[504] = { ...responses[503]!, description: "The time that the request sets is over" };
   for (const served of versions) {
     const { model } = served.entry;

@@ -143,6 +143,7 @@ export function describeOpenInference(app: OpenAPIHono): void {
         404: failure("Not served"),
         413: failure("Too large"),
         415: failure("An encoding that is not known"),
+        422: failure("The version answers with NaN or infinity"),
         429: failure("Too busy: try again after Retry-After"),
         500: failure("The model has failed"),
         503: failure("Too busy, or nothing can answer now: try again after Retry-After"),
