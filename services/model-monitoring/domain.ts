@@ -8,6 +8,19 @@ import { durationToMs, floorToTick, type Instant, toInstant } from "shared/contr
 
 export type PredictionEvent = PlatformEvent<PredictionRecord>;
 
+/** How far a process says it had counted its records of a model when it sent a message. */
+export interface LogMark {
+  instance: string;
+  boot: string;
+  model: string;
+  /** Records made. */
+  head: number;
+  /** It stopped in order. */
+  closed: boolean;
+  /** When the stream took the message. */
+  at: Instant;
+}
+
 /** What counting needs of a prediction. */
 export interface CountedPrediction {
   at: Instant;

@@ -4,21 +4,12 @@ import { readEvents } from "shared/bus/read_events.ts";
 import { LOG_HEADER, predictionBlockSchema, recordsOf } from "shared/contracts/model_serving.ts";
 import { modelRegisteredSchema } from "shared/contracts/model_training.ts";
 import { type Database, type Transaction, transaction } from "shared/db/connection.ts";
-import type { Instant } from "shared/contracts/time.ts";
-import type { PredictionEvent } from "./domain.ts";
+import type { LogMark, PredictionEvent } from "./domain.ts";
 
 /** What messages of the prediction log say: their records, and how far its sender had counted. */
 export interface LoggedPredictions {
   events: readonly PredictionEvent[];
-  marks: readonly {
-    instance: string;
-    boot: string;
-    model: string;
-    head: number;
-    closed: boolean;
-    /** When the stream took the message. */
-    at: Instant;
-  }[];
+  marks: readonly LogMark[];
 }
 
 export interface PredictionHandlerDeps {

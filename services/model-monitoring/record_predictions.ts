@@ -15,6 +15,7 @@ import {
   countIntoBins,
   type Judgement,
   judgeWindow,
+  type LogMark,
   type PredictionEvent,
   windowOf,
 } from "./domain.ts";
@@ -25,7 +26,7 @@ export type Monitor = StoredDefinition<MonitorBody>;
 /** Keeps predictions; what was kept before changes nothing. */
 export async function recordPredictions(
   tx: Transaction,
-  { events, marks }: { events: readonly PredictionEvent[]; marks: readonly repository.LogMark[] },
+  { events, marks }: { events: readonly PredictionEvent[]; marks: readonly LogMark[] },
   monitors: readonly Monitor[],
 ): Promise<void> {
   for (const { model, version } of versionsOf(events)) await repository.lockVersion(tx, model, version);

@@ -3,7 +3,7 @@ import type { ModelRegistered } from "shared/contracts/model_training.ts";
 import type { ReferenceBins } from "shared/contracts/signature.ts";
 import type { Instant } from "shared/contracts/time.ts";
 import type { Database, Transaction } from "shared/db/connection.ts";
-import type { CountedPrediction, FeatureDrift, Judgement, PredictionEvent } from "./domain.ts";
+import type { CountedPrediction, FeatureDrift, Judgement, LogMark, PredictionEvent } from "./domain.ts";
 
 /** Serialises all that counts predictions of one version, so that a reference that comes late counts each once. */
 export async function lockVersion(tx: Transaction, model: string, version: number): Promise<void> {
@@ -78,19 +78,6 @@ export async function insertPredictions(
   const fresh = new Set(inserted.map(({ id }) => id));
   // A batch may hold the same prediction twice: only its first counts.
   return events.filter(({ id }) => fresh.delete(id));
-}
-
-/** How far a process says it had counted its records of a model when it sent a message. */
-export interface LogMark {
-  instance: string;
-  boot: string;
-  model: string;
-  /** Records made. */
-  head: number;
-  /** It stopped in order. */
-  closed: boolean;
-  /** When the stream took the message. */
-  at: Instant;
 }
 
 /** Adds to what is known of the processes that served these predictions, by what came and by what they say themselves. */
