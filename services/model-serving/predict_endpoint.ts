@@ -57,7 +57,12 @@ function toReply(parts: readonly PredictionPart[]): JsonText {
       rows[positions?.[row] ?? row] = `{${rowText(prediction, row)}${own}}`;
     });
   }
-  const { served, arm, at, times } = first;
+  const { served, arm, at } = first;
+  // A call takes as long as the part that takes longest.
+  const { times } = parts.reduce(
+    (slowest, { prediction }) => prediction.times.totalMs > slowest.times.totalMs ? prediction : slowest,
+    first,
+  );
   return new JsonText(
     `{"model":"${served.entry.model}","version":${served.entry.version},"arm":"${arm}"` +
       `,"at":${at === null ? "null" : `"${at}"`},"predictions":[${rows.join()}],"times":${timesText(times)}}`,

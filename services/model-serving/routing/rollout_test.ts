@@ -150,6 +150,13 @@ Deno.test("without a key calls are split by chance; with entities each has its o
       output === version && (arm === "canary") === (version === 2)
     ),
   );
+  // The call took as long as its slower part.
+  const ids = new Set(once!.predictions.map(({ id }) => id));
+  await eventually(async () => {
+    const records = (await storedPredictions(service.bus)).filter(({ id }) => ids.has(id));
+    assertEquals(records.length, entities.length);
+    assertEquals(once!.times.totalMs, Math.max(...records.map(({ data }) => data.latencyMs)));
+  });
   // Alone an entity has the arm that it has among others.
   const [, , arm] = told(once!)[7]!;
   assertEquals((await service.call(predict, { model: MODEL, entities: [entities[7]!] })).arm, arm);
