@@ -55,11 +55,12 @@ export function openWorker<Input, Output, Progress = never>(
   module: URL,
 ): OpenWorker<Input, Output, Progress> {
   const worker = new Worker(module, { type: "module" });
-  // Of a thread that dies before it is asked, the first call tells.
-  const death = Promise.withResolvers<string>();
+  let death: string | undefined;
+  let onDeath = () => {};
   worker.onerror = (event) => {
     event.preventDefault();
-    death.resolve(event.message.split("\n")[0]!);
+    death = event.message.split("\n")[0]!;
+    onDeath();
   };
   return {
     async call(input, { transfer = [], onProgress, signal, limitSeconds, action = "finish the work" } = {}) {
@@ -74,9 +75,9 @@ export function openWorker<Input, Output, Progress = never>(
         else if ("output" in data) resolve(data.output as Output);
         else reject(toError(data.error));
       };
-      void death.promise.then((reason) =>
-        reject(new AppError("internal", `Cannot ${action}: its thread died: ${reason}`))
-      );
+      onDeath = () => reject(new AppError("internal", `Cannot ${action}: its thread died: ${death}`));
+      // One that died before it was asked.
+      if (death !== undefined) onDeath();
       try {
         worker.postMessage(input, transfer);
         return await promise;

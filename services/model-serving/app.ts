@@ -17,7 +17,7 @@ import { storableText } from "shared/storable_text.ts";
 import type { configSchema } from "./config.ts";
 import { createDeploymentCheck } from "./check_deployment.ts";
 import { createEndpoints } from "./endpoints.ts";
-import { createExplain } from "./explain.ts";
+import { createExplain } from "./explain/explain.ts";
 import { createLookups } from "./features/lookups.ts";
 import { createReadFeatures } from "./features/read_features.ts";
 import { addOpenInferenceRoutes } from "./http/open_inference.ts";
@@ -150,13 +150,14 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
     append,
     metrics,
   });
+  const explaining = createExplain(readFile);
   const predict = createPredict({
     models,
     deployments: () => deployments,
     projectOf: (model) => projects.get(model) ?? null,
     routers,
     score,
-    explain: createExplain(readFile),
+    explain: explaining.explain,
     log: { append, checkRoom: predictionLog.checkRoom },
     unattributed: predictMetrics.unattributed,
     answered(call, prediction, context) {
@@ -186,6 +187,7 @@ export function createApp(deps: ServiceDeps<z.infer<typeof configSchema>>): Serv
       predictionLog,
       wasm,
       trial,
+      explaining,
       models,
       // Stopped before them, who wait for what they load.
       reader,

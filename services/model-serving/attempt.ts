@@ -2,7 +2,7 @@
 import type { CallContext } from "shared/contracts/endpoint.ts";
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import type { ErrorCode } from "shared/errors.ts";
-import type { Explain } from "./explain.ts";
+import type { Explain } from "./explain/explain.ts";
 import type { LiveModels } from "./live_models.ts";
 import { codeOf, failureOf, loggedCall, type TakenCall, unservedCall } from "./log_outcome.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";
@@ -70,7 +70,7 @@ export function createAttempt(deps: AttemptDeps): Attempt {
       await score(call, { served, deployment, context, deadline, into: scored });
       const prediction = toPrediction(taken);
       if (call.explain === true) {
-        prediction.explanations = await explain(prediction);
+        prediction.explanations = await explain(prediction, deadline);
         scored.endedAt = performance.now();
       }
       scored.times.totalMs = scored.endedAt - startedAt;

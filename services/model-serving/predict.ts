@@ -5,7 +5,7 @@ import { nameSchema } from "shared/contracts/names.ts";
 import { type AppError, type ErrorCode, notFound, unavailable } from "shared/errors.ts";
 import { type Attempted, createAttempt } from "./attempt.ts";
 import { inTheCall, partOf } from "./call_parts.ts";
-import type { Explain } from "./explain.ts";
+import type { Explain } from "./explain/explain.ts";
 import type { LiveModels } from "./live_models.ts";
 import { codeOf, unservedCall } from "./log_outcome.ts";
 import { type PredictCall, type Prediction, sizeOf } from "./predict_call.ts";

@@ -2,7 +2,7 @@
 import type { Entity } from "shared/contracts/entity_key.ts";
 import type { RequestValues } from "shared/contracts/feature_store.ts";
 import type { Instant } from "shared/contracts/time.ts";
-import type { RowExplanation } from "./explain.ts";
+import type { RowExplanation } from "./explain/explain_rows.ts";
 import type { Priority } from "./batching/batcher.ts";
 import type { EntityQuestion, FeatureRead } from "./features/read_features.ts";
 import type { CheckedRows, RowChecker } from "./validation/row_checker.ts";

@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type ClassScale, inProbabilities, inProbability } from "./explain_probability.ts";
+import { type ClassScale, inProbabilities, inProbability } from "./probability.ts";
 
 const sumOf = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
