@@ -43,6 +43,8 @@ export interface TestService extends AsyncDisposable {
 
 /** A start that takes longer has failed: what it waits for does not come. */
 const START_LIMIT_MS = 60_000;
+/** Longer than callers wait by themselves: a test is about the answer, also where a busy machine takes its time. */
+const CALL_LIMIT_MS = 30_000;
 
 /**
  * Starts a service with HTTP on a free port and its log off. Its replies are checked: one that breaks its contract
@@ -89,7 +91,8 @@ export async function startTestService<Schema extends ConfigSchema>(
         if (started.db === undefined) throw new TypeError(`The service ${name} has no database`);
         return started.db;
       },
-      call: (endpoint, request, callOptions) => call(bus, endpoint, request, callOptions),
+      call: (endpoint, request, callOptions) =>
+        call(bus, endpoint, request, { timeoutMs: CALL_LIMIT_MS, ...callOptions }),
       stop,
       [Symbol.asyncDispose]: stop,
     };
