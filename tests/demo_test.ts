@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { run } from "shared/infra/command.ts";
+import { removeIfThere } from "shared/infra/folders.ts";
 import { readInfraState } from "shared/infra/infra_state.ts";
 import { identify, isRunning, type ProcessIdentity } from "shared/infra/process_identity.ts";
 import { makeTestFolder } from "shared/infra/test_folder.ts";
@@ -79,5 +80,7 @@ for (
     assertEquals(code, 130, demo.output());
     assertStringIncludes(demo.output(), "SIGINT: stopping");
     await eventually(() => assertEquals(before.filter(isRunning), []));
+    // What a start was about to run ends with the demo, and may write until then.
+    await eventually(() => removeIfThere(folder.path), { timeoutMs: 60_000 });
   });
 }
