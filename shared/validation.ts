@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import { invalid, type Reason } from "./errors.ts";
+import { pathOf } from "./reason_text.ts";
 
 /**
  * The value as the schema gives it.
@@ -101,5 +102,5 @@ function withoutPrefix(message: string): string {
 }
 
 function pointer(path: readonly PropertyKey[]): string {
-  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  return path.map((step) => pathOf(String(step))).join("");
 }

@@ -2,11 +2,12 @@
 import type { DeploymentBody } from "shared/contracts/model_serving.ts";
 import type { Signature } from "shared/contracts/signature.ts";
 import { AppError, type Reason } from "shared/errors.ts";
+import { pointerToken } from "shared/reason_text.ts";
 import { invalidInput } from "shared/validation.ts";
 import { takesDefaults } from "./features/read_features.ts";
 import type { LiveModels } from "./live_models.ts";
 import { answersAlike } from "./routing/alike.ts";
-import { createRowChecker, pointer, type Tell, UNKNOWN } from "./validation/row_checker.ts";
+import { createRowChecker, type Tell, UNKNOWN } from "./validation/row_checker.ts";
 
 export interface DeploymentCheckDeps {
   models: Pick<LiveModels, "prove">;
@@ -94,7 +95,7 @@ function refuse(model: string, reasons: readonly Reason[]): void {
  */
 function wrongDefaults({ features, input }: DeploymentBody, signatures: readonly Signature[]): Reason[] {
   const { defaults } = features;
-  const pathOf = (name: string) => `/features/defaults/${pointer(name)}`;
+  const pathOf = (name: string) => `/features/defaults/${pointerToken(name)}`;
   const known = new Set<string>(signatures.flatMap(({ inputs }) => inputs.map(({ name }) => name)));
   const reasons: Reason[] = Object.keys(defaults).filter((name) => !known.has(name))
     .map((name) => ({ path: pathOf(name), message: UNKNOWN }));

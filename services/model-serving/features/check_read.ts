@@ -1,6 +1,7 @@
 /** What was read of entities, checked by the model's signature. @module */
 import { AppError } from "shared/errors.ts";
-import { type CheckedRows, pointer, type RowChecker, type Tell } from "../validation/row_checker.ts";
+import { pointerToken } from "shared/reason_text.ts";
+import type { CheckedRows, RowChecker, Tell } from "../validation/row_checker.ts";
 import type { FeatureRead } from "./read_features.ts";
 
 /**
@@ -15,7 +16,7 @@ export function checkRead({ values, statuses }: FeatureRead, checker: RowChecker
     const status = statuses[row]![checker.names.indexOf(name)];
     isOfDefaults &&= status === "DEFAULT";
     return status === "GIVEN"
-      ? { path: `/features/${row}/${pointer(name)}`, message }
+      ? { path: `/features/${row}/${pointerToken(name)}`, message }
       : { path: `/entities/${row}`, message: `has a feature ${name} (${status}) that ${message}` };
   };
   try {

@@ -12,10 +12,11 @@ import type { Signature } from "shared/contracts/signature.ts";
 import { durationToMs, type Instant } from "shared/contracts/time.ts";
 import { AppError, messageOf, type Reason } from "shared/errors.ts";
 import { isInfrastructureError } from "shared/infrastructure_error.ts";
+import { pointerToken } from "shared/reason_text.ts";
 import { invalidInput } from "shared/validation.ts";
 import { createLastKnown, type LastKnown } from "./last_known.ts";
 import type { LookUp } from "./lookups.ts";
-import { pointer, UNKNOWN } from "../validation/row_checker.ts";
+import { UNKNOWN } from "../validation/row_checker.ts";
 
 /** What a call gives of its entities itself, by feature; the row checker looks at it with what was looked up. */
 export type GivenFeatures = Readonly<Record<string, unknown>>;
@@ -187,7 +188,7 @@ function refuseWrongGiven(
   const reasons: Reason[] = [];
   given.forEach((row, index) => {
     for (const name of Object.keys(row)) {
-      const path = `/features/${index}/${pointer(name)}`;
+      const path = `/features/${index}/${pointerToken(name)}`;
       if (deployment.features.given === "refuse") {
         reasons.push({
           path,

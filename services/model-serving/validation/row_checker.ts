@@ -8,6 +8,7 @@ import type { FeatureValue } from "shared/contracts/feature_store.ts";
 import type { Mark } from "shared/contracts/model_serving.ts";
 import type { ModelInput, Signature } from "shared/contracts/signature.ts";
 import type { Reason } from "shared/errors.ts";
+import { pointerToken } from "shared/reason_text.ts";
 import { invalidInput } from "shared/validation.ts";
 import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
 import { float32List } from "./float_parts.ts";
@@ -210,7 +211,7 @@ export function createRowChecker(signature: Signature, policy: InputPolicy): Row
       const length = rowsOfColumns(columns);
       const intake = new Intake(length);
       for (const [name, list] of Object.entries(columns)) {
-        const path = `/columns/${pointer(name)}`;
+        const path = `/columns/${pointerToken(name)}`;
         if (!columnOf.has(name) && policy.unknown === "refuse") intake.wrong({ path, message: UNKNOWN });
         if (!Array.isArray(list)) intake.wrong({ path, message: "must be a list of values" });
         else if (list.length !== length) {
@@ -253,8 +254,8 @@ export function rowsOfColumns(columns: Readonly<Record<string, unknown>>): numbe
   return rows;
 }
 
-const inRows: Tell = (row, name, message) => ({ path: `/rows/${row}/${pointer(name)}`, message });
-const inColumns: Tell = (row, name, message) => ({ path: `/columns/${pointer(name)}/${row}`, message });
+const inRows: Tell = (row, name, message) => ({ path: `/rows/${row}/${pointerToken(name)}`, message });
+const inColumns: Tell = (row, name, message) => ({ path: `/columns/${pointerToken(name)}/${row}`, message });
 
 /** Where an input's value goes in its tensor; with a vocabulary in that of the categories. */
 interface Place {
@@ -269,9 +270,6 @@ function placesOf(inputs: readonly ModelInput[]): Place[] {
     vocabulary: input.type === "category" ? new Set(input.vocabulary) : undefined,
   }));
 }
-
-/** A name as a step of a JSON pointer. */
-export const pointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
 /** Long values are cut: the caller knows them. Lists and objects may be nested deeper than can be written. */
 function shown(value: unknown): string {
