@@ -11,7 +11,8 @@ import type { PredictionLog } from "./prediction_log/prediction_log.ts";
 import { asksAlike } from "./routing/alike.ts";
 import type { Arm, Place, Router } from "./routing/router.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
-import { allFinite, nothingScored, type Score, type Scored } from "./score.ts";
+import { nothingScored, type Score, type Scored } from "./score.ts";
+import { allFinite } from "./validation/all_finite.ts";
 
 /** A call that is attempted. */
 export interface Attempted {
@@ -50,8 +51,6 @@ const CALLERS_MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "unsupported",
   "unprocessable",
 ]);
-
-const NO_OUTPUTS = new Float32Array();
 
 export function createAttempt(deps: AttemptDeps): Attempt {
   const { models, projectOf, score, explain, log, answered, enterChampion } = deps;
@@ -99,7 +98,8 @@ export function createAttempt(deps: AttemptDeps): Attempt {
   ): boolean {
     const { call, context, startedAt, enteredAt, servedAtMs } = attempted;
     // An answer that is no number is the version's own failure, whatever it was asked.
-    const isMistake = CALLERS_MISTAKES.has(codeOf(error)) && allFinite(scored.outputs ?? NO_OUTPUTS);
+    const isMistake = CALLERS_MISTAKES.has(codeOf(error)) &&
+      (scored.outputs === undefined || allFinite(scored.outputs));
     // What fails before the rows are together is the features' or the caller's, which the arm has in common with the
     // champion unless it asks for other features.
     const isItsOwn = scored.checked !== undefined ? !isMistake : asksOtherwise(taken?.served, call.model);

@@ -6,6 +6,7 @@ import { checkRead } from "./features/check_read.ts";
 import type { EntityQuestion, FeatureRead, ReadFeatures } from "./features/read_features.ts";
 import type { PredictCall, PredictTimes } from "./predict_call.ts";
 import type { ServedVersion } from "./runtime/admission.ts";
+import { allFinite } from "./validation/all_finite.ts";
 import {
   type CheckedRows,
   createRowChecker,
@@ -70,12 +71,6 @@ export function createScore(readFeatures: ReadFeatures): Score {
     into.times.featuresMs = performance.now() - startedAt;
     return checkRead(into.read, checkerOf(of));
   }
-}
-
-/** Whether all answers are numbers that JSON can say, and that somebody could act on. */
-export function allFinite(outputs: Float32Array): boolean {
-  for (let at = 0; at < outputs.length; at++) if (!Number.isFinite(outputs[at])) return false;
-  return true;
 }
 
 const MAX_NAMED_ROWS = 10;

@@ -16,6 +16,19 @@ export interface ModelBatch {
   categories: readonly string[];
 }
 
+/** Copies of the rows from one to the one before another. */
+export function rowsOf(
+  { numbers, categories }: ModelBatch,
+  { from, to }: { from: number; to: number },
+  shape: ModelShape,
+): ModelBatch {
+  return {
+    rows: to - from,
+    numbers: numbers.slice(from * shape.numbers, to * shape.numbers),
+    categories: categories.slice(from * shape.categories, to * shape.categories),
+  };
+}
+
 /** The shape of a model's tensors by its signature. */
 export function shapeOf(signature: Pick<Signature, "inputs" | "output" | "classes">): ModelShape {
   const numbers = signature.inputs.filter(({ type }) => type === "number").length;

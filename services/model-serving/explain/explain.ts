@@ -6,10 +6,9 @@
  */
 import { AppError } from "shared/errors.ts";
 import type { Part } from "shared/lifecycle.ts";
-import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
+import { type ModelBatch, rowsOf, shapeOf } from "shared/onnx/model_batch.ts";
 import { type OpenWorker, openWorker } from "shared/worker_call.ts";
 import type { Prediction } from "../predict_call.ts";
-import type { ServedVersion } from "../runtime/admission.ts";
 import type { RowExplanation } from "./explain_rows.ts";
 import type { ExplainTask } from "./explain_worker.ts";
 
@@ -111,9 +110,11 @@ export function createExplain(
     deadline: number,
   ): Promise<RowExplanation[]> {
     const explanations: RowExplanation[] = [];
+    const shape = shapeOf(served.signature);
     for (let from = 0; from < checked.rows; from += ROWS_AT_ONCE) {
       const to = Math.min(checked.rows, from + ROWS_AT_ONCE);
-      const part = partOf(checked, { from, to }, served);
+      // Copied: a part of a buffer takes all of it along into the thread.
+      const part = rowsOf(checked, { from, to }, shape);
       const width = served.model.outputWidth;
       const its = outputs.slice(from * width, to * width);
       explanations.push(
@@ -144,17 +145,3 @@ export function createExplain(
 }
 
 const tooLate = () => new AppError("timeout", "Cannot explain the answer: the deadline passed");
-
-/** Copies: a part of a buffer takes all of it along into the thread. */
-function partOf(
-  { numbers, categories }: ModelBatch,
-  { from, to }: { from: number; to: number },
-  { signature }: ServedVersion,
-): ModelBatch {
-  const shape = shapeOf(signature);
-  return {
-    rows: to - from,
-    numbers: numbers.slice(from * shape.numbers, to * shape.numbers),
-    categories: categories.slice(from * shape.categories, to * shape.categories),
-  };
-}

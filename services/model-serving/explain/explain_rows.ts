@@ -2,7 +2,7 @@
 import type { explanationSchema } from "shared/contracts/model_serving.ts";
 import type { z } from "zod";
 import type { Explainer } from "shared/explain/explainer.ts";
-import { type ModelBatch, shapeOf } from "shared/onnx/model_batch.ts";
+import { type ModelBatch, rowsOf, shapeOf } from "shared/onnx/model_batch.ts";
 import { inProbabilities, inProbability, type Parts } from "./probability.ts";
 
 export type RowExplanation = z.infer<typeof explanationSchema>;
@@ -13,20 +13,16 @@ export function explainRows(
   batch: ModelBatch,
   outputs: Float32Array,
 ): RowExplanation[] {
-  const names = explainer.signature.inputs.map(({ name }) => name);
+  const { signature } = explainer;
+  const names = signature.inputs.map(({ name }) => name);
+  const shape = shapeOf(signature);
   return Array.from(
     { length: batch.rows },
-    (_, row) => explainRow(explainer, { batch: rowOf(batch, row, explainer), names, outputs, row }),
+    (_, row) => {
+      const alone = rowsOf(batch, { from: row, to: row + 1 }, shape);
+      return explainRow(explainer, { batch: alone, names, outputs, row });
+    },
   );
-}
-
-function rowOf({ numbers, categories }: ModelBatch, row: number, { signature }: Explainer): ModelBatch {
-  const shape = shapeOf(signature);
-  return {
-    rows: 1,
-    numbers: numbers.subarray(row * shape.numbers, (row + 1) * shape.numbers),
-    categories: categories.slice(row * shape.categories, (row + 1) * shape.categories),
-  };
 }
 
 /** @param of the row alone, and what the model answered to all */

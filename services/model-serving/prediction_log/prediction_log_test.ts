@@ -74,9 +74,9 @@ function manyRows(count: number, more: Partial<LoggedCall> = {}): LoggedCall {
 
 const calls = (count: number, from = 0) => Array.from({ length: count }, (_, index) => oneRow(from + index));
 
-function startLog(bus: Bus, policy: Partial<LogPolicy> = {}) {
+function startLog(bus: Bus, policy: Partial<LogPolicy> = {}, more: { tellEveryMs?: number } = {}) {
   const { log } = deploymentBodySchema.parse({ log: policy });
-  return createPredictionLog(bus, { instance: "test", log: silentLogger, policyOf: () => log });
+  return createPredictionLog(bus, { instance: "test", log: silentLogger, policyOf: () => log, ...more });
 }
 
 function queueOf(instance = "test", policy: Partial<LogPolicy> = {}): LogQueue {
@@ -340,13 +340,7 @@ for (
 
 Deno.test("the prediction log says how far it is while nobody asks anything, until it closes", async () => {
   await using bus = await startTestBus();
-  const { log } = deploymentBodySchema.parse({});
-  const predictionLog = createPredictionLog(bus, {
-    instance: "test",
-    log: silentLogger,
-    policyOf: () => log,
-    tellEveryMs: 10,
-  });
+  const predictionLog = startLog(bus, {}, { tellEveryMs: 10 });
   await predictionLog.start();
   calls(3).forEach(predictionLog.append);
   const told = async () =>
@@ -362,13 +356,7 @@ Deno.test("the prediction log says how far it is while nobody asks anything, unt
 
 Deno.test("the prediction log tells of records that were lost last of a model, of which nothing else would", async () => {
   await using bus = await startTestBus();
-  const { log } = deploymentBodySchema.parse({});
-  const predictionLog = createPredictionLog(bus, {
-    instance: "test",
-    log: silentLogger,
-    policyOf: () => log,
-    tellEveryMs: 10,
-  });
+  const predictionLog = startLog(bus, {}, { tellEveryMs: 10 });
   await predictionLog.start();
   const error = "x".repeat(bus.nc.info!.max_payload);
   predictionLog.append(oneRow(0));

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { allFinite } from "./all_finite.ts";
 import { type Given, GivenColumns } from "./given.ts";
 import type { CheckedRows } from "./row_checker.ts";
 
@@ -63,7 +64,7 @@ export function numbersOfMatrix(
   width: number,
 ): CheckedRows | undefined {
   if (rows < FEWEST_ROWS || values.length !== rows * width) return undefined;
-  if (values instanceof Float32Array) return isFinite32(values) ? checked(rows, values, values) : undefined;
+  if (values instanceof Float32Array) return allFinite(values) ? checked(rows, values, values) : undefined;
   const numbers = new Float32Array(values.length);
   const given = new Float64Array(values.length);
   for (let index = 0; index < values.length; index++) {
@@ -83,11 +84,6 @@ const checked = (rows: number, numbers: Float32Array, given: Given): CheckedRows
   given,
   marks: new Map(),
 });
-
-function isFinite32(values: Float32Array): boolean {
-  for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return false;
-  return true;
-}
 
 /** @returns whether the column holds numbers alone, which are then each `step` places behind the one before */
 function takeNumbers(
